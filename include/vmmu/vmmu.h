@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything at once. Each header also stands alone. */
+#ifndef VMMU_VMMU_H
+#define VMMU_VMMU_H
+
+#include <vmmu/audit.h>
+#include <vmmu/env.h>
+#include <vmmu/event.h>
+#include <vmmu/fault.h>
+#include <vmmu/format.h>
+#include <vmmu/invalidate.h>
+#include <vmmu/replay.h>
+#include <vmmu/slot.h>
+#include <vmmu/trace.h>
+#include <vmmu/types.h>
+#include <vmmu/vm.h>
+#include <vmmu/walk.h>
+
+#endif
