@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fault, in the order of checks that KVM's direct MMU has (catalogue 1.16, 1.19). Template.
+ *
+ *	MMIO: the vCPU's cache, then the entry            lockless
+ *	fast fix: give WRITE back                         lockless
+ *	caches filled, seq read, slot found, page found   no lock
+ *	stale? goal level, walk, map, prefetch            locked
+ */
+#ifndef VMMU_FAULTS_FAULT_IMPL_H
+#define VMMU_FAULTS_FAULT_IMPL_H
+
+#include <errno.h>
+
+#include "base/sync.h"
+#include "faults/adjust.h"
+#include "faults/map_impl.h"
+
+/* Not an outcome: the next step decides. */
+#define FAULT_GO_ON VMMU_OUTCOMES
+/* Compare-exchanges that the lockless fix may lose before the locked path takes over. */
+#define FAST_TRIES 4
+/* Neighbours that are looked at after a fault, the faulting page included; a power of two. */
+#define PREFETCH_WINDOW 8
+
+/* What is known of a fault between its steps. */
+struct fault_state {
+	struct vmmu_vcpu *vcpu;
+	struct vmmu_fault *fault;
+	struct memslot *slot;       /* NULL: none. Valid while the generation below is the current one */
+	uint64_t generation;        /* of the slots when the slot was found */
+	uint64_t seq;               /* of invalidations, before the page was looked up */
+	struct vmmu_page page;
+	struct memslot copy;        /* what the steps without a lock need of the slot */
+};
+
+static inline bool fault_has(const struct vmmu_fault *fault, enum vmmu_fault_flag flag)
+{
+	return fault->flags & flag;
+}
+
+/* Does hardware of this format say reliably that an entry was there, and that it was an MMIO one? */
+static inline bool hardware_tells_kinds(void)
+{
+	return FMT_CAPS & VMMU_CAP_MMIO_TRAP;
+}
+
+/* Generation as an MMIO entry carries it. */
+static inline uint64_t mmio_stamp(uint64_t generation)
+{
+	return generation & (BIT64(FMT_MMIO_GEN_BITS) - 1);
+}
+
+/* Remember that gfn has no memory in this generation of the slots. Never while they change. */
+static inline void mmio_cache_fill(struct vmmu_vcpu *vcpu, uint64_t gfn, uint64_t generation)
+{
+	if (generation & SLOTS_GEN_UPDATING)
+		return;
+	vcpu->mmio = (struct mmio_cache){ .gfn = gfn, .generation = generation, .is_set = true };
+}
+
+static inline bool mmio_cache_hits(const struct vmmu_vcpu *vcpu, uint64_t gfn, uint64_t generation)
+{
+	return vcpu->mmio.is_set && vcpu->mmio.gfn == gfn && vcpu->mmio.generation == generation;
+}
+
+/* Under RCU: is gfn known to be MMIO? EMULATE, or go on. */
+static int fault_check_mmio(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+	uint64_t generation = slot_set_generation(slots_active(&vm->slots, vcpu->as_id));
+	struct entry_ref ref;
+	bool is_current;
+	uint64_t pte;
+
+	if (mmio_cache_hits(vcpu, fault->gfn, generation))
+		goto emulate;
+	ref = walk_to(&vm->tree, vcpu->root, fault->gfn, 1, &pte);
+	if (fmt_classify(pte, ref.level) != VMMU_ENTRY_MMIO)
+		return FAULT_GO_ON;
+	is_current = !(generation & SLOTS_GEN_UPDATING) &&
+		     fmt_parse_mmio(pte, ref.level).generation == mmio_stamp(generation);
+	vm_event(vm, .kind = VMMU_EVENT_MMIO_CHECK, .vcpu_id = vcpu->id, .as_id = vcpu->as_id, .level = 1,
+		 .gfn = fault->gfn, .new_pte = pte, .generation = generation, .value = is_current);
+	if (!is_current) {
+		vcpu->stats.mmio_stale++;
+		return FAULT_GO_ON;
+	}
+	mmio_cache_fill(vcpu, fault->gfn, generation);
+emulate:
+	vcpu->stats.mmio_hits++;
+	fault->mmio_cached = true;
+	return VMMU_EMULATE;
+}
+
+/* What the outcome says of the mapping. */
+static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, unsigned level)
+{
+	fault->level = level;
+	fault->pfn = fmt_leaf_pfn(pte, level) + (fault->gfn & (level_gfns(level) - 1));
+}
+
+/*
+ * Under RCU: give WRITE back to the leaf PTE at REF that logging took it from. FIXED, SPURIOUS, RETRY (another write
+ * came between) or go on.
+ *
+ *	fast fix                              write-protect (locked)
+ *	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
+ *	cmpxchg sets WRITE
+ *	mark dirty                            bitmap read after the protection: this write is in it or in the next
+ *
+ * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange here fails.
+ */
+static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault, const struct entry_ref *ref,
+			 uint64_t pte, struct memslot *slot)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+	uint64_t fixed;
+
+	if (fmt_access(pte, ref->level) & VMMU_WRITE)
+		return VMMU_SPURIOUS;
+	if (!fmt_mmu_writable(pte, ref->level))
+		return FAULT_GO_ON;
+	/* A huge page under logging must be split to know which part was written. */
+	if (ref->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
+		return FAULT_GO_ON;
+	fixed = fmt_write_allow(pte, ref->level);
+	if (!funnel_try(&vm->tree, ref, pte, fixed))
+		return VMMU_RETRY;
+	memslot_mark_dirty(slot, fault->gfn);
+	vcpu->stats.fast_fixes++;
+	fault->fast = true;
+	return VMMU_FIXED;
+}
+
+/* Under RCU: repair the entry without the lock, if permission is all that it lacks. */
+static int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+	struct memslot *slot = map_slot(vm, vcpu->as_id, fault->gfn, &vcpu->slot_cache);
+	int outcome = VMMU_RETRY;
+	struct entry_ref ref;
+	uint64_t pte;
+
+	if (!slot || slot->invalid)
+		return FAULT_GO_ON;
+	for (unsigned i = 0; i < FAST_TRIES && outcome == VMMU_RETRY; i++) {
+		ref = walk_to(&vm->tree, vcpu->root, fault->gfn, 1, &pte);
+		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
+			return FAULT_GO_ON;
+		outcome = fast_fix_leaf(vcpu, fault, &ref, pte, slot);
+	}
+	vm_event(vm, .kind = VMMU_EVENT_FAST_FIX, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .level = ref.level, .gpa = fault->gpa, .gfn = fault->gfn, .old_pte = pte,
+		 .new_pte = outcome == VMMU_FIXED ? fmt_write_allow(pte, ref.level) : pte, .value = outcome);
+	if (outcome == VMMU_RETRY)
+		return FAULT_GO_ON;
+	if (outcome != FAULT_GO_ON)
+		fault_report_leaf(fault, pte, ref.level);
+	return outcome;
+}
+
+/* The steps that need neither lock nor memory. */
+static int fault_lockless(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	int outcome = FAULT_GO_ON;
+
+	sync_read_lock();
+	if (fault_has(fault, VMMU_FAULT_RSVD) ||
+	    (!hardware_tells_kinds() && !fault_has(fault, VMMU_FAULT_PRESENT)))
+		outcome = fault_check_mmio(vcpu, fault);
+	if (outcome == FAULT_GO_ON && fault->access == VMMU_WRITE && !fault_has(fault, VMMU_FAULT_RSVD) &&
+	    (!hardware_tells_kinds() || fault_has(fault, VMMU_FAULT_PRESENT)))
+		outcome = fault_fast_fix(vcpu, fault);
+	sync_read_unlock();
+	return outcome;
+}
+
+/* Find the slot. Go on, or RETRY while it is going away. */
+static int fault_find_slot(struct fault_state *s)
+{
+	struct vmmu_vcpu *vcpu = s->vcpu;
+	const struct slot_set *set;
+
+	/* Pairs with invalidate_finish(): a page looked up after this is as new as the sequence number says. */
+	s->seq = atomic_load_explicit(&vcpu->vm->invalidate.seq, memory_order_acquire);
+	sync_read_lock();
+	set = slots_active(&vcpu->vm->slots, vcpu->as_id);
+	s->generation = slot_set_generation(set);
+	s->slot = slot_set_find(set, s->fault->gfn, &vcpu->slot_cache);
+	if (s->slot)
+		s->copy = *s->slot;
+	sync_read_unlock();
+	return s->slot && s->copy.invalid ? VMMU_RETRY : FAULT_GO_ON;
+}
+
+static int fault_exit(struct vmmu_fault *fault, enum vmmu_exit_reason reason)
+{
+	fault->exit = reason;
+	return VMMU_EXIT_TO_HOST;
+}
+
+/* What a page lookup that gave no page means. */
+static int fault_without_page(struct vmmu_fault *fault, enum vmmu_resolve_status status)
+{
+	switch (status) {
+	case VMMU_RESOLVE_READ_ONLY:
+		return VMMU_EMULATE;
+	case VMMU_RESOLVE_POISONED:
+		return fault_exit(fault, VMMU_EXIT_POISONED);
+	case VMMU_RESOLVE_WOULD_BLOCK:
+		return fault_exit(fault, VMMU_EXIT_WOULD_BLOCK);
+	case VMMU_RESOLVE_INTERRUPTED:
+		return VMMU_RETRY;
+	default:
+		return fault_exit(fault, VMMU_EXIT_NO_PAGE);
+	}
+}
+
+/* Ask the host for the page. Go on with s->page, or an outcome. */
+static int fault_find_page(struct fault_state *s)
+{
+	struct vmmu_vm *vm = s->vcpu->vm;
+	struct vmmu_fault *fault = s->fault;
+	struct vmmu_page_request request = {
+		.gfn = fault->gfn,
+		.hva = memslot_hva(&s->copy, fault->gfn, vm->geometry->page_shift),
+		.access = fault->access,
+		.flags = fault_has(fault, VMMU_FAULT_NO_WAIT) ? VMMU_RESOLVE_NO_WAIT : 0,
+		.slot_id = s->copy.id,
+		.as_id = s->vcpu->as_id,
+	};
+	enum vmmu_resolve_status status;
+
+	fault->hva = request.hva;
+	if (fault->access == VMMU_WRITE && (s->copy.flags & VMMU_SLOT_READ_ONLY))
+		return VMMU_EMULATE;
+	if (vm_must_retry(vm, fault->gfn, s->seq))
+		return VMMU_RETRY;
+	status = vm->env.resolve(vm->env_ctx, &request, &s->page);
+	if (status != VMMU_RESOLVE_OK && status != VMMU_RESOLVE_IO)
+		return fault_without_page(fault, status);
+	if (status == VMMU_RESOLVE_IO && s->page.memtype == VMMU_MEM_WRITEBACK)
+		s->page.memtype = VMMU_MEM_DEVICE;
+	if (fault->access == VMMU_WRITE && !s->page.writable)
+		return VMMU_EMULATE;
+	if (unlikely(s->page.pfn >> (fmt_geometry.pa_bits - fmt_geometry.page_shift)))
+		return fault_exit(fault, VMMU_EXIT_NO_PAGE);
+	/* Cheaper than finding out under the lock. */
+	return vm_must_retry(vm, fault->gfn, s->seq) ? VMMU_RETRY : FAULT_GO_ON;
+}
+
+/* Locked: did anything change that the steps before relied on? */
+static bool fault_is_stale(const struct fault_state *s)
+{
+	const struct vmmu_vcpu *vcpu = s->vcpu;
+	const struct slot_set *set = slots_active(&vcpu->vm->slots, vcpu->as_id);
+
+	if (!vcpu_has_current_root(vcpu) || slot_set_generation(set) != s->generation)
+		return true;
+	return s->slot && vm_must_retry(vcpu->vm, s->fault->gfn, s->seq);
+}
+
+/*
+ * Locked: walk to the entry at *GOAL, making tables on the way. Where a table stands because the NX rule split a huge page,
+ * *GOAL sinks below it. False: out of frames (not after tree_has_room()).
+ */
+static bool fault_walk_to_goal(struct fault_state *s, unsigned *goal, unsigned wanted, struct entry_ref *ref)
+{
+	struct vmmu_vm *vm = s->vcpu->vm;
+	bool is_nx_split = vm->nx_huge && s->fault->access == VMMU_EXEC;
+	struct table *child;
+
+	*ref = table_ref(&vm->tree, s->vcpu->root, s->fault->gfn);
+	for (;;) {
+		uint64_t pte = pte_load(ref->ptep);
+		enum vmmu_entry_kind kind = fmt_classify(pte, ref->level);
+
+		child = kind == VMMU_ENTRY_TABLE ? entry_child(&vm->tree, pte, ref->level) : NULL;
+		if (child && ref->level == *goal && (child->flags & TABLE_NX_SPLIT))
+			--*goal;
+		if (ref->level == *goal)
+			return true;
+		if (!child) {
+			map_clear(vm, ref, &s->vcpu->slot_cache);
+			tree_flush(&vm->tree);
+			child = map_link(vm, ref, &s->vcpu->chunks);
+			if (unlikely(!child))
+				return false;
+			if (is_nx_split && wanted >= ref->level)
+				child->flags |= TABLE_NX_SPLIT;
+		}
+		*ref = table_ref(&vm->tree, child, s->fault->gfn);
+	}
+}
+
+/* Locked: tell the faulting vCPU's TLB, where it may have kept that there was nothing. */
+static void fault_flush_local(const struct fault_state *s, const struct entry_ref *ref)
+{
+	struct vmmu_flush flush = { .gfn_start = ref->gfn,
+				    .gfn_end = entry_end(ref),
+				    .as_id = ref->table->as_id,
+				    .vcpu_id = s->vcpu->id,
+				    .local = true };
+	struct tree *tree = &s->vcpu->vm->tree;
+
+	if (FMT_CAPS & VMMU_CAP_CACHES_ABSENT)
+		tree->hooks.flush(tree->hooks.ctx, &flush);
+}
+
+/* Locked: map the neighbour at REF if the host has it at hand. */
+static bool prefetch_one(struct vmmu_vcpu *vcpu, struct memslot *slot, const struct entry_ref *ref)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+	struct vmmu_page_request request = {
+		.gfn = ref->gfn,
+		.hva = memslot_hva(slot, ref->gfn, vm->geometry->page_shift),
+		.access = VMMU_WRITE,
+		.flags = VMMU_RESOLVE_NO_FAULT,
+		.slot_id = slot->id,
+		.as_id = vcpu->as_id,
+	};
+	struct vmmu_page page = { .level = 1 };
+
+	if (vm->env.resolve(vm->env_ctx, &request, &page) != VMMU_RESOLVE_OK || !page.writable)
+		return false;
+	if (page.pfn >> (fmt_geometry.pa_bits - fmt_geometry.page_shift))
+		return false;
+	map_set_leaf(vm, vcpu, slot, ref,
+		     map_make_leaf(vm, slot, ref->gfn, &page, 1, VMMU_RESOLVE_NO_FAULT));
+	vcpu->stats.prefetched++;
+	return true;
+}
+
+/*
+ * Locked: map the absent entries for gfns [start, end) of TABLE from the first on, as far as pages are at hand. False: not even the
+ * first was, or the run leaves its slot. Pages under logging would count as written.
+ */
+static bool prefetch_run(struct vmmu_vcpu *vcpu, struct table *table, uint64_t start, uint64_t end)
+{
+	struct memslot *slot = map_slot(vcpu->vm, vcpu->as_id, start, &vcpu->slot_cache);
+	uint64_t gfn = start;
+	struct entry_ref ref;
+
+	if (!slot || slot->invalid || (slot->flags & (VMMU_SLOT_LOG_DIRTY | VMMU_SLOT_READ_ONLY)))
+		return false;
+	if (end - slot->base_gfn > slot->gfns)
+		return false;
+	do {
+		ref = table_ref(&vcpu->vm->tree, table, gfn);
+	} while (prefetch_one(vcpu, slot, &ref) && ++gfn < end);
+	return gfn > start;
+}
+
+/*
+ * Locked: map what is absent beside the leaf at FAULTED within an aligned window, run by run, until one gives nothing. Only
+ * where an accessed bit can tell later that nobody touched them.
+ */
+static void fault_prefetch(struct vmmu_vcpu *vcpu, const struct entry_ref *faulted)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+	uint64_t window = align_down(faulted->gfn, PREFETCH_WINDOW);
+	uint64_t start = window;
+
+	if (!(FMT_CAPS & VMMU_CAP_HW_DIRTY) || faulted->level > 1)
+		return;
+	if (atomic_load_explicit(&vm->invalidate.in_progress, memory_order_relaxed))
+		return;
+	for (uint64_t gfn = window; gfn <= window + PREFETCH_WINDOW; gfn++) {
+		bool is_end = gfn == window + PREFETCH_WINDOW;
+		struct entry_ref ref = table_ref(&vm->tree, faulted->table, is_end ? window : gfn);
+
+		if (!is_end && gfn != faulted->gfn && !fmt_is_present(pte_load(ref.ptep), 1))
+			continue;
+		if (start < gfn && !prefetch_run(vcpu, faulted->table, start, gfn))
+			return;
+		start = gfn + 1;
+	}
+}
+
+/* Locked: no memory there. Leave an entry that says so, unless the slots are just changing. */
+static int fault_map_mmio(struct fault_state *s)
+{
+	struct vmmu_vcpu *vcpu = s->vcpu;
+	struct fmt_mmio mmio = { .gfn = s->fault->gfn,
+				 .access = VMMU_RWX,
+				 .generation = mmio_stamp(s->generation) };
+	unsigned goal = 1;
+	struct entry_ref ref;
+
+	mmio_cache_fill(vcpu, s->fault->gfn, s->generation);
+	if (s->generation & SLOTS_GEN_UPDATING)
+		return VMMU_EMULATE;
+	if (!fault_walk_to_goal(s, &goal, 1, &ref))
+		return -ENOMEM;
+	if (fmt_is_present(pte_load(ref.ptep), 1)) {
+		map_clear(vcpu->vm, &ref, &vcpu->slot_cache);
+		tree_flush(&vcpu->vm->tree);
+	}
+	funnel_set(&vcpu->vm->tree, &ref, fmt_make_mmio(mmio, 1));
+	vcpu->stats.mmio_installed++;
+	vm_event(vcpu->vm, .kind = VMMU_EVENT_MMIO_SET, .vcpu_id = vcpu->id, .as_id = vcpu->as_id, .level = 1,
+		 .access = mmio.access, .gfn = s->fault->gfn, .generation = s->generation);
+	return VMMU_EMULATE;
+}
+
+/* Locked: map s->page. */
+static int fault_map_page(struct fault_state *s)
+{
+	struct vmmu_vcpu *vcpu = s->vcpu;
+	struct vmmu_vm *vm = vcpu->vm;
+	struct vmmu_fault *fault = s->fault;
+	unsigned max = fault->max_level && fault->max_level < vm->max_level ? fault->max_level : vm->max_level;
+	unsigned wanted = adjust_level(s->slot, vm->geometry, fault->gfn, &s->page, max);
+	unsigned goal = vm->nx_huge && fault->access == VMMU_EXEC ? 1 : wanted;
+	struct entry_ref ref;
+	uint64_t leaf;
+
+	vm_event(vm, .kind = VMMU_EVENT_MAP_REQUESTED, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .level = goal, .gfn = align_down(fault->gfn, level_gfns(goal)),
+		 .pfn = align_down(s->page.pfn, level_gfns(goal)));
+	if (!fault_walk_to_goal(s, &goal, wanted, &ref))
+		return -ENOMEM;
+	leaf = map_make_leaf(vm, s->slot, fault->gfn, &s->page, goal, 0);
+	fault_report_leaf(fault, leaf, goal);
+	if (map_set_leaf(vm, vcpu, s->slot, &ref, leaf) == MAP_SAME)
+		return VMMU_SPURIOUS;
+	fault_flush_local(s, &ref);
+	fault_prefetch(vcpu, &ref);
+	return VMMU_FIXED;
+}
+
+/* The locked part. -ENOMEM: nothing was changed. */
+static int fault_map(struct fault_state *s)
+{
+	struct vmmu_vm *vm = s->vcpu->vm;
+	int outcome = VMMU_RETRY;
+
+	vm_lock(vm);
+	if (!fault_is_stale(s)) {
+		if (!tree_has_room(&vm->tree, fmt_geometry.levels))
+			outcome = -ENOMEM;
+		else
+			outcome = s->slot ? fault_map_page(s) : fault_map_mmio(s);
+	}
+	vm_unlock(vm);
+	return outcome;
+}
+
+static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	struct fault_state s = { .vcpu = vcpu, .fault = fault };
+	int outcome;
+
+	/* Beyond what tables can say there is no memory, and no entry to say so. */
+	if (fault->gfn >= gfn_limit())
+		return VMMU_EMULATE;
+	outcome = fault_lockless(vcpu, fault);
+	if (outcome != FAULT_GO_ON)
+		return outcome;
+	if (objcache_topup(&vcpu->chunks, FAULT_CHUNKS))
+		return -ENOMEM;
+	outcome = fault_find_slot(&s);
+	if (outcome == FAULT_GO_ON && s.slot)
+		outcome = fault_find_page(&s);
+	if (outcome != FAULT_GO_ON)
+		return outcome;
+	outcome = fault_map(&s);
+	if (outcome == -ENOMEM) {
+		/* Frames may only be waiting for readers to leave. */
+		vm_reap(vcpu->vm);
+		outcome = fault_map(&s);
+	}
+	return outcome;
+}
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Host invalidations against faults. A fault reads seq, looks the page up, and checks under the lock:
+ *
+ *	fault                              invalidation
+ *	seq = load(seq)
+ *	page = resolve()
+ *	                                   begin: lock; in_progress++; range; zap; unlock
+ *	                                   (host changes the page)
+ *	                                   end: lock; seq++; in_progress--; unlock
+ *	lock; in range and in progress?
+ *	      or seq changed? -> RETRY
+ *
+ * Whatever the order, a page looked up before the change is not mapped after the zap.
+ *
+ * Slot sets do not change between a begin and its end (vm_publish_begin() waits), so both meet the same slots.
+ */
+#include <errno.h>
+#include <vmmu/invalidate.h>
+
+#include "base/sync.h"
+#include "faults/vm.h"
+
+void vm_publish_begin(void *ctx)
+{
+	struct vmmu_vm *vm = ctx;
+
+	pthread_mutex_lock(&vm->invalidate.lock);
+	while (vm->invalidate.active)
+		pthread_cond_wait(&vm->invalidate.idle, &vm->invalidate.lock);
+}
+
+void vm_publish_end(void *ctx)
+{
+	struct vmmu_vm *vm = ctx;
+
+	pthread_mutex_unlock(&vm->invalidate.lock);
+}
+
+bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq)
+{
+	const struct vm_invalidate *inv = &vm->invalidate;
+
+	if (atomic_load_explicit(&inv->in_progress, memory_order_acquire) &&
+	    gfn >= atomic_load_explicit(&inv->gfn_start, memory_order_relaxed) &&
+	    gfn < atomic_load_explicit(&inv->gfn_end, memory_order_relaxed))
+		return true;
+	/* Pairs with the release in invalidate_finish(): an end seen as over is also seen as counted. */
+	return atomic_load_explicit(&inv->seq, memory_order_acquire) != seq;
+}
+
+/* What an invalidation met so far. */
+struct invalidate_run {
+	struct vmmu_vm *vm;
+	bool has_met;
+};
+
+/* Locked. The hull of several ranges is one range: retrying a fault too many costs little. */
+static void invalidate_widen(struct vm_invalidate *inv, const struct slot_range *range)
+{
+	uint64_t start = atomic_load_explicit(&inv->gfn_start, memory_order_relaxed);
+	uint64_t end = atomic_load_explicit(&inv->gfn_end, memory_order_relaxed);
+
+	atomic_store_explicit(&inv->gfn_start, min_u64(start, range->start), memory_order_relaxed);
+	atomic_store_explicit(&inv->gfn_end, max_u64(end, range->end), memory_order_relaxed);
+}
+
+static int invalidate_part(void *ctx, const struct slot_range *range)
+{
+	struct invalidate_run *run = ctx;
+	struct vm_invalidate *inv = &run->vm->invalidate;
+
+	if (!run->has_met) {
+		run->has_met = true;
+		if (!atomic_load_explicit(&inv->in_progress, memory_order_relaxed)) {
+			atomic_store_explicit(&inv->gfn_start, UINT64_MAX, memory_order_relaxed);
+			atomic_store_explicit(&inv->gfn_end, 0, memory_order_relaxed);
+		}
+		inv->total++;
+	}
+	invalidate_widen(inv, range);
+	run->vm->engine->zap_range(run->vm, range);
+	return 0;
+}
+
+static int invalidate_met(void *ctx, const struct slot_range *range)
+{
+	struct invalidate_run *run = ctx;
+
+	(void)range;
+	run->has_met = true;
+	return 1;
+}
+
+/* Locked: call FN for each slot part of every address space behind RANGE. */
+static void invalidate_each(struct vmmu_vm *vm, const struct vmmu_hva_range *range,
+			    int (*fn)(void *ctx, const struct slot_range *range), void *ctx)
+{
+	for (unsigned as = 0; as < vm->as_count; as++)
+		slot_set_for_hva(slots_active(&vm->slots, as), &vm->slots, range->start, range->end, fn,
+				 ctx);
+}
+
+/* Remember RANGE's begin. */
+static void invalidate_track(struct vm_invalidate *inv, const struct vmmu_hva_range *range)
+{
+	pthread_mutex_lock(&inv->lock);
+	inv->active++;
+	if (inv->tracked_count < INVALIDATE_TRACKED) {
+		inv->tracked[inv->tracked_count].start = range->start;
+		inv->tracked[inv->tracked_count].end = range->end;
+		inv->tracked_count++;
+	}
+	pthread_mutex_unlock(&inv->lock);
+}
+
+/* Was there a begin for RANGE? Exact unless more are under way than are tracked. */
+static bool invalidate_has_begun(struct vm_invalidate *inv, const struct vmmu_hva_range *range,
+				 uint64_t *index)
+{
+	for (*index = 0; *index < inv->tracked_count; (*index)++)
+		if (inv->tracked[*index].start == range->start && inv->tracked[*index].end == range->end)
+			return true;
+	return inv->active > inv->tracked_count;
+}
+
+/* Forget RANGE's begin, once everything else of its end is done; slot updates may go on. */
+static void invalidate_untrack(struct vm_invalidate *inv, const struct vmmu_hva_range *range)
+{
+	uint64_t index;
+
+	pthread_mutex_lock(&inv->lock);
+	if (invalidate_has_begun(inv, range, &index) && index < inv->tracked_count)
+		inv->tracked[index] = inv->tracked[--inv->tracked_count];
+	if (--inv->active == 0)
+		pthread_cond_broadcast(&inv->idle);
+	pthread_mutex_unlock(&inv->lock);
+}
+
+int vmmu_invalidate_begin(struct vmmu_vm *vm, const struct vmmu_hva_range *range)
+{
+	struct invalidate_run run = { .vm = vm };
+
+	if (!vm || !range || range->start >= range->end)
+		return -EINVAL;
+	if (vm_is_poisoned(vm))
+		return -EIO;
+	invalidate_track(&vm->invalidate, range);
+	vm_lock(vm);
+	invalidate_each(vm, range, invalidate_part, &run);
+	if (run.has_met)
+		atomic_fetch_add_explicit(&vm->invalidate.in_progress, 1, memory_order_release);
+	vm_unlock(vm);
+	return 0;
+}
+
+/* Locked: an invalidation that met a slot is over. */
+static void invalidate_finish(struct vm_invalidate *inv)
+{
+	atomic_fetch_add_explicit(&inv->seq, 1, memory_order_relaxed);
+	/* Pairs with the acquires in vm_must_retry(): not in progress any more means that seq has moved. */
+	atomic_fetch_sub_explicit(&inv->in_progress, 1, memory_order_release);
+}
+
+int vmmu_invalidate_end(struct vmmu_vm *vm, const struct vmmu_hva_range *range)
+{
+	struct invalidate_run run = { .vm = vm };
+	bool has_begun;
+	uint64_t index;
+
+	if (!vm || !range || range->start >= range->end)
+		return -EINVAL;
+	if (vm_is_poisoned(vm))
+		return -EIO;
+	pthread_mutex_lock(&vm->invalidate.lock);
+	has_begun = invalidate_has_begun(&vm->invalidate, range, &index);
+	pthread_mutex_unlock(&vm->invalidate.lock);
+	if (!has_begun)
+		return -EINVAL;
+	vm_lock(vm);
+	invalidate_each(vm, range, invalidate_met, &run);
+	if (run.has_met)
+		invalidate_finish(&vm->invalidate);
+	vm_unlock(vm);
+	invalidate_untrack(&vm->invalidate, range);
+	return 0;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mapping in direct roots: leaves with their rmaps, tables with their parents. Template. Locked throughout.
+ */
+#ifndef VMMU_FAULTS_MAP_IMPL_H
+#define VMMU_FAULTS_MAP_IMPL_H
+
+#include <string.h>
+
+#include "faults/vm.h"
+#include "rmap/rmap.h"
+#include "walker/walk_impl.h"
+
+/* The slot that gfn of an address space belongs to now; NULL: none. */
+static inline struct memslot *map_slot(struct vmmu_vm *vm, unsigned as_id, uint64_t gfn,
+				       struct slot_cache *cache)
+{
+	return slot_set_find(slots_active(&vm->slots, as_id), gfn, cache);
+}
+
+/* The rmap head of the leaf at REF, which lies in SLOT. */
+static inline rmap_head *map_rmap(const struct vmmu_vm *vm, struct memslot *slot, const struct entry_ref *ref)
+{
+	return &slot->rmap[ref->level][memslot_index(slot, vm->geometry, ref->gfn, ref->level)];
+}
+
+/* Unmap the leaf at REF: entry and rmap. */
+static inline void map_drop_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct slot_cache *cache)
+{
+	struct memslot *slot = map_slot(vm, ref->table->as_id, ref->gfn, cache);
+
+	funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
+	if (unlikely(!slot || !rmap_remove(map_rmap(vm, slot, ref), ref->ptep)))
+		vm_bug(vm, "a leaf was in no rmap");
+}
+
+/* Cut the table below REF off. It stays findable, and what it maps stays in the rmaps. */
+static inline void map_unlink(struct vmmu_vm *vm, const struct entry_ref *ref)
+{
+	uint64_t old_pte = funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
+	struct table *child = entry_child(&vm->tree, old_pte, ref->level);
+
+	if (unlikely(!rmap_remove(&child->parents, ref->ptep)))
+		vm_bug(vm, "a table did not know its parent");
+}
+
+/* Make REF absent, whatever it holds. */
+static inline void map_clear(struct vmmu_vm *vm, const struct entry_ref *ref, struct slot_cache *cache)
+{
+	switch (fmt_classify(pte_load(ref->ptep), ref->level)) {
+	case VMMU_ENTRY_ABSENT:
+		break;
+	case VMMU_ENTRY_LEAF:
+		map_drop_leaf(vm, ref, cache);
+		break;
+	case VMMU_ENTRY_TABLE:
+		map_unlink(vm, ref);
+		break;
+	case VMMU_ENTRY_MMIO:
+	case VMMU_ENTRY_FROZEN:
+		funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
+		break;
+	}
+}
+
+/* Fill a fresh table with absent entries. */
+static inline void map_fill_absent(const struct tree *tree, const struct table *table)
+{
+	uint64_t absent = fmt_make_absent(table->level);
+	_Atomic uint64_t *entries = tree_entries(tree, table);
+
+	for (uint64_t i = 0; i < table_entry_count(table->level); i++)
+		atomic_store_explicit(&entries[i], absent, memory_order_relaxed);
+}
+
+/* The table that maps gfn at LEVEL: one that is there (linked or not), or a new one. NULL: no frame. */
+static inline struct table *map_get_table(struct vmmu_vm *vm, unsigned as_id, uint64_t gfn, unsigned level)
+{
+	struct table *table = tree_find(&vm->tree, as_id, gfn, level);
+	bool is_new = !table, is_zeroed;
+
+	if (is_new) {
+		table = tree_alloc(&vm->tree, as_id, gfn, level, &is_zeroed);
+		if (!table)
+			return NULL;
+		if (!is_zeroed || fmt_make_absent(level))
+			map_fill_absent(&vm->tree, table);
+	}
+	vm_event(vm, .kind = VMMU_EVENT_TABLE_GET, .vcpu_id = ~0u, .as_id = as_id, .level = level,
+		 .gfn = gfn, .value = is_new);
+	return table;
+}
+
+static struct table *map_root_get(struct vmmu_vm *vm, unsigned as_id)
+{
+	if (!tree_has_room(&vm->tree, 1))
+		return NULL;
+	return map_get_table(vm, as_id, 0, fmt_geometry.levels);
+}
+
+/* The table below REF, which is not a table entry yet: found or made, and linked. NULL: no frame. */
+static inline struct table *map_link(struct vmmu_vm *vm, const struct entry_ref *ref, struct objcache *chunks)
+{
+	struct table *child = map_get_table(vm, ref->table->as_id, ref->gfn, ref->level - 1);
+
+	if (unlikely(!child))
+		return NULL;
+	funnel_set(&vm->tree, ref,
+		   fmt_make_table(tree_table_hpa(&vm->tree, child), ref->level));
+	rmap_add(&child->parents, ref->ptep, chunks);
+	return child;
+}
+
+/* The leaf entry that maps gfn to PAGE for SLOT at LEVEL. */
+static inline uint64_t map_make_leaf(const struct vmmu_vm *vm, const struct memslot *slot, uint64_t gfn,
+				     const struct vmmu_page *page, unsigned level, enum vmmu_resolve_flag why)
+{
+	bool is_writable = page->writable && !(slot->flags & VMMU_SLOT_READ_ONLY);
+	struct fmt_leaf leaf = {
+		.pfn = page->pfn - (gfn & (level_gfns(level) - 1)),
+		.access = VMMU_READ | VMMU_EXEC | (is_writable ? VMMU_WRITE : 0),
+		.memtype = page->memtype,
+		.host_writable = is_writable,
+		.mmu_writable = is_writable,
+		.accessed = why != VMMU_RESOLVE_NO_FAULT,
+		.dirty = is_writable,
+	};
+
+	if (vm->nx_huge && level > 1)
+		leaf.access &= ~(unsigned)VMMU_EXEC;
+	return fmt_make_leaf(leaf, level);
+}
+
+/* What writing a leaf came to. */
+enum map_result {
+	MAP_SAME,    /* the entry already said just that */
+	MAP_CHANGED, /* a leaf of the same page, with other rights */
+	MAP_NEW,
+};
+
+/* Put LEAF at REF. A different leaf, a table or a stale MMIO entry there makes way first. */
+static inline enum map_result map_set_leaf(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu, struct memslot *slot,
+					   const struct entry_ref *ref, uint64_t leaf)
+{
+	uint64_t old_pte = pte_load(ref->ptep);
+	enum vmmu_entry_kind kind = fmt_classify(old_pte, ref->level);
+	enum map_result result = MAP_NEW;
+
+	if (kind == VMMU_ENTRY_LEAF &&
+	    fmt_leaf_pfn(old_pte, ref->level) == fmt_leaf_pfn(leaf, ref->level)) {
+		if (old_pte == leaf)
+			return MAP_SAME;
+		result = MAP_CHANGED;
+	} else if (kind == VMMU_ENTRY_LEAF || kind == VMMU_ENTRY_TABLE) {
+		map_clear(vm, ref, &vcpu->slot_cache);
+		tree_flush(&vm->tree);
+	}
+	funnel_set(&vm->tree, ref, leaf);
+	if (result == MAP_NEW)
+		rmap_add(map_rmap(vm, slot, ref), ref->ptep, &vcpu->chunks);
+	if (fmt_access(leaf, ref->level) & VMMU_WRITE)
+		memslot_mark_dirty(slot, ref->gfn);
+	vm_event(vm, .kind = VMMU_EVENT_MAP_SET, .vcpu_id = vcpu->id, .as_id = ref->table->as_id,
+		 .level = ref->level, .gfn = ref->gfn, .old_pte = old_pte, .new_pte = leaf);
+	return result;
+}
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* Memslots and dirty logging as the public API has them, and what slot updates do to the tables. */
+#include <errno.h>
+#include <string.h>
+#include <vmmu/slot.h>
+
+#include "base/sync.h"
+#include "faults/vm.h"
+
+static bool slot_ids_are_valid(const struct vmmu_vm *vm, unsigned as_id, unsigned id)
+{
+	return as_id < vm->as_count && id < VMMU_SLOT_IDS;
+}
+
+int vmmu_slot_set(struct vmmu_vm *vm, const struct vmmu_slot *slot)
+{
+	if (!vm || !slot)
+		return -EINVAL;
+	if (vm_is_poisoned(vm))
+		return -EIO;
+	return slots_set(&vm->slots, slot);
+}
+
+int vmmu_slot_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, struct vmmu_slot *out)
+{
+	const struct memslot *slot;
+	int err = -ENOENT;
+
+	if (!vm || !out || !slot_ids_are_valid(vm, as_id, id))
+		return -EINVAL;
+	pthread_mutex_lock(&vm->slots.lock);
+	slot = slots_by_id(&vm->slots, as_id, id);
+	if (slot) {
+		*out = (struct vmmu_slot){
+			.as_id = as_id,
+			.id = id,
+			.flags = slot->flags,
+			.gpa = slot->base_gfn << vm->geometry->page_shift,
+			.bytes = slot->gfns << vm->geometry->page_shift,
+			.hva = slot->hva,
+		};
+		err = 0;
+	}
+	pthread_mutex_unlock(&vm->slots.lock);
+	return err;
+}
+
+uint64_t vmmu_slot_generation(struct vmmu_vm *vm, unsigned as_id)
+{
+	uint64_t generation;
+
+	if (!vm || as_id >= vm->as_count)
+		return 0;
+	sync_read_lock();
+	generation = slot_set_generation(slots_active(&vm->slots, as_id));
+	sync_read_unlock();
+	return generation;
+}
+
+/* Everything mapped through OLD goes. The safest way is known to be the whole tree: KVM's default since a bug that nobody pinned down. */
+void vm_slot_drop(void *ctx, const struct memslot *old)
+{
+	struct vmmu_vm *vm = ctx;
+
+	(void)old;
+	vm_lock(vm);
+	vm_zap_all(vm);
+	vm_unlock(vm);
+}
+
+/*
+ * MMIO entries carry the low bits of the generation. When those come round to what address space AS_ID started from, an
+ * entry from the round before would pass for current: drop them all.
+ */
+void vm_slots_updated(void *ctx, unsigned as_id, uint64_t generation)
+{
+	struct vmmu_vm *vm = ctx;
+	uint64_t mask = BIT64(vmmu_format_info(vm->engine->format)->mmio_gen_bits) - 1;
+
+	if ((generation & mask) != as_id)
+		return;
+	vm_lock(vm);
+	vm_zap_all(vm);
+	vm_unlock(vm);
+}
+
+/* Logging began: no page of SLOT stays writable unseen. */
+static void slot_log_start(struct vmmu_vm *vm, const struct slot_range *range)
+{
+	vm_lock(vm);
+	vm->engine->protect_range(vm, range, 1);
+	/* Whether or not an entry changed: one that was protected earlier may still be writable in a TLB. */
+	tree_owe_flush(&vm->tree, range->slot->as_id, range->start, range->end);
+	vm_unlock(vm);
+}
+
+/* Logging ended: what was split for it may be mapped large again. */
+static void slot_log_stop(struct vmmu_vm *vm, const struct slot_range *range)
+{
+	vm_lock(vm);
+	vm->engine->collapse_range(vm, range);
+	vm_unlock(vm);
+}
+
+void vm_slot_commit(void *ctx, enum slot_change change, const struct memslot *old,
+		    const struct memslot *new_slot)
+{
+	struct vmmu_vm *vm = ctx;
+	struct slot_range range;
+
+	if (change != SLOT_FLAGS || !((old->flags ^ new_slot->flags) & VMMU_SLOT_LOG_DIRTY))
+		return;
+	range = (struct slot_range){ (struct memslot *)new_slot, new_slot->base_gfn,
+				     new_slot->base_gfn + new_slot->gfns };
+	if (new_slot->flags & VMMU_SLOT_LOG_DIRTY)
+		slot_log_start(vm, &range);
+	else if (!(new_slot->flags & VMMU_SLOT_READ_ONLY))
+		slot_log_stop(vm, &range);
+}
+
+/* Locked: pages MASK of the 64 from gfn on were reported dirty; their next write must be seen. */
+static void dirty_rearm(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn, uint64_t mask)
+{
+	while (mask) {
+		unsigned first = (unsigned)__builtin_ctzll(mask);
+		uint64_t rest = ~(mask >> first);
+		unsigned count = rest ? (unsigned)__builtin_ctzll(rest) : 64;
+		struct slot_range range = { slot, gfn + first, gfn + first + count };
+
+		vm->engine->protect_range(vm, &range, 1);
+		mask = first + count >= 64 ? 0 : mask & (~UINT64_C(0) << (first + count));
+	}
+}
+
+/* Reap SLOT's bitmap into BITMAP; returns how many bits were set. */
+static uint64_t dirty_reap(struct vmmu_vm *vm, struct memslot *slot, uint64_t *bitmap)
+{
+	uint64_t words = (slot->gfns + 63) / 64, count = 0;
+
+	vm_lock(vm);
+	for (uint64_t i = 0; i < words; i++) {
+		uint64_t mask = 0;
+
+		if (atomic_load_explicit(&slot->dirty[i], memory_order_relaxed))
+			mask = atomic_exchange_explicit(&slot->dirty[i], 0, memory_order_acq_rel);
+		bitmap[i] = mask;
+		if (!mask)
+			continue;
+		count += (uint64_t)__builtin_popcountll(mask);
+		dirty_rearm(vm, slot, slot->base_gfn + i * 64, mask);
+	}
+	if (count)
+		tree_owe_flush(&vm->tree, slot->as_id, slot->base_gfn, slot->base_gfn + slot->gfns);
+	vm_unlock(vm);
+	return count;
+}
+
+int vmmu_dirty_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, uint64_t *bitmap, uint64_t bits,
+		   uint64_t *count)
+{
+	struct memslot *slot;
+	uint64_t found = 0;
+	int err = 0;
+
+	if (!vm || !bitmap || !slot_ids_are_valid(vm, as_id, id))
+		return -EINVAL;
+	if (vm_is_poisoned(vm))
+		return -EIO;
+	pthread_mutex_lock(&vm->slots.lock);
+	slot = slots_by_id(&vm->slots, as_id, id);
+	if (!slot || !slot->dirty)
+		err = -ENOENT;
+	else if (bits < align_up(slot->gfns, 64))
+		err = -EINVAL;
+	else
+		found = dirty_reap(vm, slot, bitmap);
+	pthread_mutex_unlock(&vm->slots.lock);
+	if (!err && count)
+		*count = found;
+	return err;
+}

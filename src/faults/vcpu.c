@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "base/mem.h"
+#include "base/sync.h"
+#include "faults/vm.h"
+#include "rmap/rmap.h"
+
+static struct vmmu_vcpu *vcpu_find(struct vmmu_vm *vm, unsigned id)
+{
+	list_for_each(node, &vm->vcpus) {
+		struct vmmu_vcpu *vcpu = container_of(node, struct vmmu_vcpu, link);
+
+		if (vcpu->id == id)
+			return vcpu;
+	}
+	return NULL;
+}
+
+int vmmu_vcpu_create(struct vmmu_vm *vm, unsigned id, struct vmmu_vcpu **out)
+{
+	struct vmmu_vcpu *vcpu;
+	bool is_taken;
+
+	if (!vm || !out)
+		return -EINVAL;
+	if (vm_is_poisoned(vm))
+		return -EIO;
+	vcpu = mem_alloc(sizeof(*vcpu));
+	if (!vcpu)
+		return -ENOMEM;
+	vcpu->vm = vm;
+	vcpu->id = id;
+	list_init(&vcpu->link);
+	objcache_init(&vcpu->chunks, sizeof(struct rmap_chunk));
+	vm_lock(vm);
+	is_taken = vcpu_find(vm, id) != NULL;
+	if (!is_taken)
+		list_insert(&vm->vcpus, &vcpu->link);
+	vm_unlock(vm);
+	if (is_taken) {
+		mem_free(vcpu);
+		return -EEXIST;
+	}
+	*out = vcpu;
+	return 0;
+}
+
+/* Add the counters (not the gauges) of FROM to TO. */
+static void stats_add(struct vmmu_stats *to, const struct vmmu_stats *from)
+{
+	for (unsigned i = 0; i < ARRAY_COUNT(to->faults); i++)
+		to->faults[i] += from->faults[i];
+	to->fast_fixes += from->fast_fixes;
+	to->mmio_installed += from->mmio_installed;
+	to->mmio_hits += from->mmio_hits;
+	to->mmio_stale += from->mmio_stale;
+	to->prefetched += from->prefetched;
+}
+
+void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu)
+{
+	struct vmmu_vm *vm;
+
+	if (!vcpu)
+		return;
+	vm = vcpu->vm;
+	vm_lock(vm);
+	vcpu_drop_root(vcpu);
+	list_remove(&vcpu->link);
+	stats_add(&vm->past, &vcpu->stats);
+	vm_unlock(vm);
+	objcache_destroy(&vcpu->chunks);
+	mem_free(vcpu);
+}
+
+int vmmu_vcpu_set_as(struct vmmu_vcpu *vcpu, unsigned as_id)
+{
+	if (!vcpu || as_id >= vcpu->vm->as_count)
+		return -EINVAL;
+	vcpu->as_id = as_id;
+	vcpu->mmio.is_set = false;
+	return 0;
+}
+
+bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu)
+{
+	return vcpu->root && vcpu->root->as_id == vcpu->as_id &&
+	       !tree_is_obsolete(&vcpu->vm->tree, vcpu->root);
+}
+
+void vcpu_drop_root(struct vmmu_vcpu *vcpu)
+{
+	struct table *root = vcpu->root;
+
+	if (!root)
+		return;
+	vcpu->root = NULL;
+	/* An invalid root was emptied and unlinked when everything was zapped; it lived on for us. */
+	if (--root->root_count == 0 && (root->flags & TABLE_INVALID))
+		tree_retire(&vcpu->vm->tree, root);
+}
+
+int vcpu_load_root(struct vmmu_vcpu *vcpu)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+	struct table *root;
+
+	if (vcpu_has_current_root(vcpu))
+		return 0;
+	root = vm->engine->root_get(vm, vcpu->as_id);
+	if (!root)
+		return -ENOMEM;
+	root->root_count++;
+	vcpu_drop_root(vcpu);
+	vcpu->root = root;
+	vcpu->must_flush = true;
+	vcpu->mmio.is_set = false;
+	atomic_store_explicit(&vm->roots[vcpu->as_id], root, memory_order_release);
+	return 0;
+}
+
+/* Load the root; frames that only await a grace period are no reason to fail. */
+static int vcpu_reload(struct vmmu_vcpu *vcpu)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+	int err;
+
+	vm_lock(vm);
+	err = vcpu_load_root(vcpu);
+	vm_unlock(vm);
+	if (err != -ENOMEM)
+		return err;
+	vm_reap(vm);
+	vm_lock(vm);
+	err = vcpu_load_root(vcpu);
+	vm_unlock(vm);
+	return err;
+}
+
+int vmmu_vcpu_root(struct vmmu_vcpu *vcpu, struct vmmu_root *root, bool *flush_local)
+{
+	int err;
+
+	if (!vcpu || !root)
+		return -EINVAL;
+	if (vm_is_poisoned(vcpu->vm))
+		return -EIO;
+	atomic_store_explicit(&vcpu->must_reload, false, memory_order_release);
+	if (!vcpu_has_current_root(vcpu)) {
+		err = vcpu_reload(vcpu);
+		if (err)
+			return err;
+	}
+	*root = (struct vmmu_root){
+		.hpa = tree_table_hpa(&vcpu->vm->tree, vcpu->root),
+		.level = vcpu->root->level,
+		.as_id = vcpu->as_id,
+	};
+	if (flush_local)
+		*flush_local = vcpu->must_flush;
+	vcpu->must_flush = false;
+	return 0;
+}
+
+/* Gauge: how many gfns have how many entries, by powers of two. */
+static void stats_rmap_lengths(struct vmmu_vm *vm, uint64_t lengths[8])
+{
+	for (unsigned as = 0; as < vm->as_count; as++) {
+		const struct slot_set *set = slots_active(&vm->slots, as);
+
+		for (size_t i = 0; i < set->count; i++) {
+			const struct memslot *slot = set->by_gfn[i];
+
+			for (unsigned level = 1; level <= vm->max_level; level++) {
+				uint64_t last = slot->base_gfn + slot->gfns - 1;
+				uint64_t count = memslot_index(slot, vm->geometry, last, level) + 1;
+
+				for (uint64_t n = 0; slot->rmap[level] && n < count; n++) {
+					size_t entries = rmap_count(&slot->rmap[level][n]);
+					unsigned bin = 0;
+
+					if (!entries)
+						continue;
+					while (bin < 7 && entries >= (2u << bin))
+						bin++;
+					lengths[bin]++;
+				}
+			}
+		}
+	}
+}
+
+void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats)
+{
+	if (!vm || !stats)
+		return;
+	vm_lock(vm);
+	*stats = vm->past;
+	list_for_each(node, &vm->vcpus)
+		stats_add(stats, &container_of(node, struct vmmu_vcpu, link)->stats);
+	stats->flushes = atomic_load_explicit(&vm->flushes, memory_order_relaxed);
+	stats->local_flushes = atomic_load_explicit(&vm->local_flushes, memory_order_relaxed);
+	stats->invalidations = vm->invalidate.total;
+	for (unsigned level = 1; level <= VMMU_LEVELS_MAX; level++)
+		stats->mapped[level] = vm->tree.leaves[level];
+	stats->tables = vm->tree.live;
+	stats->table_bytes = vm->tree.live_bytes;
+	stats->tables_allocated = vm->tree.frames.allocated;
+	stats->tables_freed = vm->tree.frames.freed;
+	stats->tables_awaiting = vm->tree.retired_count;
+	stats->mmio_entries = vm->tree.mmio_entries;
+	stats_rmap_lengths(vm, stats->rmap_lengths);
+	vm_unlock(vm);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "faults/vm.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/sync.h"
+#include "rmap/rmap.h"
+
+#define TABLES_HPA_DEFAULT   (UINT64_C(4) << 30)
+#define TABLES_BYTES_DEFAULT (UINT64_C(1) << 30)
+
+void vmmu_thread_register(void)
+{
+	sync_thread_register();
+}
+
+void vmmu_thread_unregister(void)
+{
+	sync_thread_unregister();
+}
+
+void vm_lock(struct vmmu_vm *vm)
+{
+	pthread_mutex_lock(&vm->mmu_lock);
+	sync_read_lock();
+}
+
+/* Free RETIRED, taken off the tree earlier. */
+static void vm_free_retired(struct vmmu_vm *vm, struct table *retired)
+{
+	sync_wait_readers();
+	pthread_mutex_lock(&vm->mmu_lock);
+	tree_free(&vm->tree, retired);
+	pthread_mutex_unlock(&vm->mmu_lock);
+}
+
+void vm_unlock(struct vmmu_vm *vm)
+{
+	struct table *retired = NULL;
+
+	tree_flush(&vm->tree);
+	if (vm->tree.retired_count >= RETIRED_MAX)
+		retired = tree_take_retired(&vm->tree);
+	sync_read_unlock();
+	pthread_mutex_unlock(&vm->mmu_lock);
+	if (retired)
+		vm_free_retired(vm, retired);
+}
+
+void vm_reap(struct vmmu_vm *vm)
+{
+	struct table *retired;
+
+	pthread_mutex_lock(&vm->mmu_lock);
+	retired = tree_take_retired(&vm->tree);
+	pthread_mutex_unlock(&vm->mmu_lock);
+	if (retired)
+		vm_free_retired(vm, retired);
+}
+
+void vm_bug(struct vmmu_vm *vm, const char *what)
+{
+	atomic_store(&vm->is_poisoned, true);
+	if (vm->env.on_bug)
+		vm->env.on_bug(vm->env_ctx, what);
+}
+
+static void vm_hook_flush(void *ctx, const struct vmmu_flush *flush)
+{
+	struct vmmu_vm *vm = ctx;
+
+	atomic_fetch_add_explicit(flush->local ? &vm->local_flushes : &vm->flushes, 1,
+				  memory_order_relaxed);
+	if (vm->env.flush)
+		vm->env.flush(vm->env_ctx, flush);
+	vm_event(vm, .kind = VMMU_EVENT_FLUSH, .vcpu_id = flush->local ? flush->vcpu_id : ~0u,
+		 .as_id = flush->as_id, .gfn = flush->gfn_start,
+		 .value = (int64_t)(flush->gfn_end - flush->gfn_start));
+}
+
+static void vm_hook_event(void *ctx, const struct vmmu_event *event)
+{
+	struct vmmu_vm *vm = ctx;
+
+	vm->env.event(vm->env_ctx, event);
+}
+
+static void vm_hook_bug(void *ctx, const char *what)
+{
+	vm_bug(ctx, what);
+}
+
+static bool vm_options_are_valid(const struct vmmu_vm_options *options)
+{
+	const struct vmmu_geometry *geometry;
+
+	if (!options || options->size != sizeof(*options) || !options->format || !options->env)
+		return false;
+	if (options->env->size != sizeof(*options->env) || !options->env->resolve)
+		return false;
+	if (options->address_spaces > VMMU_ADDRESS_SPACES_MAX)
+		return false;
+	geometry = vmmu_format_info(options->format)->geometry;
+	return !options->max_level || (options->max_level <= geometry->levels &&
+				       (geometry->leaf_levels & (1u << options->max_level)));
+}
+
+static unsigned geometry_max_leaf(const struct vmmu_geometry *geometry)
+{
+	unsigned level = geometry->levels;
+
+	while (level > 1 && !(geometry->leaf_levels & (1u << level)))
+		level--;
+	return level;
+}
+
+static int vm_init_locks(struct vmmu_vm *vm)
+{
+	int err = pthread_mutex_init(&vm->mmu_lock, NULL);
+
+	if (err)
+		return -err;
+	err = pthread_mutex_init(&vm->invalidate.lock, NULL);
+	if (err)
+		goto no_invalidate_lock;
+	err = pthread_cond_init(&vm->invalidate.idle, NULL);
+	if (!err)
+		return 0;
+	pthread_mutex_destroy(&vm->invalidate.lock);
+no_invalidate_lock:
+	pthread_mutex_destroy(&vm->mmu_lock);
+	return -err;
+}
+
+static void vm_destroy_locks(struct vmmu_vm *vm)
+{
+	pthread_cond_destroy(&vm->invalidate.idle);
+	pthread_mutex_destroy(&vm->invalidate.lock);
+	pthread_mutex_destroy(&vm->mmu_lock);
+}
+
+static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
+{
+	uint64_t hpa = options->tables_hpa ? options->tables_hpa : TABLES_HPA_DEFAULT;
+	uint64_t bytes = options->tables_bytes ? options->tables_bytes : TABLES_BYTES_DEFAULT;
+	struct slots_hooks slot_hooks = { .ctx = vm,
+					  .publish_begin = vm_publish_begin,
+					  .publish_end = vm_publish_end,
+					  .drop = vm_slot_drop,
+					  .updated = vm_slots_updated,
+					  .commit = vm_slot_commit };
+	struct tree_hooks tree_hooks = { .ctx = vm,
+					 .flush = vm_hook_flush,
+					 .event = vm->env.event ? vm_hook_event : NULL,
+					 .bug = vm_hook_bug };
+	int err;
+
+	err = vm_init_locks(vm);
+	if (err)
+		return err;
+	err = slots_init(&vm->slots, vm->geometry, vm->max_level, vm->as_count, &slot_hooks);
+	if (err)
+		goto no_slots;
+	err = tree_init(&vm->tree, vm->geometry, hpa, bytes, &tree_hooks);
+	if (!err)
+		return 0;
+	slots_destroy(&vm->slots);
+no_slots:
+	vm_destroy_locks(vm);
+	return err;
+}
+
+int vmmu_vm_create(const struct vmmu_vm_options *options, struct vmmu_vm **out)
+{
+	struct vmmu_vm *vm;
+	int err;
+
+	if (!out || !vm_options_are_valid(options))
+		return -EINVAL;
+	vm = mem_alloc(sizeof(*vm));
+	if (!vm)
+		return -ENOMEM;
+	vm->engine = engine_of_format(options->format);
+	vm->geometry = vmmu_format_info(options->format)->geometry;
+	vm->env = *options->env;
+	vm->env_ctx = options->env_ctx;
+	vm->max_level = options->max_level ? options->max_level : geometry_max_leaf(vm->geometry);
+	vm->as_count = options->address_spaces ? options->address_spaces : 1;
+	vm->nx_huge = options->nx_huge;
+	list_init(&vm->vcpus);
+	err = vm->engine ? vm_init(vm, options) : -EINVAL;
+	if (err) {
+		mem_free(vm);
+		return err;
+	}
+	*out = vm;
+	return 0;
+}
+
+void vmmu_vm_destroy(struct vmmu_vm *vm)
+{
+	if (!vm)
+		return;
+	while (!list_is_empty(&vm->vcpus))
+		vmmu_vcpu_destroy(container_of(vm->vcpus.next, struct vmmu_vcpu, link));
+	/* No vCPU runs, so nothing holds a translation; the rmaps give back their chunks as the tables empty. */
+	vm->env.flush = NULL;
+	vm->env.event = NULL;
+	vm->tree.hooks.event = NULL;
+	vm_lock(vm);
+	vm_zap_all(vm);
+	if (vm->tree.live || vm->tree.links || vm->tree.mmio_entries)
+		vm_bug(vm, "tables or entries left when the VM was destroyed");
+	vm_unlock(vm);
+	slots_destroy(&vm->slots);
+	tree_destroy(&vm->tree);
+	vm_destroy_locks(vm);
+	mem_free(vm);
+}
+
+const struct vmmu_format *vmmu_vm_format(const struct vmmu_vm *vm)
+{
+	return vm ? vm->engine->format : NULL;
+}
+
+void vm_zap_all(struct vmmu_vm *vm)
+{
+	struct tree *tree = &vm->tree;
+	struct list *node, *newer;
+
+	vm->past.zap_all++;
+	vm_event(vm, .kind = VMMU_EVENT_ZAP_ALL, .vcpu_id = ~0u, .generation = tree->generation);
+	atomic_store_explicit(&tree->generation, tree->generation ^ 1, memory_order_release);
+	for (unsigned as = 0; as < vm->as_count; as++)
+		atomic_store_explicit(&vm->roots[as], NULL, memory_order_release);
+	list_for_each(vcpu_node, &vm->vcpus) {
+		struct vmmu_vcpu *vcpu = container_of(vcpu_node, struct vmmu_vcpu, link);
+
+		atomic_store_explicit(&vcpu->must_reload, true, memory_order_release);
+		if (vm->env.kick)
+			vm->env.kick(vm->env_ctx, vcpu->id);
+	}
+	/* All tables but those made from here on are obsolete: empty them, so that generation may turn again. */
+	for (node = tree->tables.prev; node != &tree->tables; node = newer) {
+		newer = node->prev;
+		vm->engine->table_zap(vm, container_of(node, struct table, link));
+	}
+}
+
+int vmmu_zap_all(struct vmmu_vm *vm)
+{
+	if (!vm)
+		return -EINVAL;
+	if (vm_is_poisoned(vm))
+		return -EIO;
+	vm_lock(vm);
+	vm_zap_all(vm);
+	vm_unlock(vm);
+	return 0;
+}

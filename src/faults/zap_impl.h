@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Taking mappings away, and WRITE from them: by gfn range through the rmaps, and whole tables. Template. Locked throughout;
+ * flushes are owed, vm_unlock() does them.
+ */
+#ifndef VMMU_FAULTS_ZAP_IMPL_H
+#define VMMU_FAULTS_ZAP_IMPL_H
+
+#include "faults/map_impl.h"
+
+/*
+ * Call DO(vm, ref, slot, ctx) for each leaf of RANGE at level LEVEL. It may drop the leaf: returns true if it did, and the walk over
+ * this gfn's entries starts again.
+ */
+static inline void zap_for_level(struct vmmu_vm *vm, const struct slot_range *range, unsigned level,
+				 bool (*fn)(struct vmmu_vm *vm, const struct entry_ref *ref,
+					    struct memslot *slot))
+{
+	struct memslot *slot = range->slot;
+	uint64_t first = memslot_index(slot, vm->geometry, range->start, level);
+	uint64_t last = memslot_index(slot, vm->geometry, range->end - 1, level);
+	struct rmap_iter iter;
+	rmap_ptep ptep;
+
+	for (uint64_t i = first; i <= last; i++) {
+		rmap_head *head = &slot->rmap[level][i];
+
+		ptep = rmap_first(head, &iter);
+		while (ptep) {
+			struct entry_ref ref = entry_ref_of(&vm->tree, ptep);
+
+			ptep = fn(vm, &ref, slot) ? rmap_first(head, &iter) : rmap_next(&iter);
+		}
+	}
+}
+
+static inline bool level_is_leaf(unsigned level)
+{
+	return fmt_geometry.leaf_levels & (1u << level);
+}
+
+static inline void zap_for_levels(struct vmmu_vm *vm, const struct slot_range *range, unsigned from, unsigned to,
+				  bool (*fn)(struct vmmu_vm *vm, const struct entry_ref *ref,
+					     struct memslot *slot))
+{
+	if (range->start >= range->end)
+		return;
+	for (unsigned level = from; level <= to; level++)
+		if (level_is_leaf(level))
+			zap_for_level(vm, range, level, fn);
+}
+
+/* Unmap the leaf at REF of SLOT. */
+static bool zap_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+{
+	funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
+	if (unlikely(!rmap_remove(map_rmap(vm, slot, ref), ref->ptep)))
+		vm_bug(vm, "a leaf was in no rmap");
+	return true;
+}
+
+static void engine_zap_range(struct vmmu_vm *vm, const struct slot_range *range)
+{
+	zap_for_levels(vm, range, 1, vm->max_level, zap_leaf);
+}
+
+static bool zap_protect_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+{
+	(void)slot;
+	if (fmt_access(pte_load(ref->ptep), ref->level) & VMMU_WRITE)
+		funnel_update(&vm->tree, ref, fmt_write_protect);
+	return false;
+}
+
+static void engine_protect_range(struct vmmu_vm *vm, const struct slot_range *range, unsigned level)
+{
+	zap_for_levels(vm, range, level, vm->max_level, zap_protect_leaf);
+}
+
+/* Drop the leaf if slot and host would now have a larger page there. */
+static bool zap_collapsible_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+{
+	uint64_t hva = memslot_hva(slot, ref->gfn, vm->geometry->page_shift);
+	struct vmmu_page page = { .pfn = fmt_leaf_pfn(pte_load(ref->ptep), ref->level) };
+
+	if (memslot_max_level(slot, vm->geometry, ref->gfn, vm->max_level) <= ref->level)
+		return false;
+	page.level = vm->env.host_level(vm->env_ctx, hva, ref->gfn);
+	if (adjust_level(slot, vm->geometry, ref->gfn, &page, vm->max_level) <= ref->level)
+		return false;
+	return zap_leaf(vm, ref, slot);
+}
+
+static void engine_collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
+{
+	if (vm->env.host_level && vm->max_level > 1)
+		zap_for_levels(vm, range, 1, vm->max_level - 1, zap_collapsible_leaf);
+}
+
+/* Take TABLE out of every entry that points to it. */
+static void zap_parents(struct vmmu_vm *vm, struct table *table)
+{
+	struct rmap_iter iter;
+	rmap_ptep ptep;
+
+	while ((ptep = rmap_first(&table->parents, &iter)) != NULL) {
+		struct entry_ref ref = entry_ref_of(&vm->tree, ptep);
+
+		map_unlink(vm, &ref);
+	}
+}
+
+static void engine_table_zap(struct vmmu_vm *vm, struct table *table)
+{
+	struct slot_cache cache = { 0 };
+
+	vm_event(vm, .kind = VMMU_EVENT_TABLE_ZAP, .vcpu_id = ~0u, .as_id = table->as_id,
+		 .level = table->level, .gfn = table->gfn);
+	table_for_each(&vm->tree, table, ref)
+		map_clear(vm, &ref, &cache);
+	zap_parents(vm, table);
+	if (table->root_count) {
+		/* vCPUs still stand on it, empty as it is now: the last one to leave retires it. */
+		tree_unhash(&vm->tree, table);
+		list_remove(&table->link);
+		table->flags |= TABLE_INVALID;
+	} else {
+		tree_retire(&vm->tree, table);
+	}
+}
+
+#endif

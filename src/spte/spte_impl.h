@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An entry as a value: which changes are legal and what each one means for the books. Template: include after a format header.
+ */
+#ifndef VMMU_SPTE_SPTE_IMPL_H
+#define VMMU_SPTE_SPTE_IMPL_H
+
+#include "base/bits.h"
+#include "format/contract.h"
+
+/* What a change did, for whoever keeps books; flags. */
+enum spte_effect {
+	SPTE_LEAF_GONE = 1 << 0,
+	SPTE_LEAF_CAME = 1 << 1,
+	SPTE_TABLE_GONE = 1 << 2,
+	SPTE_TABLE_CAME = 1 << 3,
+	SPTE_MMIO_GONE = 1 << 4,
+	SPTE_MMIO_CAME = 1 << 5,
+	SPTE_ILLEGAL = 1 << 6,
+};
+
+/* Does a leaf's own permission state make sense? WRITE needs mmu_writable, which needs host_writable. */
+static inline bool spte_is_sane_leaf(uint64_t pte, unsigned level)
+{
+	bool host = fmt_host_writable(pte, level), mmu = fmt_mmu_writable(pte, level);
+
+	return (!mmu || host) && (mmu || !(fmt_access(pte, level) & VMMU_WRITE));
+}
+
+/*
+ * A present entry changes what it points to only through a not-present value: anything else would let one TLB
+ * hold the old page and another the new one with nobody aware of it.
+ */
+static inline bool spte_is_legal(uint64_t old_pte, enum vmmu_entry_kind old_kind, uint64_t new_pte,
+				 enum vmmu_entry_kind new_kind, unsigned level)
+{
+	if (fmt_is_malformed(new_pte, level))
+		return false;
+	if (new_kind == VMMU_ENTRY_LEAF) {
+		if (!spte_is_sane_leaf(new_pte, level))
+			return false;
+		if (old_kind == VMMU_ENTRY_LEAF)
+			return fmt_leaf_pfn(old_pte, level) == fmt_leaf_pfn(new_pte, level);
+		return old_kind != VMMU_ENTRY_TABLE;
+	}
+	if (new_kind == VMMU_ENTRY_TABLE)
+		return level > 1 && !fmt_is_present(old_pte, level);
+	return true;
+}
+
+/* Everything about the change old -> new at LEVEL. */
+static inline unsigned spte_effects(uint64_t old_pte, uint64_t new_pte, unsigned level)
+{
+	static const uint8_t gone[] = { [VMMU_ENTRY_LEAF] = SPTE_LEAF_GONE,
+					[VMMU_ENTRY_TABLE] = SPTE_TABLE_GONE,
+					[VMMU_ENTRY_MMIO] = SPTE_MMIO_GONE };
+	static const uint8_t came[] = { [VMMU_ENTRY_LEAF] = SPTE_LEAF_CAME,
+					[VMMU_ENTRY_TABLE] = SPTE_TABLE_CAME,
+					[VMMU_ENTRY_MMIO] = SPTE_MMIO_CAME };
+	enum vmmu_entry_kind old_kind = fmt_classify(old_pte, level);
+	enum vmmu_entry_kind new_kind = fmt_classify(new_pte, level);
+	unsigned effects = 0;
+
+	if (unlikely(!spte_is_legal(old_pte, old_kind, new_pte, new_kind, level)))
+		effects |= SPTE_ILLEGAL;
+	if (old_kind != new_kind)
+		effects |= gone[old_kind] | came[new_kind];
+	return effects;
+}
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The funnel: the only code that writes an entry of a live table. Template: include after a format header.
+ *
+ * Each write checks that the change is legal, keeps the tree's counts, owes the flush that the format asks for, breaks before
+ * making where the format asks for that, and tells the event sink.
+ *
+ * Exclusive form (funnel_set, funnel_update): the caller holds the mmu lock exclusively. Nobody else writes but hardware
+ * (A, D) and the lockless fix (WRITE, D), and those only into volatile entries: a plain release store elsewhere, one
+ * atomic exchange or compare-exchange there.
+ *
+ * Shared form (funnel_try): anyone under RCU. One compare-exchange; a break-before-make change goes through the frozen
+ * value: whoever freezes an entry owns it, nobody else touches it until the new value is stored. Its books are the
+ * caller's: shared callers do no more than change permissions, which moves no count.
+ */
+#ifndef VMMU_WALKER_FUNNEL_IMPL_H
+#define VMMU_WALKER_FUNNEL_IMPL_H
+
+#include "spte/spte_impl.h"
+#include "walker/tree.h"
+
+/* gfns that an entry at LEVEL covers. */
+static inline uint64_t level_gfns(unsigned level)
+{
+	return UINT64_C(1) << (fmt_geometry.shift[level] - fmt_geometry.page_shift);
+}
+
+/* One-past-the-last gfn that REF covers. */
+static inline uint64_t entry_end(const struct entry_ref *ref)
+{
+	return ref->gfn + level_gfns(ref->level);
+}
+
+static inline void funnel_event(const struct tree *tree, const struct entry_ref *ref, uint64_t old_pte,
+				uint64_t new_pte)
+{
+	struct vmmu_event event = {
+		.kind = VMMU_EVENT_ENTRY_CHANGED,
+		.vcpu_id = ~0u,
+		.as_id = ref->table->as_id,
+		.level = ref->level,
+		.gfn = ref->gfn,
+		.old_pte = old_pte,
+		.new_pte = new_pte,
+	};
+
+	if (unlikely(tree->hooks.event != NULL) && old_pte != new_pte)
+		tree->hooks.event(tree->hooks.ctx, &event);
+}
+
+/* Counts move by what came and what went. */
+static inline void funnel_count(struct tree *tree, unsigned effects, unsigned level)
+{
+	tree->leaves[level] += !!(effects & SPTE_LEAF_CAME);
+	tree->leaves[level] -= !!(effects & SPTE_LEAF_GONE);
+	tree->links += !!(effects & SPTE_TABLE_CAME);
+	tree->links -= !!(effects & SPTE_TABLE_GONE);
+	tree->mmio_entries += !!(effects & SPTE_MMIO_CAME);
+	tree->mmio_entries -= !!(effects & SPTE_MMIO_GONE);
+}
+
+/* What follows a write, whichever form made it: books, flush owed, event. Returns false on an illegal change. */
+static inline bool funnel_account(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte,
+				  uint64_t new_pte)
+{
+	unsigned effects = spte_effects(old_pte, new_pte, ref->level);
+
+	funnel_count(tree, effects, ref->level);
+	if (fmt_flush_needed(old_pte, new_pte, ref->level) == FMT_FLUSH_REMOTE)
+		tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
+	funnel_event(tree, ref, old_pte, new_pte);
+	if (unlikely(effects & SPTE_ILLEGAL))
+		tree->hooks.bug(tree->hooks.ctx, "illegal change of a page table entry");
+	return !(effects & SPTE_ILLEGAL);
+}
+
+/* Flush REF's range now, others' pending ranges stay owed. */
+static inline void funnel_flush_now(const struct tree *tree, const struct entry_ref *ref)
+{
+	struct vmmu_flush flush = {
+		.gfn_start = ref->gfn, .gfn_end = entry_end(ref), .as_id = ref->table->as_id
+	};
+
+	tree->hooks.flush(tree->hooks.ctx, &flush);
+}
+
+/*
+ * Break before make: take the entry out with a value that hardware does not use, flush, and leave the new value to the caller.
+ * Returns what was there at the moment of the break.
+ */
+static inline uint64_t funnel_break(const struct tree *tree, const struct entry_ref *ref)
+{
+	uint64_t old_pte = atomic_exchange_explicit(ref->ptep, fmt_make_frozen(ref->level),
+						    memory_order_acq_rel);
+
+	funnel_flush_now(tree, ref);
+	return old_pte;
+}
+
+/*
+ * Exclusive: replace whatever REF holds by NEW_PTE, which must not depend on bits that hardware may set meanwhile.
+ * Returns what was replaced, those bits included.
+ */
+static inline uint64_t funnel_set(struct tree *tree, const struct entry_ref *ref, uint64_t new_pte)
+{
+	uint64_t old_pte = pte_load(ref->ptep);
+
+	if (unlikely(fmt_needs_break(old_pte, new_pte, ref->level))) {
+		old_pte = funnel_break(tree, ref);
+		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
+	} else if (fmt_is_volatile(old_pte, ref->level)) {
+		old_pte = atomic_exchange_explicit(ref->ptep, new_pte, memory_order_acq_rel);
+	} else {
+		/* Pairs with pte_load(): a table is filled before it can be reached. */
+		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
+	}
+	funnel_account(tree, ref, old_pte, new_pte);
+	return old_pte;
+}
+
+/*
+ * Exclusive: apply CHANGE, a pure function of the entry, keeping what hardware or the lockless fix set meanwhile.
+ * Returns the value before.
+ */
+static inline uint64_t funnel_update(struct tree *tree, const struct entry_ref *ref,
+				     uint64_t (*change)(uint64_t pte, unsigned level))
+{
+	uint64_t old_pte = pte_load(ref->ptep);
+	uint64_t new_pte = change(old_pte, ref->level);
+
+	if (new_pte == old_pte)
+		return old_pte;
+	if (unlikely(fmt_needs_break(old_pte, new_pte, ref->level))) {
+		old_pte = funnel_break(tree, ref);
+		new_pte = change(old_pte, ref->level);
+		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
+	} else if (fmt_is_volatile(old_pte, ref->level)) {
+		while (!atomic_compare_exchange_weak_explicit(ref->ptep, &old_pte, new_pte,
+							      memory_order_acq_rel,
+							      memory_order_acquire))
+			new_pte = change(old_pte, ref->level);
+	} else {
+		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
+	}
+	funnel_account(tree, ref, old_pte, new_pte);
+	return old_pte;
+}
+
+/*
+ * Shared: change REF from exactly OLD_PTE to NEW_PTE, a change of permissions only. False: it holds something else by now,
+ * nothing was done. A frozen OLD_PTE is somebody else's and is never replaced. The flush that the change needs, if any, is done on return.
+ */
+static inline bool funnel_try(const struct tree *tree, const struct entry_ref *ref, uint64_t old_pte,
+			      uint64_t new_pte)
+{
+	bool is_break = fmt_needs_break(old_pte, new_pte, ref->level);
+	uint64_t first = is_break ? fmt_make_frozen(ref->level) : new_pte;
+	uint64_t expected = old_pte;
+
+	if (fmt_classify(old_pte, ref->level) == VMMU_ENTRY_FROZEN)
+		return false;
+	if (!atomic_compare_exchange_strong_explicit(ref->ptep, &expected, first, memory_order_acq_rel,
+						     memory_order_acquire))
+		return false;
+	if (is_break) {
+		funnel_flush_now(tree, ref);
+		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
+	} else if (fmt_flush_needed(old_pte, new_pte, ref->level) == FMT_FLUSH_REMOTE) {
+		funnel_flush_now(tree, ref);
+	}
+	funnel_event(tree, ref, old_pte, new_pte);
+	return true;
+}
+
+#endif

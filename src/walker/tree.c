@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "walker/tree.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define BUCKETS_FIRST 64u
+
+int tree_init(struct tree *tree, const struct vmmu_geometry *geometry, uint64_t hpa, uint64_t bytes,
+	      const struct tree_hooks *hooks)
+{
+	unsigned min_lg2 = FRAME_LG2_MAX;
+	int err;
+
+	memset(tree, 0, sizeof(*tree));
+	tree->geometry = geometry;
+	for (unsigned level = 1; level <= geometry->levels; level++)
+		if (tree_table_lg2(tree, level) < min_lg2)
+			min_lg2 = tree_table_lg2(tree, level);
+	tree->hooks = *hooks;
+	list_init(&tree->tables);
+	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++)
+		tree->pending[as] = (struct tree_pending){ UINT64_MAX, 0 };
+	tree->bucket_count = BUCKETS_FIRST;
+	tree->buckets = mem_alloc_array(BUCKETS_FIRST, sizeof(struct table *));
+	if (!tree->buckets)
+		return -ENOMEM;
+	err = frame_pool_init(&tree->frames, hpa, bytes, min_lg2);
+	if (err) {
+		mem_free(tree->buckets);
+		tree->buckets = NULL;
+	}
+	return err;
+}
+
+void tree_destroy(struct tree *tree)
+{
+	frame_pool_destroy(&tree->frames);
+	mem_free(tree->buckets);
+	tree->buckets = NULL;
+}
+
+/* Fibonacci hashing of what a table maps. */
+static uint32_t tree_bucket(const struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level)
+{
+	uint64_t key = gfn ^ ((uint64_t)level << 58) ^ ((uint64_t)as_id << 63);
+
+	return (uint32_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (tree->bucket_count - 1);
+}
+
+static void tree_hash_add(struct tree *tree, struct table *table)
+{
+	uint32_t bucket = tree_bucket(tree, table->as_id, table->gfn, table->level);
+
+	table->hash_next = tree->buckets[bucket];
+	tree->buckets[bucket] = table;
+	table->hash_present = 1;
+	tree->hashed++;
+}
+
+/* Keep chains short. Without memory they grow longer, that is all. */
+static void tree_hash_grow(struct tree *tree)
+{
+	uint32_t old_count = tree->bucket_count;
+	struct table **old = tree->buckets;
+	struct table **bigger;
+
+	if (tree->hashed < old_count || old_count > UINT32_MAX / 4)
+		return;
+	bigger = mem_alloc_array((size_t)old_count * 4, sizeof(struct table *));
+	if (!bigger)
+		return;
+	tree->buckets = bigger;
+	tree->bucket_count = old_count * 4;
+	tree->hashed = 0;
+	for (uint32_t i = 0; i < old_count; i++) {
+		while (old[i]) {
+			struct table *table = old[i];
+
+			old[i] = table->hash_next;
+			tree_hash_add(tree, table);
+		}
+	}
+	mem_free(old);
+}
+
+bool tree_has_room(struct tree *tree, unsigned tables)
+{
+	tree_hash_grow(tree);
+	return frame_pool_has_room(&tree->frames, tree_table_lg2(tree, tree->geometry->levels),
+				   tables);
+}
+
+struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level)
+{
+	struct table *table = tree->buckets[tree_bucket(tree, as_id, gfn, level)];
+
+	while (table && (table->gfn != gfn || table->level != level || table->as_id != as_id ||
+			 tree_is_obsolete(tree, table)))
+		table = table->hash_next;
+	return table;
+}
+
+struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level, bool *zeroed)
+{
+	unsigned lg2 = tree_table_lg2(tree, level);
+	void *frame = frame_alloc(&tree->frames, lg2, zeroed);
+	struct table *table;
+
+	if (!frame)
+		return NULL;
+	table = frame_meta(&tree->frames, frame);
+	table->gfn = gfn;
+	table->level = (uint8_t)level;
+	table->as_id = (uint8_t)as_id;
+	table->generation = atomic_load_explicit(&tree->generation, memory_order_relaxed);
+	list_insert(&tree->tables, &table->link);
+	tree_hash_add(tree, table);
+	tree->live++;
+	tree->live_bytes += UINT64_C(1) << lg2;
+	return table;
+}
+
+void tree_unhash(struct tree *tree, struct table *table)
+{
+	struct table **at = &tree->buckets[tree_bucket(tree, table->as_id, table->gfn, table->level)];
+
+	if (!table->hash_present)
+		return;
+	while (*at != table)
+		at = &(*at)->hash_next;
+	*at = table->hash_next;
+	table->hash_next = NULL;
+	table->hash_present = 0;
+	tree->hashed--;
+}
+
+void tree_retire(struct tree *tree, struct table *table)
+{
+	tree_unhash(tree, table);
+	list_remove(&table->link);
+	table->hash_next = tree->retired;
+	tree->retired = table;
+	tree->retired_count++;
+	tree->live--;
+	tree->live_bytes -= UINT64_C(1) << tree_table_lg2(tree, table->level);
+}
+
+struct table *tree_take_retired(struct tree *tree)
+{
+	struct table *retired = tree->retired;
+
+	tree->retired = NULL;
+	return retired;
+}
+
+void tree_free(struct tree *tree, struct table *retired)
+{
+	while (retired) {
+		struct table *next = retired->hash_next;
+
+		frame_free(&tree->frames, tree_entries(tree, retired), tree_table_lg2(tree, retired->level));
+		tree->retired_count--;
+		retired = next;
+	}
+}
+
+void tree_flush(struct tree *tree)
+{
+	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++) {
+		struct tree_pending *pending = &tree->pending[as];
+		struct vmmu_flush flush = {
+			.gfn_start = pending->start, .gfn_end = pending->end, .as_id = as
+		};
+
+		if (pending->start >= pending->end)
+			continue;
+		*pending = (struct tree_pending){ UINT64_MAX, 0 };
+		tree->hooks.flush(tree->hooks.ctx, &flush);
+	}
+}

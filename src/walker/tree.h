@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tables of one VM: frames, the hash that finds a table by what it maps, the list of all, pending flushes, and
+ * the tables on their way out.
+ *
+ * A table leaves in this order: unlinked from its parents; flush; tree_retire(); a grace period; freed. tree_reap() does the last two.
+ * Everything here needs the mmu lock exclusively, but for what lockless readers may do: follow entries under RCU.
+ */
+#ifndef VMMU_WALKER_TREE_H
+#define VMMU_WALKER_TREE_H
+
+#include <vmmu/env.h>
+#include <vmmu/event.h>
+#include <vmmu/format.h>
+
+#include "walker/table.h"
+
+#define TREE_FRAME_LG2_MIN 12u
+
+/* What the tree needs from its owner; CTX is handed back. */
+struct tree_hooks {
+	void *ctx;
+	void (*flush)(void *ctx, const struct vmmu_flush *flush); /* never NULL */
+	void (*event)(void *ctx, const struct vmmu_event *event); /* NULL: no events */
+	void (*bug)(void *ctx, const char *what);                 /* never NULL */
+};
+
+/* gfns of one address space that some TLB may still hold wrongly; start > end: none. */
+struct tree_pending {
+	uint64_t start, end;
+};
+
+struct tree {
+	struct frame_pool frames;
+	const struct vmmu_geometry *geometry;
+	struct tree_hooks hooks;
+	struct table **buckets;
+	uint32_t bucket_count;                     /* a power of two */
+	uint32_t hashed;
+	struct list tables;                        /* newest first */
+	struct table *retired;                     /* unlinked and flushed, awaiting a grace period */
+	uint64_t retired_count;
+	uint64_t live;                             /* tables allocated and not retired */
+	uint64_t live_bytes;
+	uint64_t leaves[VMMU_LEVELS_MAX + 1];
+	uint64_t links;                            /* entries that point to tables */
+	uint64_t mmio_entries;
+	struct tree_pending pending[VMMU_ADDRESS_SPACES_MAX];
+	_Atomic uint8_t generation;                /* 0, 1: two values do, since obsolete tables go before it turns again */
+};
+
+/* -EINVAL: hpa or bytes; -ENOMEM. */
+int tree_init(struct tree *tree, const struct vmmu_geometry *geometry, uint64_t hpa, uint64_t bytes,
+	      const struct tree_hooks *hooks);
+void tree_destroy(struct tree *tree);
+
+/* lg2 bytes of the frame behind a table at LEVEL: small roots still take a whole smallest frame. */
+static inline unsigned tree_table_lg2(const struct tree *tree, unsigned level)
+{
+	unsigned lg2 = tree->geometry->table_lg2[level];
+
+	return lg2 < TREE_FRAME_LG2_MIN ? TREE_FRAME_LG2_MIN : lg2;
+}
+
+/* Can TABLES tables, a root included, be made without failing? May grow the hash. */
+bool tree_has_room(struct tree *tree, unsigned tables);
+/* The valid table of this generation that maps gfn at level, or NULL. */
+struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level);
+/*
+ * A new table, in hash and list, its entries uninitialised unless *zeroed. NULL: out of frames (never after
+ * tree_has_room()).
+ */
+struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level, bool *zeroed);
+/* No longer findable. Still listed. */
+void tree_unhash(struct tree *tree, struct table *table);
+/* Unlinked everywhere: goes to the retired once pending flushes are out. */
+void tree_retire(struct tree *tree, struct table *table);
+/* The retired tables, taken off the tree, linked by hash_next: to be given to tree_free() after a grace period. */
+struct table *tree_take_retired(struct tree *tree);
+void tree_free(struct tree *tree, struct table *retired);
+
+/* gfns [start, end) of an address space must be flushed before the lock is dropped. */
+static inline void tree_owe_flush(struct tree *tree, unsigned as_id, uint64_t start, uint64_t end)
+{
+	struct tree_pending *pending = &tree->pending[as_id];
+
+	pending->start = min_u64(pending->start, start);
+	pending->end = max_u64(pending->end, end);
+}
+
+/* Flush what is owed. */
+void tree_flush(struct tree *tree);
+
+/* Made before the last zap of everything? */
+static inline bool tree_is_obsolete(const struct tree *tree, const struct table *table)
+{
+	return table->generation != atomic_load_explicit(&tree->generation, memory_order_acquire) ||
+	       (atomic_load_explicit(&table->flags, memory_order_acquire) & TABLE_INVALID);
+}
+
+/* The table's entries. */
+static inline _Atomic uint64_t *tree_entries(const struct tree *tree, const struct table *table)
+{
+	return frame_of_meta(&tree->frames, table);
+}
+
+static inline uint64_t tree_table_hpa(const struct tree *tree, const struct table *table)
+{
+	return frame_hpa(&tree->frames, frame_of_meta(&tree->frames, table));
+}
+
+/* The record of the table at HPA, which an entry of this tree gave. */
+static inline struct table *tree_table_at(const struct tree *tree, uint64_t hpa)
+{
+	return frame_meta(&tree->frames, frame_ptr(&tree->frames, hpa));
+}
+
+#endif
