@@ -180,8 +180,10 @@ static bool frame_bump(struct frame_pool *pool, unsigned lg2, uint64_t *offset)
 	return true;
 }
 
-/* Cut the smallest larger free frame down to size; its upper halves become free frames. False:
- * there is none. */
+/*
+ * Cut the smallest larger free frame down to size; its upper halves become free frames. False:
+ * there is none.
+ */
 static bool frame_split(struct frame_pool *pool, unsigned lg2, uint64_t *offset, uint64_t *zeroed)
 {
 	unsigned from = lg2 + 1;

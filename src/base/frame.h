@@ -40,8 +40,10 @@ struct frame_pool {
 int frame_pool_init(struct frame_pool *pool, uint64_t hpa, uint64_t bytes, unsigned min_lg2);
 /* Gives everything back, live frames too. */
 void frame_pool_destroy(struct frame_pool *pool);
-/* A frame of 2^lg2 bytes, min_lg2..FRAME_LG2_MAX; NULL when the range is used up. *zeroed: its
- * contents are all zero. Its metadata is zeroed. */
+/*
+ * A frame of 2^lg2 bytes, min_lg2..FRAME_LG2_MAX; NULL when the range is used up. *zeroed: its
+ * contents are all zero. Its metadata is zeroed.
+ */
 void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed);
 /* Give it back; lg2 as when allocated. */
 void frame_free(struct frame_pool *pool, void *frame, unsigned lg2);

@@ -15,8 +15,10 @@
 #include "base/bits.h"
 #include "base/sanitize.h"
 
-/* AddressSanitizer knows malloc and not mallocx: under it the C library's names are the better
- * allocator. */
+/*
+ * AddressSanitizer knows malloc and not mallocx: under it the C library's names are the better
+ * allocator.
+ */
 #if defined(VMMU_JEMALLOC) && !BASE_HAS_ASAN
 #define MEM_USES_JEMALLOC 1
 #include <jemalloc/jemalloc.h>
@@ -29,8 +31,10 @@
 #define MEM_COUNTER_COUNT 32
 
 struct mem_counter {
-	/* Blocks that threads of this counter allocated, less those that they freed: may be below
-	 * 0. */
+	/*
+	 * Blocks that threads of this counter allocated, less those that they freed: may be below
+	 * 0.
+	 */
 	_Alignas(64) _Atomic int64_t live;
 };
 

@@ -20,8 +20,10 @@ void *mem_alloc_array(size_t count, size_t size);
 void mem_free(void *ptr);
 /* Blocks handed out and not freed, in the whole process: for leak checks. */
 size_t mem_live(void);
-/* Replace the allocator (tests inject failures); NULL restores the built-in one. Returns the one
- * replaced. */
+/*
+ * Replace the allocator (tests inject failures); NULL restores the built-in one. Returns the one
+ * replaced.
+ */
 const struct mem_ops *mem_ops_set(const struct mem_ops *ops);
 
 #endif

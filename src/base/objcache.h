@@ -17,8 +17,10 @@ struct objcache {
 };
 
 void objcache_init(struct objcache *cache, size_t object_bytes);
-/* Fill to at least MIN objects (then to capacity as far as memory goes). -ENOMEM if MIN cannot be
- * had. No-op above MIN. */
+/*
+ * Fill to at least MIN objects (then to capacity as far as memory goes). -ENOMEM if MIN cannot be
+ * had. No-op above MIN.
+ */
 int objcache_topup(struct objcache *cache, unsigned min);
 /* Take one; NULL when empty. Contents are unspecified. */
 void *objcache_take(struct objcache *cache);

@@ -7,8 +7,10 @@
 
 #include <pthread.h>
 
-/* Inline read-side functions; the library's licence allows that to programs of any licence
- * compatible with it. */
+/*
+ * Inline read-side functions; the library's licence allows that to programs of any licence
+ * compatible with it.
+ */
 #define _LGPL_SOURCE
 #include <urcu/urcu-memb.h>
 
@@ -21,15 +23,19 @@
  */
 static _Thread_local __attribute__((tls_model("initial-exec"))) bool sync_registered;
 
-/* Its destructor takes back the registration of a thread that ends without doing so: liburcu keeps
- * a pointer into it. */
+/*
+ * Its destructor takes back the registration of a thread that ends without doing so: liburcu
+ * keeps a pointer into it.
+ */
 static pthread_key_t sync_exit_key;
 static bool sync_has_exit_key;
 static pthread_once_t sync_exit_once = PTHREAD_ONCE_INIT;
 
 #if BASE_HAS_TSAN
-/* ThreadSanitizer does not see into liburcu: leaving readers release this, whoever waited for them
- * acquires it. */
+/*
+ * ThreadSanitizer does not see into liburcu: leaving readers release this, whoever waited for
+ * them acquires it.
+ */
 static char sync_tag;
 #define SYNC_TAG (&sync_tag)
 #else

@@ -18,8 +18,10 @@ bool sync_thread_is_registered(void);
 
 void sync_read_lock(void);
 void sync_read_unlock(void);
-/* Wait until all readers that are now inside have left. Never inside a reader. Registers the
- * calling thread if need be (then takes that back). */
+/*
+ * Wait until all readers that are now inside have left. Never inside a reader. Registers the
+ * calling thread if need be (then takes that back).
+ */
 void sync_wait_readers(void);
 
 #endif

@@ -10,8 +10,10 @@
 
 #include "memory/slots.h"
 
-/* Fill SLOT's page counts and reverse maps for levels up to MAX_LEVEL. -ENOMEM: SLOT has none of
- * them. */
+/*
+ * Fill SLOT's page counts and reverse maps for levels up to MAX_LEVEL. -ENOMEM: SLOT has none of
+ * them.
+ */
 int memslot_metadata_make(struct memslot *slot, const struct vmmu_geometry *geometry,
 			  unsigned max_level);
 /*

@@ -119,8 +119,10 @@ int slot_set_for_hva(const struct slot_set *set, const struct slots *slots, uint
 
 		if (from >= to)
 			continue;
-		/* Partial pages count whole. The last byte's page is taken, as rounding TO up might
-		 * wrap. */
+		/*
+		 * Partial pages count whole. The last byte's page is taken, as rounding TO up
+		 * might wrap.
+		 */
 		range.start = slot->base_gfn + ((from - slot->hva) >> shift);
 		range.end = slot->base_gfn + ((to - 1 - slot->hva) >> shift) + 1;
 		ret = fn(ctx, &range);

@@ -25,15 +25,17 @@ struct memslot {
 	uint16_t id;
 	uint8_t as_id;
 	bool invalid; /* being deleted or moved: faults on it retry */
-	uint32_t *lpage[VMMU_LEVELS_MAX +
-			1]; /* [2..]: why-not counts of a page at that level; 0: allowed */
-	_Atomic uint64_t *rmap[VMMU_LEVELS_MAX + 1]; /* [1..]: rmap heads, see rmap/rmap.h */
-	_Atomic uint64_t *dirty; /* with LOG_DIRTY: one bit a page, words of 64; else NULL */
+	/* [2..]: why-not counts of a page at that level; 0: allowed */
+	uint32_t *lpage[VMMU_LEVELS_MAX + 1];
+	/* [1..]: rmap heads, see rmap/rmap.h */
+	_Atomic uint64_t *rmap[VMMU_LEVELS_MAX + 1];
+	/* with LOG_DIRTY: one bit a page, words of 64; else NULL */
+	_Atomic uint64_t *dirty;
 };
 
 struct slot_set {
-	_Atomic uint64_t
-		generation; /* see slot_set_generation(); stamped while readers are in the set */
+	/* See slot_set_generation(); stamped while readers are in the set. */
+	_Atomic uint64_t generation;
 	size_t count;
 	struct memslot **by_gfn; /* sorted by base_gfn */
 	struct memslot **by_hva; /* sorted by hva; ranges may overlap */
@@ -55,13 +57,17 @@ struct slots_hooks {
 	/* Bracket the publishing of a set: no host invalidation may be under way in between. */
 	void (*publish_begin)(void *ctx);
 	void (*publish_end)(void *ctx);
-	/* DELETE and MOVE: OLD is marked invalid for all readers; drop everything mapped through
-	 * it. */
+	/*
+	 * DELETE and MOVE: OLD is marked invalid for all readers; drop everything mapped through
+	 * it.
+	 */
 	void (*drop)(void *ctx, const struct memslot *old);
 	/* The set with this generation is active and stamped (MMIO wrap check). */
 	void (*updated)(void *ctx, unsigned as_id, uint64_t generation);
-	/* The change is done, readers of the old state are gone. FLAGS: adjust mappings. One of
-	 * old, new may be NULL. */
+	/*
+	 * The change is done, readers of the old state are gone. FLAGS: adjust mappings. One of
+	 * old, new may be NULL.
+	 */
 	void (*commit)(void *ctx, enum slot_change change, const struct memslot *old,
 		       const struct memslot *new_slot);
 };
@@ -74,10 +80,12 @@ struct slots {
 	_Atomic(struct slot_set *) active[VMMU_ADDRESS_SPACES_MAX];
 	struct slots_hooks hooks;
 	/* Private to slots.c. */
-	struct slot_set sets[VMMU_ADDRESS_SPACES_MAX][2]; /* active[] points to one of each two */
-	struct memslot *
-		*by_id[VMMU_ADDRESS_SPACES_MAX]; /* under the lock; NULL where there is no slot */
-	size_t id_capacity[VMMU_ADDRESS_SPACES_MAX]; /* ids that by_id has room for */
+	/* active[] points to one of each two */
+	struct slot_set sets[VMMU_ADDRESS_SPACES_MAX][2];
+	/* under the lock; NULL where there is no slot */
+	struct memslot **by_id[VMMU_ADDRESS_SPACES_MAX];
+	/* ids that by_id has room for */
+	size_t id_capacity[VMMU_ADDRESS_SPACES_MAX];
 };
 
 /* A vCPU's last used slot. Zero-initialised: empty. */
@@ -108,8 +116,10 @@ static inline const struct slot_set *slots_active(const struct slots *slots, uns
 
 /* The set's generation, UPDATING bit included. */
 uint64_t slot_set_generation(const struct slot_set *set);
-/* The slot that holds gfn (an invalid one too), or NULL. O(log n); the cache is tried first and
- * refilled. CACHE may be NULL. */
+/*
+ * The slot that holds gfn (an invalid one too), or NULL. O(log n); the cache is tried first and
+ * refilled. CACHE may be NULL.
+ */
 struct memslot *slot_set_find(const struct slot_set *set, uint64_t gfn, struct slot_cache *cache);
 /* Index in by_gfn of the first slot that ends after gfn. */
 size_t slot_set_first(const struct slot_set *set, uint64_t gfn);

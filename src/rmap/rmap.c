@@ -3,8 +3,10 @@
 
 #include "base/mem.h"
 
-/* Marks a head that holds a chain. Chunks and entries are aligned to 8 bytes at least, so the bit
- * is free. */
+/*
+ * Marks a head that holds a chain. Chunks and entries are aligned to 8 bytes at least, so the bit
+ * is free.
+ */
 #define RMAP_CHAIN UINT64_C(1)
 
 static uint64_t rmap_load(const rmap_head *head)

@@ -37,11 +37,15 @@ struct rmap_iter {
 	unsigned pos;
 };
 
-/* Add PTEP. Takes at most one chunk from CACHE, which must not be empty. Returns the number of
- * entries now. */
+/*
+ * Add PTEP. Takes at most one chunk from CACHE, which must not be empty. Returns the number of
+ * entries now.
+ */
 size_t rmap_add(rmap_head *head, rmap_ptep ptep, struct objcache *cache);
-/* Remove PTEP, freeing an emptied chunk. False: it was not there (a broken invariant: nothing
- * changed). */
+/*
+ * Remove PTEP, freeing an emptied chunk. False: it was not there (a broken invariant: nothing
+ * changed).
+ */
 bool rmap_remove(rmap_head *head, rmap_ptep ptep);
 /* Number of entries, O(1). */
 size_t rmap_count(const rmap_head *head);
