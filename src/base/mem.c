@@ -16,10 +16,10 @@
 #include "base/sanitize.h"
 
 /*
- * AddressSanitizer knows malloc and not mallocx: under it the C library's names are the better
- * allocator.
+ * Sanitizers know malloc, and neither see overruns in mallocx's blocks nor blocks changing hands
+ * between threads: they get malloc.
  */
-#if defined(VMMU_JEMALLOC) && !BASE_HAS_ASAN
+#if defined(VMMU_JEMALLOC) && !BASE_HAS_ASAN && !BASE_HAS_TSAN
 #define MEM_USES_JEMALLOC 1
 #include <jemalloc/jemalloc.h>
 #else
