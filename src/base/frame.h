@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Table frames: naturally aligned blocks of 2^lg2 bytes from one reserved address range, so that hpa <-> pointer is an
- * addition, and a fixed-size metadata record per smallest frame, found by arithmetic too.
+ * Table frames: naturally aligned blocks of 2^lg2 bytes from one reserved address range, so that
+ * hpa <-> pointer is an addition, and a fixed-size metadata record per smallest frame, found by
+ * arithmetic too.
  *
- * Memory is reserved, not used: a frame costs memory when first touched. Freed frames are reused, newest first.
- * Callers serialise (the VM's mmu lock); hpa/pointer conversions are free for all.
+ * Memory is reserved, not used: a frame costs memory when first touched. Freed frames are reused,
+ * newest first. Callers serialise (the VM's mmu lock); hpa/pointer conversions are free for all.
  * Sanitizer builds poison free frames and reject double frees.
  */
 #ifndef VMMU_BASE_FRAME_H
@@ -19,27 +20,30 @@
 #define FRAME_META_BYTES 64
 
 struct frame_pool {
-	unsigned char *base;     /* first byte of the range, aligned to 2^FRAME_LG2_MAX */
-	uint64_t hpa;            /* hpa of base, bytes */
-	uint64_t bytes;          /* size of the range */
-	uint64_t bump;           /* offset of the first byte never handed out */
-	unsigned min_lg2;        /* smallest frame */
-	unsigned char *meta;     /* FRAME_META_BYTES for each 2^min_lg2 bytes of the range */
+	unsigned char *base;	       /* first byte of the range, aligned to 2^FRAME_LG2_MAX */
+	uint64_t hpa;		       /* hpa of base, bytes */
+	uint64_t bytes;		       /* size of the range */
+	uint64_t bump;		       /* offset of the first byte never handed out */
+	unsigned min_lg2;	       /* smallest frame */
+	unsigned char *meta;	       /* FRAME_META_BYTES for each 2^min_lg2 bytes of the range */
 	void *free[FRAME_LG2_MAX + 1]; /* free frames by lg2, linked through their metadata */
-	uint64_t live;           /* frames handed out now */
+	uint64_t live;		       /* frames handed out now */
 	uint64_t live_bytes;
-	uint64_t allocated;      /* frames ever handed out */
-	uint64_t freed;          /* frames ever given back */
+	uint64_t allocated; /* frames ever handed out */
+	uint64_t freed;	    /* frames ever given back */
 };
 
 /*
- * Reserve BYTES (rounded up to 2^FRAME_LG2_MAX) at hpa HPA (aligned to 2^FRAME_LG2_MAX). min_lg2 12..16. -EINVAL: misaligned,
- * zero or wrapping; -ENOMEM.
+ * Reserve BYTES (rounded up to 2^FRAME_LG2_MAX) at hpa HPA (aligned to 2^FRAME_LG2_MAX).
+ * min_lg2 12..16. -EINVAL: misaligned, zero or wrapping; -ENOMEM.
  */
 int frame_pool_init(struct frame_pool *pool, uint64_t hpa, uint64_t bytes, unsigned min_lg2);
 /* Gives everything back, live frames too. */
 void frame_pool_destroy(struct frame_pool *pool);
-/* A frame of 2^lg2 bytes, min_lg2..FRAME_LG2_MAX; NULL when the range is used up. *zeroed: its contents are all zero. Its metadata is zeroed. */
+/*
+ * A frame of 2^lg2 bytes, min_lg2..FRAME_LG2_MAX; NULL when the range is used up. *zeroed: its
+ * contents are all zero. Its metadata is zeroed.
+ */
 void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed);
 /* Give it back; lg2 as when allocated. */
 void frame_free(struct frame_pool *pool, void *frame, unsigned lg2);

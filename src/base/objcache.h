@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stock of equal heap objects, filled where sleeping and failing are allowed and drawn from where they are not.
- * Owned by one vCPU (or one lock); not shared.
+ * A stock of equal heap objects, filled where sleeping and failing are allowed and drawn from where
+ * they are not. Owned by one vCPU (or one lock); not shared.
  */
 #ifndef VMMU_BASE_OBJCACHE_H
 #define VMMU_BASE_OBJCACHE_H
@@ -17,7 +17,10 @@ struct objcache {
 };
 
 void objcache_init(struct objcache *cache, size_t object_bytes);
-/* Fill to at least MIN objects (then to capacity as far as memory goes). -ENOMEM if MIN cannot be had. No-op above MIN. */
+/*
+ * Fill to at least MIN objects (then to capacity as far as memory goes). -ENOMEM if MIN cannot be
+ * had. No-op above MIN.
+ */
 int objcache_topup(struct objcache *cache, unsigned min);
 /* Take one; NULL when empty. Contents are unspecified. */
 void *objcache_take(struct objcache *cache);

@@ -2,8 +2,9 @@
 /*
  * RCU and locks. sync.c is the only user of liburcu (memb flavour).
  *
- * Readers: sync_read_lock() ... sync_read_unlock(), nestable, no sleeping and no mutex inside. Writers: unlink, then
- * sync_wait_readers(), then free. There are no callbacks and no helper threads: whoever unlinks also waits.
+ * Readers: sync_read_lock() ... sync_read_unlock(), nestable, no sleeping and no mutex inside.
+ * Writers: unlink, then sync_wait_readers(), then free. There are no callbacks and no helper
+ * threads: whoever unlinks also waits.
  */
 #ifndef VMMU_BASE_SYNC_H
 #define VMMU_BASE_SYNC_H
@@ -17,7 +18,10 @@ bool sync_thread_is_registered(void);
 
 void sync_read_lock(void);
 void sync_read_unlock(void);
-/* Wait until all readers that are now inside have left. Never inside a reader. Registers the calling thread if need be (then takes that back). */
+/*
+ * Wait until all readers that are now inside have left. Never inside a reader. Registers the
+ * calling thread if need be (then takes that back).
+ */
 void sync_wait_readers(void);
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * Memslots: the gfn side of a VM (catalogue of semantics: KVM's virt/kvm memslots).
  *
- * Two sets per address space, one active. An update changes the inactive set, publishes it (RCU), waits for readers, and
- * repeats the change in the other. A struct memslot is immutable for readers but for its metadata's contents, and is
- * freed only when it is in neither set and readers are gone.
+ * Two sets per address space, one active. An update changes the inactive set, publishes it (RCU),
+ * waits for readers, and repeats the change in the other. A struct memslot is immutable for readers
+ * but for its metadata's contents, and is freed only when it is in neither set and readers are
+ * gone.
  */
 #ifndef VMMU_MEMORY_SLOTS_H
 #define VMMU_MEMORY_SLOTS_H
@@ -19,22 +20,28 @@
 
 struct memslot {
 	uint64_t base_gfn, gfns;
-	uint64_t hva;              /* bytes */
-	uint32_t flags;            /* enum vmmu_slot_flag */
+	uint64_t hva;	/* bytes */
+	uint32_t flags; /* enum vmmu_slot_flag */
 	uint16_t id;
 	uint8_t as_id;
-	bool invalid;              /* being deleted or moved: faults on it retry */
-	uint32_t *lpage[VMMU_LEVELS_MAX + 1];        /* [2..]: why-not counts of a page at that level; 0: allowed */
-	_Atomic uint64_t *rmap[VMMU_LEVELS_MAX + 1]; /* [1..]: rmap heads, see rmap/rmap.h */
-	_Atomic uint64_t *dirty;   /* with LOG_DIRTY: one bit a page, words of 64; else NULL */
+	bool invalid; /* being deleted or moved: faults on it retry */
+	/* [2..]: why-not counts of a page at that level; 0: allowed */
+	uint32_t *lpage[VMMU_LEVELS_MAX + 1];
+	/* [1..]: rmap heads, see rmap/rmap.h */
+	_Atomic uint64_t *rmap[VMMU_LEVELS_MAX + 1];
+	/* with LOG_DIRTY: one bit a page, words of 64; else NULL */
+	_Atomic uint64_t *dirty;
 };
 
 struct slot_set {
-	uint64_t generation;       /* see slots_generation() */
+	/* See slot_set_generation(); stamped while readers are in the set. */
+	_Atomic uint64_t generation;
 	size_t count;
-	struct memslot **by_gfn;   /* sorted by base_gfn */
-	struct memslot **by_hva;   /* sorted by hva; ranges may overlap */
-	/* private members as the implementation needs */
+	struct memslot **by_gfn; /* sorted by base_gfn */
+	struct memslot **by_hva; /* sorted by hva; ranges may overlap */
+	/* Private to slot_set.c. */
+	uint64_t *hva_reach; /* [i]: largest end (bytes) among by_hva[0..i]; never falls along i */
+	size_t capacity;     /* slots that the three arrays have room for */
 };
 
 enum slot_change {
@@ -50,22 +57,35 @@ struct slots_hooks {
 	/* Bracket the publishing of a set: no host invalidation may be under way in between. */
 	void (*publish_begin)(void *ctx);
 	void (*publish_end)(void *ctx);
-	/* DELETE and MOVE: OLD is marked invalid for all readers; drop everything mapped through it. */
+	/*
+	 * DELETE and MOVE: OLD is marked invalid for all readers; drop everything mapped through
+	 * it.
+	 */
 	void (*drop)(void *ctx, const struct memslot *old);
 	/* The set with this generation is active and stamped (MMIO wrap check). */
 	void (*updated)(void *ctx, unsigned as_id, uint64_t generation);
-	/* The change is done, readers of the old state are gone. FLAGS: adjust mappings. One of old, new may be NULL. */
-	void (*commit)(void *ctx, enum slot_change change, const struct memslot *old, const struct memslot *new_slot);
+	/*
+	 * The change is done, readers of the old state are gone. FLAGS: adjust mappings. One of
+	 * old, new may be NULL.
+	 */
+	void (*commit)(void *ctx, enum slot_change change, const struct memslot *old,
+		       const struct memslot *new_slot);
 };
 
 struct slots {
-	pthread_mutex_t lock;              /* serialises updates and dirty-log reads */
+	pthread_mutex_t lock; /* serialises updates and dirty-log reads */
 	const struct vmmu_geometry *geometry;
-	unsigned max_level;                /* largest leaf level in use: counts exist for 2..max_level */
+	unsigned max_level; /* largest leaf level in use: counts exist for 2..max_level */
 	unsigned as_count;
 	_Atomic(struct slot_set *) active[VMMU_ADDRESS_SPACES_MAX];
 	struct slots_hooks hooks;
-	/* private members as the implementation needs */
+	/* Private to slots.c. */
+	/* active[] points to one of each two */
+	struct slot_set sets[VMMU_ADDRESS_SPACES_MAX][2];
+	/* under the lock; NULL where there is no slot */
+	struct memslot **by_id[VMMU_ADDRESS_SPACES_MAX];
+	/* ids that by_id has room for */
+	size_t id_capacity[VMMU_ADDRESS_SPACES_MAX];
 };
 
 /* A vCPU's last used slot. Zero-initialised: empty. */
@@ -75,9 +95,12 @@ struct slot_cache {
 	struct memslot *slot;
 };
 
-/* max_level: largest mapping in use. -ENOMEM. */
-int slots_init(struct slots *slots, const struct vmmu_geometry *geometry, unsigned max_level, unsigned as_count,
-	       const struct slots_hooks *hooks);
+/*
+ * max_level: largest mapping in use. HOOKS is copied; it and any of its functions may be NULL.
+ * -EINVAL: max_level or as_count out of range; -ENOMEM.
+ */
+int slots_init(struct slots *slots, const struct vmmu_geometry *geometry, unsigned max_level,
+	       unsigned as_count, const struct slots_hooks *hooks);
 /* No reader may be left. */
 void slots_destroy(struct slots *slots);
 /* Everything vmmu_slot_set() promises but the poison check. Takes slots->lock. */
@@ -93,7 +116,10 @@ static inline const struct slot_set *slots_active(const struct slots *slots, uns
 
 /* The set's generation, UPDATING bit included. */
 uint64_t slot_set_generation(const struct slot_set *set);
-/* The slot that holds gfn (an invalid one too), or NULL. O(log n); the cache is tried first and refilled. CACHE may be NULL. */
+/*
+ * The slot that holds gfn (an invalid one too), or NULL. O(log n); the cache is tried first and
+ * refilled. CACHE may be NULL.
+ */
 struct memslot *slot_set_find(const struct slot_set *set, uint64_t gfn, struct slot_cache *cache);
 /* Index in by_gfn of the first slot that ends after gfn. */
 size_t slot_set_first(const struct slot_set *set, uint64_t gfn);
@@ -105,11 +131,12 @@ struct slot_range {
 };
 
 /*
- * Call FN for the part of each slot of SET that hvas [start, end) (bytes) reach; aliased ranges give several. Stops when
- * FN returns non-zero and returns that. O(log n + matches) when slots' hvas do not overlap much.
+ * Call FN for the part of each slot of SET that hvas [start, end) (bytes) reach; aliased ranges
+ * give several. Stops when FN returns non-zero and returns that. O(log n + matches) when slots'
+ * hvas do not overlap much.
  */
-int slot_set_for_hva(const struct slot_set *set, const struct slots *slots, uint64_t start, uint64_t end,
-		     int (*fn)(void *ctx, const struct slot_range *range), void *ctx);
+int slot_set_for_hva(const struct slot_set *set, const struct slots *slots, uint64_t start,
+		     uint64_t end, int (*fn)(void *ctx, const struct slot_range *range), void *ctx);
 
 /* The slot's address for gfn (bytes). */
 static inline uint64_t memslot_hva(const struct memslot *slot, uint64_t gfn, unsigned page_shift)
@@ -118,7 +145,8 @@ static inline uint64_t memslot_hva(const struct memslot *slot, uint64_t gfn, uns
 }
 
 /* How many entries at LEVEL the slot's metadata has, and the index of gfn among them. */
-static inline uint64_t memslot_index(const struct memslot *slot, const struct vmmu_geometry *geometry, uint64_t gfn,
+static inline uint64_t memslot_index(const struct memslot *slot,
+				     const struct vmmu_geometry *geometry, uint64_t gfn,
 				     unsigned level)
 {
 	unsigned lg2 = geometry->shift[level] - geometry->page_shift;
@@ -127,9 +155,11 @@ static inline uint64_t memslot_index(const struct memslot *slot, const struct vm
 }
 
 /* Largest level <= max at which nothing forbids a page over gfn (1 if none larger). */
-unsigned memslot_max_level(const struct memslot *slot, const struct vmmu_geometry *geometry, uint64_t gfn, unsigned max);
+unsigned memslot_max_level(const struct memslot *slot, const struct vmmu_geometry *geometry,
+			   uint64_t gfn, unsigned max);
 /* Add DELTA (+1, -1) to the why-not counts of every level >= 2 over gfn. Mmu lock held. */
-void memslot_lpage_add(struct memslot *slot, const struct vmmu_geometry *geometry, uint64_t gfn, int delta);
+void memslot_lpage_add(struct memslot *slot, const struct vmmu_geometry *geometry, uint64_t gfn,
+		       int delta);
 
 /* Dirty bitmap; lock-free. A set bit is not written again. No-ops without LOG_DIRTY. */
 void memslot_mark_dirty(struct memslot *slot, uint64_t gfn);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reverse maps: which entries map a gfn. One word per (slot, level, gfn), and per table for its parents.
+ * Reverse maps: which entries map a gfn. One word per (slot, level, gfn), and per table for its
+ *parents.
  *
  *	0             empty
  *	bit 0 clear   the place of the one entry (an _Atomic uint64_t *)
@@ -25,8 +26,8 @@ typedef _Atomic uint64_t *rmap_ptep;
 
 struct rmap_chunk {
 	struct rmap_chunk *next;
-	uint32_t count;            /* entries in this chunk */
-	uint32_t tail_count;       /* entries in all chunks behind it */
+	uint32_t count;	     /* entries in this chunk */
+	uint32_t tail_count; /* entries in all chunks behind it */
 	rmap_ptep entries[RMAP_CHUNK_ENTRIES];
 };
 
@@ -36,9 +37,15 @@ struct rmap_iter {
 	unsigned pos;
 };
 
-/* Add PTEP. Takes at most one chunk from CACHE, which must not be empty. Returns the number of entries now. */
+/*
+ * Add PTEP. Takes at most one chunk from CACHE, which must not be empty. Returns the number of
+ * entries now.
+ */
 size_t rmap_add(rmap_head *head, rmap_ptep ptep, struct objcache *cache);
-/* Remove PTEP, freeing an emptied chunk. False: it was not there (a broken invariant: nothing changed). */
+/*
+ * Remove PTEP, freeing an emptied chunk. False: it was not there (a broken invariant: nothing
+ * changed).
+ */
 bool rmap_remove(rmap_head *head, rmap_ptep ptep);
 /* Number of entries, O(1). */
 size_t rmap_count(const rmap_head *head);

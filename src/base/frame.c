@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Table frames by bump pointer and one free list per size.
+ *
+ * Two reservations: the frames, and behind one another their metadata records and one state byte
+ *per smallest frame. Both are mapped without backing, so that a large pool costs only what is
+ *touched.
+ *
+ * State byte of the smallest frame with index i:
+ *	0          no frame handed out begins here
+ *	lg2        a frame of 2^lg2 bytes that begins here is handed out
+ * It tells a free of something that is not handed out from a good one, in every build: one byte to
+ *read. Builds with a sanitizer or with assertions then stop; others leave the pool as it was, which
+ *leaks at worst.
+ *
+ * While a frame is free, its first metadata record holds a struct free_frame.
+ */
+#include "base/frame.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/bits.h"
+#include "base/sanitize.h"
+
+#define FRAME_UNIT	   BIT64(FRAME_LG2_MAX)
+#define FRAME_LG2_MIN	   12
+#define FRAME_LG2_MIN_LAST 16
+
+#if BASE_HAS_ASAN || !defined(NDEBUG)
+#define FRAME_STOPS_ON_MISUSE 1
+#else
+#define FRAME_STOPS_ON_MISUSE 0
+#endif
+
+/* What a free frame's metadata holds. */
+struct free_frame {
+	struct free_frame *next;
+	uint64_t zeroed; /* 1: nobody has had the frame yet, its contents are zero */
+};
+
+static uint64_t frame_meta_bytes(const struct frame_pool *pool)
+{
+	return (pool->bytes >> pool->min_lg2) * FRAME_META_BYTES;
+}
+
+static unsigned char *frame_state(const struct frame_pool *pool, uint64_t offset)
+{
+	return pool->meta + frame_meta_bytes(pool) + (offset >> pool->min_lg2);
+}
+
+/* Reserve BYTES, a multiple of FRAME_UNIT, aligned to it; NULL when there is no room. */
+static unsigned char *frame_reserve(uint64_t bytes)
+{
+	unsigned char *map, *base;
+	uint64_t head;
+
+	map = mmap(NULL, bytes + FRAME_UNIT, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	/* Cut off what alignment leaves over at both ends. */
+	base = (unsigned char *)align_up((uintptr_t)map, FRAME_UNIT);
+	head = (uint64_t)(base - map);
+	if (head)
+		munmap(map, head);
+	if (head != FRAME_UNIT)
+		munmap(base + bytes, FRAME_UNIT - head);
+	return base;
+}
+
+static uint64_t frame_side_bytes(const struct frame_pool *pool)
+{
+	uint64_t frames = pool->bytes >> pool->min_lg2;
+
+	return align_up(frames * (FRAME_META_BYTES + 1), FRAME_UNIT);
+}
+
+/*
+ * Frames not yet handed out are poisoned like free ones, but only to the end of the unit that the
+ * bump stands in: poisoning a whole reservation would touch an eighth of its size.
+ */
+static void frame_poison_ahead(const struct frame_pool *pool, uint64_t old_bump)
+{
+	uint64_t poisoned = align_up(old_bump, FRAME_UNIT);
+	uint64_t wanted = align_up(pool->bump, FRAME_UNIT);
+
+	if (wanted > poisoned)
+		sanitize_poison(pool->base + poisoned, wanted - poisoned);
+}
+
+int frame_pool_init(struct frame_pool *pool, uint64_t hpa, uint64_t bytes, unsigned min_lg2)
+{
+	uint64_t rounded = align_up(bytes, FRAME_UNIT);
+
+	if (min_lg2 < FRAME_LG2_MIN || min_lg2 > FRAME_LG2_MIN_LAST)
+		return -EINVAL;
+	/* Rounding up wraps to 0; a range may end at 2^64 exactly. */
+	if (!rounded || !is_aligned(hpa, FRAME_UNIT) || hpa + rounded - 1 < hpa)
+		return -EINVAL;
+	/* More than an address space has; the sums below must not wrap. */
+	if (rounded > BIT64(62))
+		return -ENOMEM;
+	*pool = (struct frame_pool){.hpa = hpa, .bytes = rounded, .min_lg2 = min_lg2};
+	pool->base = frame_reserve(rounded);
+	if (!pool->base)
+		return -ENOMEM;
+	pool->meta = frame_reserve(frame_side_bytes(pool));
+	if (!pool->meta) {
+		munmap(pool->base, rounded);
+		pool->base = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void frame_pool_destroy(struct frame_pool *pool)
+{
+	if (!pool->base)
+		return;
+	/* The next mapping at these addresses must not inherit the poison. */
+	sanitize_unpoison(pool->base, align_up(pool->bump, FRAME_UNIT));
+	sanitize_unpoison(pool->meta, (pool->bump >> pool->min_lg2) * FRAME_META_BYTES);
+	munmap(pool->base, pool->bytes);
+	munmap(pool->meta, frame_side_bytes(pool));
+	*pool = (struct frame_pool){0};
+}
+
+/* Put the frame at OFFSET on its free list. Its state byte is 0. */
+static void frame_push(struct frame_pool *pool, uint64_t offset, unsigned lg2, uint64_t zeroed)
+{
+	struct free_frame *record = frame_meta(pool, pool->base + offset);
+	uint64_t meta_bytes = (BIT64(lg2) >> pool->min_lg2) * FRAME_META_BYTES;
+
+	record->next = pool->free[lg2];
+	record->zeroed = zeroed;
+	pool->free[lg2] = record;
+	sanitize_poison(pool->base + offset, BIT64(lg2));
+	sanitize_poison(record + 1, meta_bytes - sizeof(*record));
+}
+
+/* Take the newest free frame of exactly 2^lg2 bytes; there is one. */
+static uint64_t frame_pop(struct frame_pool *pool, unsigned lg2, uint64_t *zeroed)
+{
+	struct free_frame *record = pool->free[lg2];
+
+	pool->free[lg2] = record->next;
+	*zeroed = record->zeroed;
+	return (uint64_t)((unsigned char *)frame_of_meta(pool, record) - pool->base);
+}
+
+/* Give [start, end), never handed out, to the free lists in the largest naturally aligned pieces.
+ */
+static void frame_give_gap(struct frame_pool *pool, uint64_t start, uint64_t end)
+{
+	while (start < end) {
+		unsigned lg2 = (unsigned)__builtin_ctzll(start);
+
+		while (start + BIT64(lg2) > end)
+			lg2--;
+		frame_push(pool, start, lg2, 1);
+		start += BIT64(lg2);
+	}
+}
+
+/* Take fresh memory. False: not enough left. */
+static bool frame_bump(struct frame_pool *pool, unsigned lg2, uint64_t *offset)
+{
+	uint64_t old_bump = pool->bump;
+	uint64_t start = align_up(old_bump, BIT64(lg2));
+
+	if (start >= pool->bytes || BIT64(lg2) > pool->bytes - start)
+		return false;
+	pool->bump = start + BIT64(lg2);
+	frame_poison_ahead(pool, old_bump);
+	frame_give_gap(pool, old_bump, start);
+	*offset = start;
+	return true;
+}
+
+/*
+ * Cut the smallest larger free frame down to size; its upper halves become free frames. False:
+ * there is none.
+ */
+static bool frame_split(struct frame_pool *pool, unsigned lg2, uint64_t *offset, uint64_t *zeroed)
+{
+	unsigned from = lg2 + 1;
+
+	while (from <= FRAME_LG2_MAX && !pool->free[from])
+		from++;
+	if (from > FRAME_LG2_MAX)
+		return false;
+	*offset = frame_pop(pool, from, zeroed);
+	sanitize_unpoison(frame_meta(pool, pool->base + *offset),
+			  (BIT64(from) >> pool->min_lg2) * FRAME_META_BYTES);
+	while (from > lg2) {
+		from--;
+		frame_push(pool, *offset + BIT64(from), from, *zeroed);
+	}
+	return true;
+}
+
+void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed)
+{
+	uint64_t offset, fresh = 1, meta_bytes;
+	unsigned char *meta;
+
+	if (lg2 < pool->min_lg2 || lg2 > FRAME_LG2_MAX)
+		return NULL;
+	if (pool->free[lg2])
+		offset = frame_pop(pool, lg2, &fresh);
+	else if (!frame_bump(pool, lg2, &offset) && !frame_split(pool, lg2, &offset, &fresh))
+		return NULL;
+	meta = frame_meta(pool, pool->base + offset);
+	meta_bytes = (BIT64(lg2) >> pool->min_lg2) * FRAME_META_BYTES;
+	sanitize_unpoison(pool->base + offset, BIT64(lg2));
+	sanitize_unpoison(meta, meta_bytes);
+	memset(meta, 0, meta_bytes);
+	*frame_state(pool, offset) = (unsigned char)lg2;
+	pool->live++;
+	pool->live_bytes += BIT64(lg2);
+	pool->allocated++;
+	*zeroed = fresh;
+	return pool->base + offset;
+}
+
+/* Was exactly this frame handed out and not given back? */
+static bool frame_is_live(const struct frame_pool *pool, uint64_t offset, unsigned lg2)
+{
+	return lg2 >= pool->min_lg2 && lg2 <= FRAME_LG2_MAX && offset < pool->bump &&
+	       is_aligned(offset, BIT64(lg2)) && *frame_state(pool, offset) == lg2;
+}
+
+void frame_free(struct frame_pool *pool, void *frame, unsigned lg2)
+{
+	uint64_t offset = (uint64_t)((unsigned char *)frame - pool->base);
+
+	if (unlikely(!frame_is_live(pool, offset, lg2))) {
+		if (FRAME_STOPS_ON_MISUSE)
+			abort();
+		return;
+	}
+	*frame_state(pool, offset) = 0;
+	pool->live--;
+	pool->live_bytes -= BIT64(lg2);
+	pool->freed++;
+	frame_push(pool, offset, lg2, 0);
+}

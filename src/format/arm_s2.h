@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arm VMSAv8-64 stage 2, without LPA2. Arm Architecture Reference Manual, "VMSAv8-64 translation
+ * table format descriptors". Our level l is the manual's level 4 - l.
+ *
+ *   58:55     software (KVM's field): 55 host-writable, 56 MMU-writable
+ *   54:53     XN: 00 execute, 10 not; 01 and 11 (one exception level only) are never made
+ *   47:g      address
+ *   10        access flag: hardware sets it (VTCR_EL2.HA, as KVM has it)
+ *   9:8       shareability: inner
+ *   7, 6      S2AP: write, read
+ *   5:2       memory attributes, HCR_EL2.FWB off
+ *   1, 0      11 table, or page at level 1; 01 block; x0 invalid
+ *
+ * There is no dirty bit as we use it (VTCR_EL2.HD off): a leaf is dirty when it is writable.
+ * Reserved bits do not fault; reserved types read as invalid. The contiguous bit is not used.
+ *
+ * The including instance header sets ARM_GRANULE_SHIFT (12, 14, 16), ARM_IPA_BITS and
+ * ARM_START_LEVEL (the manual's number), and may set ARM_PA_BITS (VTCR_EL2.PS, at most 48). The
+ * root's index takes what is left of the IPA: up to 16 concatenated tables.
+ */
+#ifndef VMMU_FORMAT_ARM_S2_H
+#define VMMU_FORMAT_ARM_S2_H
+
+#include "base/bits.h"
+#include "format/contract.h"
+#include "format/mmio.h"
+
+#if !defined(ARM_GRANULE_SHIFT) || !defined(ARM_IPA_BITS) || !defined(ARM_START_LEVEL)
+#error "include an instance header (arm_s2_4k.h ...)"
+#endif
+#ifndef ARM_PA_BITS
+#define ARM_PA_BITS 48
+#endif
+
+#define FMT_ARCHITECTURE  "arm64"
+#define FMT_CAPS	  (VMMU_CAP_BREAK_FIRST | VMMU_CAP_WRITE_ONLY | VMMU_CAP_EXEC_ONLY)
+#define FMT_MMIO_GEN_BITS 19
+
+#define ARM_STRIDE     (ARM_GRANULE_SHIFT - 3)
+#define ARM_LEVELS     (4 - ARM_START_LEVEL)
+#define ARM_ROOT_SHIFT (ARM_GRANULE_SHIFT + ARM_STRIDE * (ARM_LEVELS - 1))
+#define ARM_ROOT_BITS  (ARM_IPA_BITS - ARM_ROOT_SHIFT)
+
+#if ARM_ROOT_BITS < 1 || ARM_ROOT_BITS > ARM_STRIDE + 4
+#error "no legal start level for this IPA size"
+#endif
+#if ARM_PA_BITS > 48 || ARM_IPA_BITS > 48
+#error "52-bit addresses need LPA2 or LPA, which move bits"
+#endif
+
+/* Blocks without LPA2: 1G and 2M; 32M; 512M. */
+#define ARM_BLOCK_LEVELS (ARM_GRANULE_SHIFT == 12 ? 1 << 3 | 1 << 2 : 1 << 2)
+#define ARM_LEAF_LEVELS	 ((ARM_BLOCK_LEVELS | 1 << 1) & ((1 << (ARM_LEVELS + 1)) - 1))
+
+#define ARM_VALID	  BIT64(0)
+#define ARM_TABLE	  BIT64(1)
+#define ARM_ATTR	  BITS64(5, 2)
+#define ARM_ATTR_DEVICE	  (UINT64_C(0x1) << 2) /* nGnRE */
+#define ARM_ATTR_NC	  (UINT64_C(0x5) << 2) /* outer and inner non-cacheable */
+#define ARM_ATTR_WB	  (UINT64_C(0xf) << 2) /* outer and inner write-back */
+#define ARM_S2AP_READ	  BIT64(6)
+#define ARM_S2AP_WRITE	  BIT64(7)
+#define ARM_SH_INNER	  (UINT64_C(3) << 8)
+#define ARM_AF		  BIT64(10)
+#define ARM_XN		  BITS64(54, 53)
+#define ARM_XN_NONE	  BIT64(54)
+#define ARM_HOST_WRITABLE BIT64(55)
+#define ARM_MMU_WRITABLE  BIT64(56)
+#define ARM_ADDRESS	  BITS64(47, ARM_GRANULE_SHIFT)
+#define ARM_FROZEN	  BIT64(10) /* KVM's lock of an invalid entry, up to 6.12 */
+
+#define ARM_SHIFT(level) ((level) > ARM_LEVELS ? 0 : ARM_GRANULE_SHIFT + ARM_STRIDE * ((level)-1))
+#define ARM_INDEX(level) \
+	((level) > ARM_LEVELS ? 0 : (level) == ARM_LEVELS ? ARM_ROOT_BITS : ARM_STRIDE)
+/* A root smaller than a granule still gets a whole one, as in KVM. */
+#define ARM_TABLE_LG2(level)                                               \
+	((level) > ARM_LEVELS			    ? 0                    \
+	 : ARM_INDEX(level) + 3 > ARM_GRANULE_SHIFT ? ARM_INDEX(level) + 3 \
+						    : ARM_GRANULE_SHIFT)
+
+static const struct vmmu_geometry fmt_geometry = {
+	.page_shift = ARM_GRANULE_SHIFT,
+	.levels = ARM_LEVELS,
+	.leaf_levels = ARM_LEAF_LEVELS,
+	.gpa_bits = ARM_IPA_BITS,
+	.pa_bits = ARM_PA_BITS,
+	.shift = {0, ARM_SHIFT(1), ARM_SHIFT(2), ARM_SHIFT(3), ARM_SHIFT(4)},
+	.index_bits = {0, ARM_INDEX(1), ARM_INDEX(2), ARM_INDEX(3), ARM_INDEX(4)},
+	.table_lg2 = {0, ARM_TABLE_LG2(1), ARM_TABLE_LG2(2), ARM_TABLE_LG2(3), ARM_TABLE_LG2(4)},
+};
+
+/* Type 01 where there are no blocks is reserved; hardware takes it as invalid. */
+static inline bool arm_has_reserved_type(uint64_t pte, unsigned level)
+{
+	if ((pte & (ARM_VALID | ARM_TABLE)) != ARM_VALID)
+		return false;
+	return level == 1 || !(ARM_LEAF_LEVELS >> level & 1);
+}
+
+static inline enum vmmu_entry_kind fmt_classify(uint64_t pte, unsigned level)
+{
+	if (mmio_is_invalid_marked(pte))
+		return VMMU_ENTRY_MMIO;
+	if (!(pte & ARM_VALID))
+		return pte == ARM_FROZEN ? VMMU_ENTRY_FROZEN : VMMU_ENTRY_ABSENT;
+	if (arm_has_reserved_type(pte, level))
+		return VMMU_ENTRY_ABSENT;
+	return (pte & ARM_TABLE) && level > 1 ? VMMU_ENTRY_TABLE : VMMU_ENTRY_LEAF;
+}
+
+/* Address bits that a leaf at LEVEL uses. */
+static inline uint64_t arm_leaf_address(unsigned level)
+{
+	return BITS64(47, fmt_geometry.shift[level]);
+}
+
+static inline uint64_t fmt_leaf_pfn(uint64_t pte, unsigned level)
+{
+	return (pte & arm_leaf_address(level)) >> ARM_GRANULE_SHIFT;
+}
+
+static inline uint64_t fmt_table_hpa(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return pte & ARM_ADDRESS;
+}
+
+/* EXEC only if every exception level may. */
+static inline unsigned fmt_access(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return (pte & ARM_S2AP_READ ? VMMU_READ : 0) | (pte & ARM_S2AP_WRITE ? VMMU_WRITE : 0) |
+	       (pte & ARM_XN ? 0 : VMMU_EXEC);
+}
+
+/* Outer attributes 00 are device memory. Write-through mixtures, never made, read as the stricter
+ * neighbour. */
+static inline enum vmmu_memtype fmt_memtype(uint64_t pte, unsigned level)
+{
+	(void)level;
+	if (!(pte & BITS64(5, 4)))
+		return VMMU_MEM_DEVICE;
+	return (pte & ARM_ATTR) == ARM_ATTR_WB ? VMMU_MEM_WRITEBACK : VMMU_MEM_NONCACHEABLE;
+}
+
+/* Reserved types, and addresses beyond VTCR_EL2.PS (an address size fault). */
+static inline bool fmt_is_malformed(uint64_t pte, unsigned level)
+{
+	if (arm_has_reserved_type(pte, level))
+		return true;
+	return (pte & ARM_VALID) && (pte & BITS64(47, 0) & BITS64(47, ARM_PA_BITS));
+}
+
+static inline uint64_t arm_type_bits(enum vmmu_memtype memtype)
+{
+	switch (memtype) {
+	case VMMU_MEM_DEVICE:
+		return ARM_ATTR_DEVICE;
+	case VMMU_MEM_NONCACHEABLE:
+		return ARM_ATTR_NC;
+	default:
+		return ARM_ATTR_WB;
+	}
+}
+
+/* The access flag is always set: whether hardware could set it is then all the same. */
+static inline uint64_t fmt_make_leaf(struct fmt_leaf leaf, unsigned level)
+{
+	return (leaf.pfn << ARM_GRANULE_SHIFT & ARM_ADDRESS) | ARM_VALID |
+	       (level == 1 ? ARM_TABLE : 0) | arm_type_bits(leaf.memtype) | ARM_SH_INNER | ARM_AF |
+	       (leaf.access & VMMU_READ ? ARM_S2AP_READ : 0) |
+	       (leaf.access & VMMU_WRITE ? ARM_S2AP_WRITE : 0) |
+	       (leaf.access & VMMU_EXEC ? 0 : ARM_XN_NONE) |
+	       (leaf.host_writable ? ARM_HOST_WRITABLE : 0) |
+	       (leaf.mmu_writable ? ARM_MMU_WRITABLE : 0);
+}
+
+static inline uint64_t fmt_make_table(uint64_t hpa, unsigned level)
+{
+	(void)level;
+	return (hpa & ARM_ADDRESS) | ARM_TABLE | ARM_VALID;
+}
+
+static inline uint64_t fmt_make_absent(unsigned level)
+{
+	(void)level;
+	return 0;
+}
+
+static inline uint64_t fmt_make_frozen(unsigned level)
+{
+	(void)level;
+	return ARM_FROZEN;
+}
+
+static inline uint64_t fmt_make_mmio(struct fmt_mmio mmio, unsigned level)
+{
+	(void)level;
+	return mmio_invalid_pack(mmio);
+}
+
+static inline struct fmt_mmio fmt_parse_mmio(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return mmio_invalid_parse(pte);
+}
+
+static inline bool fmt_host_writable(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return pte & ARM_HOST_WRITABLE;
+}
+
+static inline bool fmt_mmu_writable(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return pte & ARM_MMU_WRITABLE;
+}
+
+static inline uint64_t fmt_write_protect(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return pte & ~ARM_S2AP_WRITE;
+}
+
+static inline uint64_t fmt_write_forbid(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return pte & ~(ARM_S2AP_WRITE | ARM_MMU_WRITABLE);
+}
+
+static inline uint64_t fmt_write_allow(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return pte | ARM_S2AP_WRITE;
+}
+
+static inline bool fmt_is_accessed(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return pte & ARM_AF;
+}
+
+static inline bool fmt_is_dirty(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return pte & ARM_S2AP_WRITE;
+}
+
+static inline uint64_t fmt_clear_accessed(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return pte & ~ARM_AF;
+}
+
+/* Clean is not writable: the next store faults. */
+static inline uint64_t fmt_clear_dirty(uint64_t pte, unsigned level)
+{
+	return fmt_write_protect(pte, level);
+}
+
+/* All of a leaf but what may change in place: permissions, access flag, software bits. */
+static inline uint64_t fmt_route(uint64_t pte, unsigned level)
+{
+	(void)level;
+	return pte & ~(ARM_S2AP_READ | ARM_S2AP_WRITE | ARM_XN | ARM_AF | BITS64(58, 55));
+}
+
+/* Valid to different valid: other address, attributes, size, or block against table. */
+static inline bool fmt_needs_break(uint64_t old_pte, uint64_t new_pte, unsigned level)
+{
+	enum vmmu_entry_kind old_kind = fmt_classify(old_pte, level);
+	enum vmmu_entry_kind new_kind = fmt_classify(new_pte, level);
+
+	if (old_kind == VMMU_ENTRY_TABLE && new_kind == VMMU_ENTRY_TABLE)
+		return fmt_table_hpa(old_pte, level) != fmt_table_hpa(new_pte, level);
+	if (old_kind == VMMU_ENTRY_LEAF && new_kind == VMMU_ENTRY_LEAF)
+		return fmt_route(old_pte, level) != fmt_route(new_pte, level);
+	return (old_kind == VMMU_ENTRY_TABLE && new_kind == VMMU_ENTRY_LEAF) ||
+	       (old_kind == VMMU_ENTRY_LEAF && new_kind == VMMU_ENTRY_TABLE);
+}
+
+/* Invalid and AF=0 entries are never cached; entries that refuse by permission are: relaxing needs
+ * a TLBI. */
+#define FMT_FLUSH_INSTALL FMT_FLUSH_NONE
+#define FMT_FLUSH_GRANT	  FMT_FLUSH_REMOTE
+#define FMT_FLUSH_MARK	  FMT_FLUSH_NONE
+
+#include "format/rules_impl.h"
+
+#endif

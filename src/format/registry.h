@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The formats that the library has, as objects. Constant, valid for the life of the process. */
+#ifndef VMMU_FORMAT_REGISTRY_H
+#define VMMU_FORMAT_REGISTRY_H
+
+#include "format/contract.h"
+
+extern const struct vmmu_format format_ept4;
+extern const struct vmmu_format format_ept5;
+extern const struct vmmu_format format_npt4;
+extern const struct vmmu_format format_npt5;
+extern const struct vmmu_format format_sv39x4;
+extern const struct vmmu_format format_sv48x4;
+extern const struct vmmu_format format_sv57x4;
+extern const struct vmmu_format format_arm_s2_4k;
+extern const struct vmmu_format format_arm_s2_4k_40;
+extern const struct vmmu_format format_arm_s2_4k_43;
+extern const struct vmmu_format format_arm_s2_64k;
+
+#endif
