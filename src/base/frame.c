@@ -226,6 +226,20 @@ void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed)
 	return pool->base + offset;
 }
 
+bool frame_pool_has_room(const struct frame_pool *pool, unsigned lg2, unsigned count)
+{
+	uint64_t start = align_up(pool->bump, BIT64(lg2));
+	uint64_t fresh = start < pool->bytes ? (pool->bytes - start) >> lg2 : 0;
+
+	for (unsigned list = lg2; fresh < count && list <= FRAME_LG2_MAX; list++) {
+		const struct free_frame *frame = pool->free[list];
+
+		for (; frame && fresh < count; frame = frame->next)
+			fresh++;
+	}
+	return fresh >= count;
+}
+
 /* Was exactly this frame handed out and not given back? */
 static bool frame_is_live(const struct frame_pool *pool, uint64_t offset, unsigned lg2)
 {

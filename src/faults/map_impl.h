@@ -93,8 +93,6 @@ static inline struct table *map_get_table(struct vmmu_vm *vm, unsigned as_id, ui
 
 static struct table *map_root_get(struct vmmu_vm *vm, unsigned as_id)
 {
-	if (!tree_has_room(&vm->tree, 1))
-		return NULL;
 	return map_get_table(vm, as_id, 0, fmt_geometry.levels);
 }
 

@@ -4,6 +4,7 @@
 #define VMMU_FAULTS_VISIT_IMPL_H
 
 #include "faults/vm.h"
+#include "format/registry.h"
 #include "walker/walk_impl.h"
 
 /* PTE at LEVEL, in the public struct. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <vmmu/invalidate.h>
 
 #include "base/mem.h"
 #include "base/sync.h"

@@ -89,8 +89,7 @@ static void tree_hash_grow(struct tree *tree)
 bool tree_has_room(struct tree *tree, unsigned tables)
 {
 	tree_hash_grow(tree);
-	return frame_pool_has_room(&tree->frames, tree_table_lg2(tree, tree->geometry->levels),
-				   tables);
+	return frame_pool_has_room(&tree->frames, tree_table_lg2(tree, 1), tables);
 }
 
 struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level)

@@ -62,7 +62,7 @@ static inline unsigned tree_table_lg2(const struct tree *tree, unsigned level)
 	return lg2 < TREE_FRAME_LG2_MIN ? TREE_FRAME_LG2_MIN : lg2;
 }
 
-/* Can TABLES tables, a root included, be made without failing? May grow the hash. */
+/* Can TABLES tables below a root be made without failing? May grow the hash. */
 bool tree_has_room(struct tree *tree, unsigned tables);
 /* The valid table of this generation that maps gfn at level, or NULL. */
 struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The engines, one a format. */
+#ifndef VMMU_ENGINE_ENGINE_H
+#define VMMU_ENGINE_ENGINE_H
+
+#include "faults/engine.h"
+
+extern const struct vmmu_engine engine_ept4;
+extern const struct vmmu_engine engine_ept5;
+extern const struct vmmu_engine engine_npt4;
+extern const struct vmmu_engine engine_npt5;
+extern const struct vmmu_engine engine_sv39x4;
+extern const struct vmmu_engine engine_sv48x4;
+extern const struct vmmu_engine engine_sv57x4;
+extern const struct vmmu_engine engine_arm_s2_4k;
+extern const struct vmmu_engine engine_arm_s2_4k_40;
+extern const struct vmmu_engine engine_arm_s2_4k_43;
+extern const struct vmmu_engine engine_arm_s2_64k;
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine of one format. Include after exactly one instance header of src/format and after defining ENGINE_OBJECT,
+ * the name of the const struct vmmu_engine to emit.
+ */
+#include "engine/engine.h"
+#include "faults/audit_impl.h"
+#include "faults/fault_impl.h"
+#include "faults/visit_impl.h"
+#include "faults/zap_impl.h"
+#include "format/registry.h"
+
+const struct vmmu_engine ENGINE_OBJECT = {
+	.format = &FMT_OBJECT,
+	.fault = engine_fault,
+	.root_get = map_root_get,
+	.table_zap = engine_table_zap,
+	.zap_range = engine_zap_range,
+	.protect_range = engine_protect_range,
+	.collapse_range = engine_collapse_range,
+	.walk = engine_walk,
+	.visit = engine_visit,
+	.audit = engine_audit,
+};

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT */
+#include "format/ept4.h"
+#define ENGINE_OBJECT engine_ept4
+#include "engine/engine_impl.h"
