@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replaying a trace: its faults, invalidations, slot calls and dirty-log reads, in order, into a VM of any format.
+ * Replaying a trace: its faults, invalidations, slot calls and dirty-log reads, in order, into a VM
+ * of any format.
  */
 #ifndef VMMU_REPLAY_H
 #define VMMU_REPLAY_H
@@ -15,24 +16,31 @@ extern "C" {
 #endif
 
 enum vmmu_backing {
-	VMMU_BACKING_AUTO, /* what the trace's host lines say; without any, what alignment of gpa and hva allows */
+	/* what the trace's host lines say; without any, what alignment of gpa and hva allows */
+	VMMU_BACKING_AUTO,
 	VMMU_BACKING_4K,
 	VMMU_BACKING_2M,
 	VMMU_BACKING_1G,
 };
 
 struct vmmu_replay_options {
-	size_t size;                      /* sizeof(struct vmmu_replay_options) */
+	size_t size;			  /* sizeof(struct vmmu_replay_options) */
 	const struct vmmu_format *format; /* NULL: by the trace's architecture */
-	unsigned max_level;               /* 0: no limit */
-	bool dirty_log;                   /* log dirty pages on every slot */
+	unsigned max_level;		  /* 0: no limit */
+	bool dirty_log;			  /* log dirty pages on every slot */
 	bool nx_huge;
 	enum vmmu_backing backing;
-	unsigned repeat;                  /* times to replay into a new VM each, digests must agree; 0: 1 */
-	/* Called now and then: DONE of TOTAL bytes of input (TOTAL 0: unknown), EVENTS so far. NULL: not. Non-zero stops with -EINTR. */
+	unsigned repeat; /* times to replay into a new VM each, digests must agree; 0: 1 */
+	/*
+	 * Called now and then: DONE of TOTAL bytes of input (TOTAL 0: unknown), EVENTS so far.
+	 * NULL: not. Non-zero stops with -EINTR.
+	 */
 	int (*progress)(void *ctx, uint64_t done, uint64_t total, uint64_t events);
 	void *progress_ctx;
-	/* Called with the VM after the last event and before it is destroyed (to dump tables). NULL: not. Its error ends the replay. */
+	/*
+	 * Called with the VM after the last event and before it is destroyed (to dump tables).
+	 * NULL: not. Its error ends the replay.
+	 */
 	int (*finish)(void *ctx, struct vmmu_vm *vm);
 	void *finish_ctx;
 	/* Called for each finding of the closing audit. NULL: not. */
@@ -42,32 +50,35 @@ struct vmmu_replay_options {
 
 struct vmmu_replay_report {
 	enum vmmu_trace_syntax syntax;
-	const char *architecture;        /* of the trace's faults */
+	const char *architecture; /* of the trace's faults */
 	const struct vmmu_format *format;
 	uint64_t lines, events;
 	uint64_t kinds[VMMU_TRACE_KINDS];
-	uint64_t faults;                 /* second-stage faults replayed: outcomes[] and errors add up to it */
-	uint64_t refused_gva;            /* faults of shadow paging, not replayed */
-	uint64_t outcomes[7];            /* by enum vmmu_outcome */
-	uint64_t errors;                 /* faults that vmmu_fault() refused */
-	uint64_t invalidations;          /* host invalidations that met a slot */
-	uint64_t invalidations_outside;  /* those that met none */
+	uint64_t faults;      /* second-stage faults replayed: outcomes[] and errors add up to it */
+	uint64_t refused_gva; /* faults of shadow paging, not replayed */
+	uint64_t outcomes[7]; /* by enum vmmu_outcome */
+	uint64_t errors;      /* faults that vmmu_fault() refused */
+	uint64_t invalidations;				 /* host invalidations that met a slot */
+	uint64_t invalidations_outside;			 /* those that met none */
 	uint64_t slot_calls, slot_errors, slots_trimmed; /* trimmed: to the format's page size */
 	uint64_t dirty_reads, dirty_pages;
-	uint64_t inferred_ram_gfns, inferred_mmio_gfns;  /* without a layout: guessed from the trace */
+	uint64_t inferred_ram_gfns,
+		inferred_mmio_gfns; /* without a layout: guessed from the trace */
 	bool layout_inferred;
-	struct vmmu_stats stats;         /* of the VM at the end */
+	struct vmmu_stats stats; /* of the VM at the end */
 	uint64_t fault_ns_p50, fault_ns_p99, fault_ns_total;
 	struct vmmu_digest digest;
-	bool digest_repeatable;          /* repeat > 1: all runs agreed */
+	bool digest_repeatable; /* repeat > 1: all runs agreed */
 	struct vmmu_audit audit;
 };
 
 /*
- * Replay TRACE from its start into a fresh VM. 0, and *REPORT; -EINVAL: options; -ENODATA: the trace holds no
- * fault of a known architecture and options.format is NULL; errors of vmmu_trace_next() and vmmu_vm_create().
+ * Replay TRACE from its start into a fresh VM. 0, and *REPORT; -EINVAL: options; -ENODATA: the
+ * trace holds no fault of a known architecture and options.format is NULL; errors of
+ * vmmu_trace_next() and vmmu_vm_create().
  */
-VMMU_API int vmmu_replay(struct vmmu_trace *trace, const struct vmmu_replay_options *options, struct vmmu_replay_report *report);
+VMMU_API int vmmu_replay(struct vmmu_trace *trace, const struct vmmu_replay_options *options,
+			 struct vmmu_replay_report *report);
 
 #ifdef __cplusplus
 }

@@ -45,7 +45,10 @@ void frame_pool_destroy(struct frame_pool *pool);
  * contents are all zero. Its metadata is zeroed.
  */
 void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed);
-/* Will COUNT allocations of 2^lg2 bytes succeed? May say no when only pieces cut from larger free frames would do. */
+/*
+ * Will COUNT allocations of 2^lg2 bytes succeed? May say no when only pieces cut from larger free
+ * frames would do.
+ */
 bool frame_pool_has_room(const struct frame_pool *pool, unsigned lg2, unsigned count);
 /* Give it back; lg2 as when allocated. */
 void frame_free(struct frame_pool *pool, void *frame, unsigned lg2);

@@ -38,6 +38,6 @@ static inline void list_remove(struct list *node)
 }
 
 #define list_for_each(node, head) \
-	for (struct list *(node) = (head)->next; (node) != (head); (node) = (node)->next)
+	for (struct list * (node) = (head)->next; (node) != (head); (node) = (node)->next)
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine of one format. Include after exactly one instance header of src/format and after defining ENGINE_OBJECT,
- * the name of the const struct vmmu_engine to emit.
+ * The engine of one format. Include after exactly one instance header of src/format and after
+ * defining ENGINE_OBJECT, the name of the const struct vmmu_engine to emit.
  */
 #include "engine/engine.h"
 #include "faults/audit_impl.h"

@@ -10,8 +10,8 @@ static bool adjust_is_congruent(const struct vmmu_geometry *geometry, uint64_t g
 	return is_aligned(gfn ^ page->pfn, BIT64(geometry->shift[level] - geometry->page_shift));
 }
 
-unsigned adjust_level(const struct memslot *slot, const struct vmmu_geometry *geometry, uint64_t gfn,
-		      const struct vmmu_page *page, unsigned max)
+unsigned adjust_level(const struct memslot *slot, const struct vmmu_geometry *geometry,
+		      uint64_t gfn, const struct vmmu_page *page, unsigned max)
 {
 	unsigned level;
 

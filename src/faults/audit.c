@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-bool audit_check(struct audit_run *run, bool holds, const char *invariant, const struct audit_place *place,
-		 const char *text)
+bool audit_check(struct audit_run *run, bool holds, const char *invariant,
+		 const struct audit_place *place, const char *text)
 {
 	static const struct audit_place nowhere;
-	struct vmmu_finding finding = { .invariant = invariant };
+	struct vmmu_finding finding = {.invariant = invariant};
 	char line[256];
 
 	run->result->checked++;
@@ -22,8 +22,8 @@ bool audit_check(struct audit_run *run, bool holds, const char *invariant, const
 		return false;
 	if (!place)
 		place = &nowhere;
-	snprintf(line, sizeof(line), "%s: as %u gfn 0x%" PRIx64 " level %u entry 0x%" PRIx64 ": %s", invariant,
-		 place->as_id, place->gfn, place->level, place->pte, text);
+	snprintf(line, sizeof(line), "%s: as %u gfn 0x%" PRIx64 " level %u entry 0x%" PRIx64 ": %s",
+		 invariant, place->as_id, place->gfn, place->level, place->pte, text);
 	finding.text = line;
 	finding.gfn = place->gfn;
 	finding.level = place->level;
@@ -36,13 +36,15 @@ void audit_count(struct audit_run *run, const char *invariant, uint64_t books, u
 {
 	char text[96];
 
-	snprintf(text, sizeof(text), "the books say %" PRIu64 ", there are %" PRIu64, books, counted);
+	snprintf(text, sizeof(text), "the books say %" PRIu64 ", there are %" PRIu64, books,
+		 counted);
 	audit_check(run, books == counted, invariant, NULL, text);
 }
 
 /* Why-not counts as they follow from the slot alone (nothing else raises them yet). */
-static uint32_t audit_expected_lpage(const struct vmmu_geometry *geometry, const struct memslot *slot,
-				     unsigned level, uint64_t index, uint64_t last)
+static uint32_t audit_expected_lpage(const struct vmmu_geometry *geometry,
+				     const struct memslot *slot, unsigned level, uint64_t index,
+				     uint64_t last)
 {
 	uint64_t mask = BIT64(geometry->shift[level] - geometry->page_shift) - 1;
 	uint64_t hva_frame = slot->hva >> geometry->page_shift;
@@ -59,38 +61,44 @@ static void audit_lpage(struct audit_run *run, const struct memslot *slot, unsig
 	uint64_t last = memslot_index(slot, geometry, slot->base_gfn + slot->gfns - 1, level);
 
 	for (uint64_t i = 0; i <= last; i++) {
-		struct audit_place place = { slot->as_id, level, slot->base_gfn, i };
+		struct audit_place place = {slot->as_id, level, slot->base_gfn, i};
 
-		audit_check(run, slot->lpage[level][i] == audit_expected_lpage(geometry, slot, level, i, last),
+		audit_check(run,
+			    slot->lpage[level][i] ==
+				    audit_expected_lpage(geometry, slot, level, i, last),
 			    "huge-page-count", &place, "count does not follow from the slot");
 	}
 }
 
 static void audit_dirty_tail(struct audit_run *run, const struct memslot *slot)
 {
-	struct audit_place place = { slot->as_id, 0, slot->base_gfn, 0 };
+	struct audit_place place = {slot->as_id, 0, slot->base_gfn, 0};
 	uint64_t tail = slot->gfns % 64;
 
-	audit_check(run, !slot->dirty == !(slot->flags & VMMU_SLOT_LOG_DIRTY), "dirty-bitmap", &place,
-		    "a bitmap exists just while writes are logged");
+	audit_check(run, !slot->dirty == !(slot->flags & VMMU_SLOT_LOG_DIRTY), "dirty-bitmap",
+		    &place, "a bitmap exists just while writes are logged");
 	if (!slot->dirty || !tail)
 		return;
 	place.pte = atomic_load(&slot->dirty[slot->gfns / 64]);
-	audit_check(run, !(place.pte >> tail), "dirty-tail", &place, "bits beyond the slot are set");
+	audit_check(run, !(place.pte >> tail), "dirty-tail", &place,
+		    "bits beyond the slot are set");
 }
 
 static void audit_slot(struct audit_run *run, const struct slot_set *set, size_t i)
 {
 	const struct memslot *slot = set->by_gfn[i];
-	struct audit_place place = { slot->as_id, 0, slot->base_gfn, slot->id };
+	struct audit_place place = {slot->as_id, 0, slot->base_gfn, slot->id};
 
-	audit_check(run, !slot->invalid, "slot-invalid", &place, "an invalid slot outside of an update");
-	audit_check(run, slots_by_id(&run->vm->slots, slot->as_id, slot->id) == slot, "slot-id", &place,
-		    "the id leads to another slot");
-	audit_check(run, i == 0 || set->by_gfn[i - 1]->base_gfn + set->by_gfn[i - 1]->gfns <= slot->base_gfn,
+	audit_check(run, !slot->invalid, "slot-invalid", &place,
+		    "an invalid slot outside of an update");
+	audit_check(run, slots_by_id(&run->vm->slots, slot->as_id, slot->id) == slot, "slot-id",
+		    &place, "the id leads to another slot");
+	audit_check(run,
+		    i == 0 || set->by_gfn[i - 1]->base_gfn + set->by_gfn[i - 1]->gfns <=
+				      slot->base_gfn,
 		    "slot-order", &place, "slots overlap or are out of order");
-	audit_check(run, i == 0 || set->by_hva[i - 1]->hva <= set->by_hva[i]->hva, "slot-hva-order", &place,
-		    "slots are out of hva order");
+	audit_check(run, i == 0 || set->by_hva[i - 1]->hva <= set->by_hva[i]->hva, "slot-hva-order",
+		    &place, "slots are out of hva order");
 	for (unsigned level = 2; level <= run->vm->max_level; level++)
 		audit_lpage(run, slot, level);
 	audit_dirty_tail(run, slot);
@@ -104,8 +112,8 @@ static void audit_slots(struct audit_run *run)
 
 		audit_check(run, !(generation & SLOTS_GEN_UPDATING), "slots-generation", NULL,
 			    "an update is marked as under way");
-		audit_check(run, generation % run->vm->as_count == as, "slots-generation-space", NULL,
-			    "the generation is another address space's");
+		audit_check(run, generation % run->vm->as_count == as, "slots-generation-space",
+			    NULL, "the generation is another address space's");
 		for (size_t i = 0; i < set->count; i++)
 			audit_slot(run, set, i);
 	}
@@ -116,7 +124,8 @@ static void audit_roots(struct audit_run *run)
 {
 	struct vmmu_vm *vm = run->vm;
 
-	list_for_each(node, &vm->vcpus) {
+	list_for_each(node, &vm->vcpus)
+	{
 		const struct vmmu_vcpu *vcpu = container_of(node, struct vmmu_vcpu, link);
 		uint32_t standing = 0;
 
@@ -128,14 +137,15 @@ static void audit_roots(struct audit_run *run)
 	}
 	for (unsigned as = 0; as < vm->as_count; as++) {
 		const struct table *root = atomic_load(&vm->roots[as]);
-		struct audit_place place = { as, 0, 0, 0 };
+		struct audit_place place = {as, 0, 0, 0};
 
 		if (!root)
 			continue;
 		audit_check(run, !tree_is_obsolete(&vm->tree, root), "root-obsolete", &place,
 			    "the current root is obsolete");
-		audit_check(run, root->as_id == as && root->level == vm->geometry->levels && !root->gfn,
-			    "root-role", &place, "the current root is no root of this address space");
+		audit_check(
+			run, root->as_id == as && root->level == vm->geometry->levels && !root->gfn,
+			"root-role", &place, "the current root is no root of this address space");
 	}
 }
 
@@ -144,13 +154,15 @@ static uint64_t audit_lingering_roots(const struct vmmu_vm *vm)
 {
 	uint64_t count = 0;
 
-	list_for_each(node, &vm->vcpus) {
+	list_for_each(node, &vm->vcpus)
+	{
 		const struct table *root = container_of(node, struct vmmu_vcpu, link)->root;
 		bool is_first = true;
 
 		if (!root || !(root->flags & TABLE_INVALID))
 			continue;
-		list_for_each(other, &vm->vcpus) {
+		list_for_each(other, &vm->vcpus)
+		{
 			if (other == node)
 				break;
 			is_first &= container_of(other, struct vmmu_vcpu, link)->root != root;
@@ -174,10 +186,11 @@ static void audit_books(struct audit_run *run)
 		    tree->live + tree->frames.freed + tree->retired_count);
 	audit_count(run, "frame-count", tree->frames.live, tree->live + tree->retired_count);
 	audit_count(run, "rmap-count", run->rmap_entries,
-		    run->leaves[1] + run->leaves[2] + run->leaves[3] + run->leaves[4] + run->leaves[5]);
+		    run->leaves[1] + run->leaves[2] + run->leaves[3] + run->leaves[4] +
+			    run->leaves[5]);
 	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++)
-		audit_check(run, tree->pending[as].start >= tree->pending[as].end, "flush-owed", NULL,
-			    "a flush is still owed");
+		audit_check(run, tree->pending[as].start >= tree->pending[as].end, "flush-owed",
+			    NULL, "a flush is still owed");
 }
 
 static void audit_invalidations(struct audit_run *run)
@@ -195,11 +208,11 @@ static void audit_invalidations(struct audit_run *run)
 int vmmu_audit(struct vmmu_vm *vm, struct vmmu_audit *audit,
 	       void (*fn)(void *ctx, const struct vmmu_finding *finding), void *ctx)
 {
-	struct audit_run run = { .vm = vm, .result = audit, .fn = fn, .ctx = ctx };
+	struct audit_run run = {.vm = vm, .result = audit, .fn = fn, .ctx = ctx};
 
 	if (!vm || !audit)
 		return -EINVAL;
-	*audit = (struct vmmu_audit){ 0 };
+	*audit = (struct vmmu_audit){0};
 	pthread_mutex_lock(&vm->slots.lock);
 	audit_invalidations(&run);
 	vm_lock(vm);

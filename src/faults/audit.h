@@ -29,9 +29,12 @@ struct audit_place {
 	uint64_t pte;
 };
 
-/* Count one fact as checked; if it does not hold, report it. Returns HOLDS. TEXT says what was expected. */
-bool audit_check(struct audit_run *run, bool holds, const char *invariant, const struct audit_place *place,
-		 const char *text);
+/*
+ * Count one fact as checked; if it does not hold, report it. Returns HOLDS. TEXT says what was
+ * expected.
+ */
+bool audit_check(struct audit_run *run, bool holds, const char *invariant,
+		 const struct audit_place *place, const char *text);
 /* Check that a count in the books equals what was counted. */
 void audit_count(struct audit_run *run, const char *invariant, uint64_t books, uint64_t counted);
 

@@ -8,7 +8,7 @@
 
 static inline struct audit_place audit_place_of(const struct entry_ref *ref, uint64_t pte)
 {
-	return (struct audit_place){ ref->table->as_id, ref->level, ref->gfn, pte };
+	return (struct audit_place){ref->table->as_id, ref->level, ref->gfn, pte};
 }
 
 /* A leaf above level 1: allowed here at all? */
@@ -18,19 +18,23 @@ static void audit_huge_leaf(struct audit_run *run, const struct entry_ref *ref, 
 	struct audit_place place = audit_place_of(ref, pte);
 	unsigned access = fmt_access(pte, ref->level);
 
-	audit_check(run, ref->level <= run->vm->max_level && (fmt_geometry.leaf_levels & (1u << ref->level)),
+	audit_check(run,
+		    ref->level <= run->vm->max_level &&
+			    (fmt_geometry.leaf_levels & (1u << ref->level)),
 		    "leaf-level", &place, "no leaf may stand at this level");
-	audit_check(run, ref->gfn >= slot->base_gfn && ref->gfn + level_gfns(ref->level) <=
-							       slot->base_gfn + slot->gfns,
+	audit_check(run,
+		    ref->gfn >= slot->base_gfn &&
+			    ref->gfn + level_gfns(ref->level) <= slot->base_gfn + slot->gfns,
 		    "leaf-beyond-slot", &place, "a large page reaches out of its slot");
-	audit_check(run, memslot_max_level(slot, run->vm->geometry, ref->gfn, ref->level) == ref->level,
+	audit_check(run,
+		    memslot_max_level(slot, run->vm->geometry, ref->gfn, ref->level) == ref->level,
 		    "leaf-forbidden", &place, "a large page where the slot forbids one");
 	audit_check(run, !slot->dirty || !(access & VMMU_WRITE), "leaf-logged", &place,
 		    "a writable large page while writes are logged");
 	audit_check(run, !run->vm->nx_huge || !(access & VMMU_EXEC), "leaf-nx", &place,
 		    "an executable large page against the NX rule");
-	audit_check(run, is_aligned(fmt_leaf_pfn(pte, ref->level), level_gfns(ref->level)), "leaf-misaligned",
-		    &place, "the frame is not aligned to the level");
+	audit_check(run, is_aligned(fmt_leaf_pfn(pte, ref->level), level_gfns(ref->level)),
+		    "leaf-misaligned", &place, "the frame is not aligned to the level");
 }
 
 static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint64_t pte)
@@ -43,15 +47,18 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 		    "reserved bits are set");
 	audit_check(run, spte_is_sane_leaf(pte, ref->level), "leaf-writable", &place,
 		    "WRITE needs mmu-writable, which needs host-writable");
-	if (!audit_check(run, slot != NULL, "leaf-no-slot", &place, "memory is mapped where no slot is"))
+	if (!audit_check(run, slot != NULL, "leaf-no-slot", &place,
+			 "memory is mapped where no slot is"))
 		return;
-	audit_check(run, !(slot->flags & VMMU_SLOT_READ_ONLY) || !fmt_host_writable(pte, ref->level),
+	audit_check(run,
+		    !(slot->flags & VMMU_SLOT_READ_ONLY) || !fmt_host_writable(pte, ref->level),
 		    "leaf-read-only", &place, "writable in a read-only slot");
 	if (ref->level > 1)
 		audit_huge_leaf(run, ref, pte, slot);
 	else
-		audit_check(run, !slot->dirty || !(fmt_access(pte, 1) & VMMU_WRITE) ||
-					 memslot_is_dirty(slot, ref->gfn),
+		audit_check(run,
+			    !slot->dirty || !(fmt_access(pte, 1) & VMMU_WRITE) ||
+				    memslot_is_dirty(slot, ref->gfn),
 			    "leaf-unseen-write", &place, "writable, but not counted as dirty");
 	audit_check(run, rmap_has(map_rmap(run->vm, slot, ref), ref->ptep), "rmap-missing", &place,
 		    "the leaf is not in its rmap");
@@ -64,12 +71,13 @@ static void audit_link(struct audit_run *run, const struct entry_ref *ref, uint6
 	const struct table *child;
 
 	run->links++;
-	if (!audit_check(run, frame_has(&tree->frames, fmt_table_hpa(pte, ref->level)), "table-outside", &place,
-			 "points outside of the table frames"))
+	if (!audit_check(run, frame_has(&tree->frames, fmt_table_hpa(pte, ref->level)),
+			 "table-outside", &place, "points outside of the table frames"))
 		return;
 	child = entry_child(tree, pte, ref->level);
-	audit_check(run, child->level == ref->level - 1 && child->gfn == ref->gfn &&
-				 child->as_id == ref->table->as_id,
+	audit_check(run,
+		    child->level == ref->level - 1 && child->gfn == ref->gfn &&
+			    child->as_id == ref->table->as_id,
 		    "table-role", &place, "the table below maps something else");
 	audit_check(run, !tree_is_obsolete(tree, child), "table-obsolete", &place,
 		    "a current table points to an obsolete one");
@@ -88,8 +96,9 @@ static void audit_mmio(struct audit_run *run, const struct entry_ref *ref, uint6
 	run->mmio_entries++;
 	audit_check(run, ref->level == 1 && mmio.gfn == ref->gfn, "mmio-gfn", &place,
 		    "the entry names another gfn");
-	audit_check(run, mmio.generation != (generation & (BIT64(FMT_MMIO_GEN_BITS) - 1)) ||
-				 !map_slot(run->vm, as, ref->gfn, NULL),
+	audit_check(run,
+		    mmio.generation != (generation & (BIT64(FMT_MMIO_GEN_BITS) - 1)) ||
+			    !map_slot(run->vm, as, ref->gfn, NULL),
 		    "mmio-over-slot", &place, "a current MMIO entry where a slot is");
 }
 
@@ -125,15 +134,18 @@ static void audit_parents(struct audit_run *run, struct table *table)
 	struct rmap_iter iter;
 	rmap_ptep ptep;
 
-	rmap_for_each(ptep, &iter, &table->parents) {
+	rmap_for_each(ptep, &iter, &table->parents)
+	{
 		struct entry_ref ref = entry_ref_of(tree, ptep);
 		uint64_t pte = pte_load(ptep);
 		struct audit_place place = audit_place_of(&ref, pte);
 
 		run->parents++;
-		audit_check(run, fmt_classify(pte, ref.level) == VMMU_ENTRY_TABLE &&
-					 fmt_table_hpa(pte, ref.level) == tree_table_hpa(tree, table),
-			    "parent-stale", &place, "does not point to the table that takes it for a parent");
+		audit_check(run,
+			    fmt_classify(pte, ref.level) == VMMU_ENTRY_TABLE &&
+				    fmt_table_hpa(pte, ref.level) == tree_table_hpa(tree, table),
+			    "parent-stale", &place,
+			    "does not point to the table that takes it for a parent");
 	}
 }
 
@@ -143,14 +155,18 @@ static void audit_rmap(struct audit_run *run, rmap_head *head, unsigned level, u
 	struct rmap_iter iter;
 	rmap_ptep ptep;
 
-	rmap_for_each(ptep, &iter, head) {
+	rmap_for_each(ptep, &iter, head)
+	{
 		struct entry_ref ref = entry_ref_of(&run->vm->tree, ptep);
 		uint64_t pte = pte_load(ptep);
 		struct audit_place place = audit_place_of(&ref, pte);
 
 		run->rmap_entries++;
-		audit_check(run, ref.level == level && ref.gfn == first && fmt_classify(pte, level) == VMMU_ENTRY_LEAF,
-			    "rmap-stale", &place, "the rmap holds an entry that is no leaf for its gfn");
+		audit_check(run,
+			    ref.level == level && ref.gfn == first &&
+				    fmt_classify(pte, level) == VMMU_ENTRY_LEAF,
+			    "rmap-stale", &place,
+			    "the rmap holds an entry that is no leaf for its gfn");
 	}
 }
 
@@ -169,12 +185,12 @@ static void audit_rmaps(struct audit_run *run, const struct memslot *slot)
 
 static void engine_audit(struct vmmu_vm *vm, struct audit_run *run)
 {
-	list_for_each(node, &vm->tree.tables) {
+	list_for_each(node, &vm->tree.tables)
+	{
 		struct table *table = container_of(node, struct table, link);
 
 		run->tables++;
-		table_for_each(&vm->tree, table, ref)
-			audit_entry(run, &ref);
+		table_for_each(&vm->tree, table, ref) audit_entry(run, &ref);
 		audit_parents(run, table);
 	}
 	for (unsigned as = 0; as < vm->as_count; as++) {

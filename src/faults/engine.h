@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whole operations of one format. Each format's .c in src/engine emits one of these from the templates, so that one
- * indirect call is paid per operation and none per entry.
+ * Whole operations of one format. Each format's .c in src/engine emits one of these from the
+ * templates, so that one indirect call is paid per operation and none per entry.
  *
  * "Locked": the VM's mmu lock is held exclusively (and with it an RCU read section, see vm_lock()).
  */
@@ -19,15 +19,24 @@ struct audit_run;
 
 struct vmmu_engine {
 	const struct vmmu_format *format;
-	/* Handle a fault whose inputs were checked; an outcome or -errno. Takes the lock itself where it needs it. */
+	/*
+	 * Handle a fault whose inputs were checked; an outcome or -errno. Takes the lock itself
+	 * where it needs it.
+	 */
 	int (*fault)(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault);
 	/* Locked: the root of an address space, made if need be; NULL: no frame for it. */
 	struct table *(*root_get)(struct vmmu_vm *vm, unsigned as_id);
-	/* Locked: empty TABLE, take it out of its parents, retire it (a loaded root: mark it invalid). Owes flushes. */
+	/*
+	 * Locked: empty TABLE, take it out of its parents, retire it (a loaded root: mark it
+	 * invalid). Owes flushes.
+	 */
 	void (*table_zap)(struct vmmu_vm *vm, struct table *table);
 	/* Locked: drop all leaves of RANGE. Owes flushes. */
 	void (*zap_range)(struct vmmu_vm *vm, const struct slot_range *range);
-	/* Locked: take WRITE from all leaves at LEVEL and above of RANGE, so that the lockless fix may give it back. Owes flushes. */
+	/*
+	 * Locked: take WRITE from all leaves at LEVEL and above of RANGE, so that the lockless fix
+	 * may give it back. Owes flushes.
+	 */
 	void (*protect_range)(struct vmmu_vm *vm, const struct slot_range *range, unsigned level);
 	/* Locked: drop leaves of RANGE that a larger page could now replace. Owes flushes. */
 	void (*collapse_range)(struct vmmu_vm *vm, const struct slot_range *range);

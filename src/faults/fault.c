@@ -5,8 +5,8 @@
 #include "base/sync.h"
 #include "faults/vm.h"
 
-#define FAULT_FLAGS                                                                                  \
-	(VMMU_FAULT_PRESENT | VMMU_FAULT_RSVD | VMMU_FAULT_USER | VMMU_FAULT_GUEST_WALK |            \
+#define FAULT_FLAGS                                                                       \
+	(VMMU_FAULT_PRESENT | VMMU_FAULT_RSVD | VMMU_FAULT_USER | VMMU_FAULT_GUEST_WALK | \
 	 VMMU_FAULT_NO_WAIT | VMMU_FAULT_READY)
 
 const char *vmmu_outcome_name(int outcome)
@@ -26,7 +26,8 @@ const char *vmmu_outcome_name(int outcome)
 	return names[outcome];
 }
 
-static bool fault_inputs_are_valid(const struct vmmu_geometry *geometry, const struct vmmu_fault *fault)
+static bool fault_inputs_are_valid(const struct vmmu_geometry *geometry,
+				   const struct vmmu_fault *fault)
 {
 	if (fault->access != VMMU_READ && fault->access != VMMU_WRITE && fault->access != VMMU_EXEC)
 		return false;
@@ -48,7 +49,10 @@ static void fault_clear_outputs(struct vmmu_fault *fault, const struct vmmu_geom
 	fault->mmio_cached = false;
 }
 
-/* A vCPU that never asked for its root stands on none: load it. An obsolete one it must ask for itself. */
+/*
+ * A vCPU that never asked for its root stands on none: load it. An obsolete one it must ask for
+ * itself.
+ */
 static int fault_first_root(struct vmmu_vcpu *vcpu)
 {
 	struct vmmu_root root;
@@ -91,8 +95,8 @@ int vmmu_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	if (likely(outcome >= 0))
 		vcpu->stats.faults[outcome]++;
 	vm_event(vcpu->vm, .kind = VMMU_EVENT_OUTCOME, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .access = fault->access, .gpa = fault->gpa, .gfn = fault->gfn, .level = fault->level,
-		 .value = outcome);
+		 .access = fault->access, .gpa = fault->gpa, .gfn = fault->gfn,
+		 .level = fault->level, .value = outcome);
 	return outcome;
 }
 

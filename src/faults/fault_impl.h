@@ -27,11 +27,11 @@
 struct fault_state {
 	struct vmmu_vcpu *vcpu;
 	struct vmmu_fault *fault;
-	struct memslot *slot;       /* NULL: none. Valid while the generation below is the current one */
-	uint64_t generation;        /* of the slots when the slot was found */
-	uint64_t seq;               /* of invalidations, before the page was looked up */
+	struct memslot *slot; /* NULL: none. Valid while the generation below is the current one */
+	uint64_t generation;  /* of the slots when the slot was found */
+	uint64_t seq;	      /* of invalidations, before the page was looked up */
 	struct vmmu_page page;
-	struct memslot copy;        /* what the steps without a lock need of the slot */
+	struct memslot copy; /* what the steps without a lock need of the slot */
 };
 
 static inline bool fault_has(const struct vmmu_fault *fault, enum vmmu_fault_flag flag)
@@ -39,7 +39,9 @@ static inline bool fault_has(const struct vmmu_fault *fault, enum vmmu_fault_fla
 	return fault->flags & flag;
 }
 
-/* Does hardware of this format say reliably that an entry was there, and that it was an MMIO one? */
+/*
+ * Does hardware of this format say reliably that an entry was there, and that it was an MMIO one?
+ */
 static inline bool hardware_tells_kinds(void)
 {
 	return FMT_CAPS & VMMU_CAP_MMIO_TRAP;
@@ -56,7 +58,7 @@ static inline void mmio_cache_fill(struct vmmu_vcpu *vcpu, uint64_t gfn, uint64_
 {
 	if (generation & SLOTS_GEN_UPDATING)
 		return;
-	vcpu->mmio = (struct mmio_cache){ .gfn = gfn, .generation = generation, .is_set = true };
+	vcpu->mmio = (struct mmio_cache){.gfn = gfn, .generation = generation, .is_set = true};
 }
 
 static inline bool mmio_cache_hits(const struct vmmu_vcpu *vcpu, uint64_t gfn, uint64_t generation)
@@ -80,8 +82,9 @@ static int fault_check_mmio(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 		return FAULT_GO_ON;
 	is_current = !(generation & SLOTS_GEN_UPDATING) &&
 		     fmt_parse_mmio(pte, ref.level).generation == mmio_stamp(generation);
-	vm_event(vm, .kind = VMMU_EVENT_MMIO_CHECK, .vcpu_id = vcpu->id, .as_id = vcpu->as_id, .level = 1,
-		 .gfn = fault->gfn, .new_pte = pte, .generation = generation, .value = is_current);
+	vm_event(vm, .kind = VMMU_EVENT_MMIO_CHECK, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .level = 1, .gfn = fault->gfn, .new_pte = pte, .generation = generation,
+		 .value = is_current);
 	if (!is_current) {
 		vcpu->stats.mmio_stale++;
 		return FAULT_GO_ON;
@@ -101,18 +104,19 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
 }
 
 /*
- * Under RCU: give WRITE back to the leaf PTE at REF that logging took it from. FIXED, SPURIOUS, RETRY (another write
- * came between) or go on.
+ * Under RCU: give WRITE back to the leaf PTE at REF that logging took it from. FIXED, SPURIOUS,
+ * RETRY (another write came between) or go on.
  *
  *	fast fix                              write-protect (locked)
  *	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
  *	cmpxchg sets WRITE
  *	mark dirty                            bitmap read after the protection: this write is in it or in the next
  *
- * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange here fails.
+ * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange
+ * here fails.
  */
-static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault, const struct entry_ref *ref,
-			 uint64_t pte, struct memslot *slot)
+static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+			 const struct entry_ref *ref, uint64_t pte, struct memslot *slot)
 {
 	struct vmmu_vm *vm = vcpu->vm;
 	uint64_t fixed;
@@ -152,7 +156,8 @@ static int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	}
 	vm_event(vm, .kind = VMMU_EVENT_FAST_FIX, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
 		 .level = ref.level, .gpa = fault->gpa, .gfn = fault->gfn, .old_pte = pte,
-		 .new_pte = outcome == VMMU_FIXED ? fmt_write_allow(pte, ref.level) : pte, .value = outcome);
+		 .new_pte = outcome == VMMU_FIXED ? fmt_write_allow(pte, ref.level) : pte,
+		 .value = outcome);
 	if (outcome == VMMU_RETRY)
 		return FAULT_GO_ON;
 	if (outcome != FAULT_GO_ON)
@@ -169,7 +174,8 @@ static int fault_lockless(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	if (fault_has(fault, VMMU_FAULT_RSVD) ||
 	    (!hardware_tells_kinds() && !fault_has(fault, VMMU_FAULT_PRESENT)))
 		outcome = fault_check_mmio(vcpu, fault);
-	if (outcome == FAULT_GO_ON && fault->access == VMMU_WRITE && !fault_has(fault, VMMU_FAULT_RSVD) &&
+	if (outcome == FAULT_GO_ON && fault->access == VMMU_WRITE &&
+	    !fault_has(fault, VMMU_FAULT_RSVD) &&
 	    (!hardware_tells_kinds() || fault_has(fault, VMMU_FAULT_PRESENT)))
 		outcome = fault_fast_fix(vcpu, fault);
 	sync_read_unlock();
@@ -182,7 +188,10 @@ static int fault_find_slot(struct fault_state *s)
 	struct vmmu_vcpu *vcpu = s->vcpu;
 	const struct slot_set *set;
 
-	/* Pairs with invalidate_finish(): a page looked up after this is as new as the sequence number says. */
+	/*
+	 * Pairs with invalidate_finish(): a page looked up after this is as new as the sequence
+	 * number says.
+	 */
 	s->seq = atomic_load_explicit(&vcpu->vm->invalidate.seq, memory_order_acquire);
 	sync_read_lock();
 	set = slots_active(&vcpu->vm->slots, vcpu->as_id);
@@ -262,10 +271,11 @@ static bool fault_is_stale(const struct fault_state *s)
 }
 
 /*
- * Locked: walk to the entry at *GOAL, making tables on the way. Where a table stands because the NX rule split a huge page,
- * *GOAL sinks below it. False: out of frames (not after tree_has_room()).
+ * Locked: walk to the entry at *GOAL, making tables on the way. Where a table stands because the NX
+ * rule split a huge page, *GOAL sinks below it. False: out of frames (not after tree_has_room()).
  */
-static bool fault_walk_to_goal(struct fault_state *s, unsigned *goal, unsigned wanted, struct entry_ref *ref)
+static bool fault_walk_to_goal(struct fault_state *s, unsigned *goal, unsigned wanted,
+			       struct entry_ref *ref)
 {
 	struct vmmu_vm *vm = s->vcpu->vm;
 	bool is_nx_split = vm->nx_huge && s->fault->access == VMMU_EXEC;
@@ -297,11 +307,11 @@ static bool fault_walk_to_goal(struct fault_state *s, unsigned *goal, unsigned w
 /* Locked: tell the faulting vCPU's TLB, where it may have kept that there was nothing. */
 static void fault_flush_local(const struct fault_state *s, const struct entry_ref *ref)
 {
-	struct vmmu_flush flush = { .gfn_start = ref->gfn,
-				    .gfn_end = entry_end(ref),
-				    .as_id = ref->table->as_id,
-				    .vcpu_id = s->vcpu->id,
-				    .local = true };
+	struct vmmu_flush flush = {.gfn_start = ref->gfn,
+				   .gfn_end = entry_end(ref),
+				   .as_id = ref->table->as_id,
+				   .vcpu_id = s->vcpu->id,
+				   .local = true};
 	struct tree *tree = &s->vcpu->vm->tree;
 
 	if (FMT_CAPS & VMMU_CAP_CACHES_ABSENT)
@@ -320,7 +330,7 @@ static bool prefetch_one(struct vmmu_vcpu *vcpu, struct memslot *slot, const str
 		.slot_id = slot->id,
 		.as_id = vcpu->as_id,
 	};
-	struct vmmu_page page = { .level = 1 };
+	struct vmmu_page page = {.level = 1};
 
 	if (vm->env.resolve(vm->env_ctx, &request, &page) != VMMU_RESOLVE_OK || !page.writable)
 		return false;
@@ -333,8 +343,9 @@ static bool prefetch_one(struct vmmu_vcpu *vcpu, struct memslot *slot, const str
 }
 
 /*
- * Locked: map the absent entries for gfns [start, end) of TABLE from the first on, as far as pages are at hand. False: not even the
- * first was, or the run leaves its slot. Pages under logging would count as written.
+ * Locked: map the absent entries for gfns [start, end) of TABLE from the first on, as far as pages
+ * are at hand. False: not even the first was, or the run leaves its slot. Pages under logging would
+ * count as written.
  */
 static bool prefetch_run(struct vmmu_vcpu *vcpu, struct table *table, uint64_t start, uint64_t end)
 {
@@ -353,8 +364,8 @@ static bool prefetch_run(struct vmmu_vcpu *vcpu, struct table *table, uint64_t s
 }
 
 /*
- * Locked: map what is absent beside the leaf at FAULTED within an aligned window, run by run, until one gives nothing. Only
- * where an accessed bit can tell later that nobody touched them.
+ * Locked: map what is absent beside the leaf at FAULTED within an aligned window, run by run, until
+ * one gives nothing. Only where an accessed bit can tell later that nobody touched them.
  */
 static void fault_prefetch(struct vmmu_vcpu *vcpu, const struct entry_ref *faulted)
 {
@@ -382,9 +393,8 @@ static void fault_prefetch(struct vmmu_vcpu *vcpu, const struct entry_ref *fault
 static int fault_map_mmio(struct fault_state *s)
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
-	struct fmt_mmio mmio = { .gfn = s->fault->gfn,
-				 .access = VMMU_RWX,
-				 .generation = mmio_stamp(s->generation) };
+	struct fmt_mmio mmio = {
+		.gfn = s->fault->gfn, .access = VMMU_RWX, .generation = mmio_stamp(s->generation)};
 	unsigned goal = 1;
 	struct entry_ref ref;
 
@@ -399,8 +409,9 @@ static int fault_map_mmio(struct fault_state *s)
 	}
 	funnel_set(&vcpu->vm->tree, &ref, fmt_make_mmio(mmio, 1));
 	vcpu->stats.mmio_installed++;
-	vm_event(vcpu->vm, .kind = VMMU_EVENT_MMIO_SET, .vcpu_id = vcpu->id, .as_id = vcpu->as_id, .level = 1,
-		 .access = mmio.access, .gfn = s->fault->gfn, .generation = s->generation);
+	vm_event(vcpu->vm, .kind = VMMU_EVENT_MMIO_SET, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .level = 1, .access = mmio.access, .gfn = s->fault->gfn,
+		 .generation = s->generation);
 	return VMMU_EMULATE;
 }
 
@@ -410,7 +421,8 @@ static int fault_map_page(struct fault_state *s)
 	struct vmmu_vcpu *vcpu = s->vcpu;
 	struct vmmu_vm *vm = vcpu->vm;
 	struct vmmu_fault *fault = s->fault;
-	unsigned max = fault->max_level && fault->max_level < vm->max_level ? fault->max_level : vm->max_level;
+	unsigned max = fault->max_level && fault->max_level < vm->max_level ? fault->max_level
+									    : vm->max_level;
 	unsigned wanted = adjust_level(s->slot, vm->geometry, fault->gfn, &s->page, max);
 	unsigned goal = vm->nx_huge && fault->access == VMMU_EXEC ? 1 : wanted;
 	struct entry_ref ref;
@@ -449,7 +461,7 @@ static int fault_map(struct fault_state *s)
 
 static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
-	struct fault_state s = { .vcpu = vcpu, .fault = fault };
+	struct fault_state s = {.vcpu = vcpu, .fault = fault};
 	int outcome;
 
 	/* Beyond what tables can say there is no memory, and no entry to say so. */

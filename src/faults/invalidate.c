@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host invalidations against faults. A fault reads seq, looks the page up, and checks under the lock:
+ * Host invalidations against faults. A fault reads seq, looks the page up, and checks under the
+ * lock:
  *
  *	fault                              invalidation
  *	seq = load(seq)
@@ -13,7 +14,8 @@
  *
  * Whatever the order, a page looked up before the change is not mapped after the zap.
  *
- * Slot sets do not change between a begin and its end (vm_publish_begin() waits), so both meet the same slots.
+ * Slot sets do not change between a begin and its end (vm_publish_begin() waits), so both meet the
+ * same slots.
  */
 #include <errno.h>
 #include <vmmu/invalidate.h>
@@ -45,7 +47,10 @@ bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq)
 	    gfn >= atomic_load_explicit(&inv->gfn_start, memory_order_relaxed) &&
 	    gfn < atomic_load_explicit(&inv->gfn_end, memory_order_relaxed))
 		return true;
-	/* Pairs with the release in invalidate_finish(): an end seen as over is also seen as counted. */
+	/*
+	 * Pairs with the release in invalidate_finish(): an end seen as over is also seen as
+	 * counted.
+	 */
 	return atomic_load_explicit(&inv->seq, memory_order_acquire) != seq;
 }
 
@@ -97,8 +102,8 @@ static void invalidate_each(struct vmmu_vm *vm, const struct vmmu_hva_range *ran
 			    int (*fn)(void *ctx, const struct slot_range *range), void *ctx)
 {
 	for (unsigned as = 0; as < vm->as_count; as++)
-		slot_set_for_hva(slots_active(&vm->slots, as), &vm->slots, range->start, range->end, fn,
-				 ctx);
+		slot_set_for_hva(slots_active(&vm->slots, as), &vm->slots, range->start, range->end,
+				 fn, ctx);
 }
 
 /* Remember RANGE's begin. */
@@ -119,7 +124,8 @@ static bool invalidate_has_begun(struct vm_invalidate *inv, const struct vmmu_hv
 				 uint64_t *index)
 {
 	for (*index = 0; *index < inv->tracked_count; (*index)++)
-		if (inv->tracked[*index].start == range->start && inv->tracked[*index].end == range->end)
+		if (inv->tracked[*index].start == range->start &&
+		    inv->tracked[*index].end == range->end)
 			return true;
 	return inv->active > inv->tracked_count;
 }
@@ -139,7 +145,7 @@ static void invalidate_untrack(struct vm_invalidate *inv, const struct vmmu_hva_
 
 int vmmu_invalidate_begin(struct vmmu_vm *vm, const struct vmmu_hva_range *range)
 {
-	struct invalidate_run run = { .vm = vm };
+	struct invalidate_run run = {.vm = vm};
 
 	if (!vm || !range || range->start >= range->end)
 		return -EINVAL;
@@ -158,13 +164,16 @@ int vmmu_invalidate_begin(struct vmmu_vm *vm, const struct vmmu_hva_range *range
 static void invalidate_finish(struct vm_invalidate *inv)
 {
 	atomic_fetch_add_explicit(&inv->seq, 1, memory_order_relaxed);
-	/* Pairs with the acquires in vm_must_retry(): not in progress any more means that seq has moved. */
+	/*
+	 * Pairs with the acquires in vm_must_retry(): not in progress any more means that seq has
+	 * moved.
+	 */
 	atomic_fetch_sub_explicit(&inv->in_progress, 1, memory_order_release);
 }
 
 int vmmu_invalidate_end(struct vmmu_vm *vm, const struct vmmu_hva_range *range)
 {
-	struct invalidate_run run = { .vm = vm };
+	struct invalidate_run run = {.vm = vm};
 	bool has_begun;
 	uint64_t index;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mapping in direct roots: leaves with their rmaps, tables with their parents. Template. Locked throughout.
+ * Mapping in direct roots: leaves with their rmaps, tables with their parents. Template. Locked
+ * throughout.
  */
 #ifndef VMMU_FAULTS_MAP_IMPL_H
 #define VMMU_FAULTS_MAP_IMPL_H
@@ -19,13 +20,15 @@ static inline struct memslot *map_slot(struct vmmu_vm *vm, unsigned as_id, uint6
 }
 
 /* The rmap head of the leaf at REF, which lies in SLOT. */
-static inline rmap_head *map_rmap(const struct vmmu_vm *vm, struct memslot *slot, const struct entry_ref *ref)
+static inline rmap_head *map_rmap(const struct vmmu_vm *vm, struct memslot *slot,
+				  const struct entry_ref *ref)
 {
 	return &slot->rmap[ref->level][memslot_index(slot, vm->geometry, ref->gfn, ref->level)];
 }
 
 /* Unmap the leaf at REF: entry and rmap. */
-static inline void map_drop_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct slot_cache *cache)
+static inline void map_drop_leaf(struct vmmu_vm *vm, const struct entry_ref *ref,
+				 struct slot_cache *cache)
 {
 	struct memslot *slot = map_slot(vm, ref->table->as_id, ref->gfn, cache);
 
@@ -45,7 +48,8 @@ static inline void map_unlink(struct vmmu_vm *vm, const struct entry_ref *ref)
 }
 
 /* Make REF absent, whatever it holds. */
-static inline void map_clear(struct vmmu_vm *vm, const struct entry_ref *ref, struct slot_cache *cache)
+static inline void map_clear(struct vmmu_vm *vm, const struct entry_ref *ref,
+			     struct slot_cache *cache)
 {
 	switch (fmt_classify(pte_load(ref->ptep), ref->level)) {
 	case VMMU_ENTRY_ABSENT:
@@ -73,8 +77,12 @@ static inline void map_fill_absent(const struct tree *tree, const struct table *
 		atomic_store_explicit(&entries[i], absent, memory_order_relaxed);
 }
 
-/* The table that maps gfn at LEVEL: one that is there (linked or not), or a new one. NULL: no frame. */
-static inline struct table *map_get_table(struct vmmu_vm *vm, unsigned as_id, uint64_t gfn, unsigned level)
+/*
+ * The table that maps gfn at LEVEL: one that is there (linked or not), or a new one. NULL: no
+ * frame.
+ */
+static inline struct table *map_get_table(struct vmmu_vm *vm, unsigned as_id, uint64_t gfn,
+					  unsigned level)
 {
 	struct table *table = tree_find(&vm->tree, as_id, gfn, level);
 	bool is_new = !table, is_zeroed;
@@ -96,22 +104,25 @@ static struct table *map_root_get(struct vmmu_vm *vm, unsigned as_id)
 	return map_get_table(vm, as_id, 0, fmt_geometry.levels);
 }
 
-/* The table below REF, which is not a table entry yet: found or made, and linked. NULL: no frame. */
-static inline struct table *map_link(struct vmmu_vm *vm, const struct entry_ref *ref, struct objcache *chunks)
+/*
+ * The table below REF, which is not a table entry yet: found or made, and linked. NULL: no frame.
+ */
+static inline struct table *map_link(struct vmmu_vm *vm, const struct entry_ref *ref,
+				     struct objcache *chunks)
 {
 	struct table *child = map_get_table(vm, ref->table->as_id, ref->gfn, ref->level - 1);
 
 	if (unlikely(!child))
 		return NULL;
-	funnel_set(&vm->tree, ref,
-		   fmt_make_table(tree_table_hpa(&vm->tree, child), ref->level));
+	funnel_set(&vm->tree, ref, fmt_make_table(tree_table_hpa(&vm->tree, child), ref->level));
 	rmap_add(&child->parents, ref->ptep, chunks);
 	return child;
 }
 
 /* The leaf entry that maps gfn to PAGE for SLOT at LEVEL. */
-static inline uint64_t map_make_leaf(const struct vmmu_vm *vm, const struct memslot *slot, uint64_t gfn,
-				     const struct vmmu_page *page, unsigned level, enum vmmu_resolve_flag why)
+static inline uint64_t map_make_leaf(const struct vmmu_vm *vm, const struct memslot *slot,
+				     uint64_t gfn, const struct vmmu_page *page, unsigned level,
+				     enum vmmu_resolve_flag why)
 {
 	bool is_writable = page->writable && !(slot->flags & VMMU_SLOT_READ_ONLY);
 	struct fmt_leaf leaf = {
@@ -137,8 +148,9 @@ enum map_result {
 };
 
 /* Put LEAF at REF. A different leaf, a table or a stale MMIO entry there makes way first. */
-static inline enum map_result map_set_leaf(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu, struct memslot *slot,
-					   const struct entry_ref *ref, uint64_t leaf)
+static inline enum map_result map_set_leaf(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
+					   struct memslot *slot, const struct entry_ref *ref,
+					   uint64_t leaf)
 {
 	uint64_t old_pte = pte_load(ref->ptep);
 	enum vmmu_entry_kind kind = fmt_classify(old_pte, ref->level);

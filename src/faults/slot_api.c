@@ -57,7 +57,10 @@ uint64_t vmmu_slot_generation(struct vmmu_vm *vm, unsigned as_id)
 	return generation;
 }
 
-/* Everything mapped through OLD goes. The safest way is known to be the whole tree: KVM's default since a bug that nobody pinned down. */
+/*
+ * Everything mapped through OLD goes. The safest way is known to be the whole tree: KVM's default
+ * since a bug that nobody pinned down.
+ */
 void vm_slot_drop(void *ctx, const struct memslot *old)
 {
 	struct vmmu_vm *vm = ctx;
@@ -69,8 +72,8 @@ void vm_slot_drop(void *ctx, const struct memslot *old)
 }
 
 /*
- * MMIO entries carry the low bits of the generation. When those come round to what address space AS_ID started from, an
- * entry from the round before would pass for current: drop them all.
+ * MMIO entries carry the low bits of the generation. When those come round to what address space
+ * AS_ID started from, an entry from the round before would pass for current: drop them all.
  */
 void vm_slots_updated(void *ctx, unsigned as_id, uint64_t generation)
 {
@@ -89,7 +92,10 @@ static void slot_log_start(struct vmmu_vm *vm, const struct slot_range *range)
 {
 	vm_lock(vm);
 	vm->engine->protect_range(vm, range, 1);
-	/* Whether or not an entry changed: one that was protected earlier may still be writable in a TLB. */
+	/*
+	 * Whether or not an entry changed: one that was protected earlier may still be writable in
+	 * a TLB.
+	 */
 	tree_owe_flush(&vm->tree, range->slot->as_id, range->start, range->end);
 	vm_unlock(vm);
 }
@@ -110,8 +116,8 @@ void vm_slot_commit(void *ctx, enum slot_change change, const struct memslot *ol
 
 	if (change != SLOT_FLAGS || !((old->flags ^ new_slot->flags) & VMMU_SLOT_LOG_DIRTY))
 		return;
-	range = (struct slot_range){ (struct memslot *)new_slot, new_slot->base_gfn,
-				     new_slot->base_gfn + new_slot->gfns };
+	range = (struct slot_range){(struct memslot *)new_slot, new_slot->base_gfn,
+				    new_slot->base_gfn + new_slot->gfns};
 	if (new_slot->flags & VMMU_SLOT_LOG_DIRTY)
 		slot_log_start(vm, &range);
 	else if (!(new_slot->flags & VMMU_SLOT_READ_ONLY))
@@ -125,7 +131,7 @@ static void dirty_rearm(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn, 
 		unsigned first = (unsigned)__builtin_ctzll(mask);
 		uint64_t rest = ~(mask >> first);
 		unsigned count = rest ? (unsigned)__builtin_ctzll(rest) : 64;
-		struct slot_range range = { slot, gfn + first, gfn + first + count };
+		struct slot_range range = {slot, gfn + first, gfn + first + count};
 
 		vm->engine->protect_range(vm, &range, 1);
 		mask = first + count >= 64 ? 0 : mask & (~UINT64_C(0) << (first + count));

@@ -8,7 +8,8 @@
 
 static struct vmmu_vcpu *vcpu_find(struct vmmu_vm *vm, unsigned id)
 {
-	list_for_each(node, &vm->vcpus) {
+	list_for_each(node, &vm->vcpus)
+	{
 		struct vmmu_vcpu *vcpu = container_of(node, struct vmmu_vcpu, link);
 
 		if (vcpu->id == id)
@@ -96,7 +97,9 @@ void vcpu_drop_root(struct vmmu_vcpu *vcpu)
 	if (!root)
 		return;
 	vcpu->root = NULL;
-	/* An invalid root was emptied and unlinked when everything was zapped; it lived on for us. */
+	/*
+	 * An invalid root was emptied and unlinked when everything was zapped; it lived on for us.
+	 */
 	if (--root->root_count == 0 && (root->flags & TABLE_INVALID))
 		tree_retire(&vcpu->vm->tree, root);
 }

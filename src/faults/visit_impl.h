@@ -13,7 +13,8 @@ static inline void visit_decode(uint64_t pte, unsigned level, struct vmmu_entry 
 	vmmu_entry_read(&FMT_OBJECT, pte, level, entry);
 }
 
-static void engine_walk(struct vmmu_vm *vm, struct table *root, uint64_t gpa, struct vmmu_walk *walk)
+static void engine_walk(struct vmmu_vm *vm, struct table *root, uint64_t gpa,
+			struct vmmu_walk *walk)
 {
 	uint64_t gfn = gpa >> fmt_geometry.page_shift, pte;
 	struct entry_ref ref = walk_to(&vm->tree, root, gfn, 1, &pte);
@@ -36,12 +37,13 @@ struct visit_run {
 
 static int visit_entry(const struct visit_run *run, const struct entry_ref *ref, uint64_t pte)
 {
-	struct vmmu_visit visit = { .pte = pte,
-				    .pte_hpa = frame_hpa(&run->vm->tree.frames, (const void *)ref->ptep),
-				    .gfn = ref->gfn,
-				    .level = ref->level,
-				    .as_id = ref->table->as_id,
-				    .obsolete = tree_is_obsolete(&run->vm->tree, ref->table) };
+	struct vmmu_visit visit = {
+		.pte = pte,
+		.pte_hpa = frame_hpa(&run->vm->tree.frames, (const void *)ref->ptep),
+		.gfn = ref->gfn,
+		.level = ref->level,
+		.as_id = ref->table->as_id,
+		.obsolete = tree_is_obsolete(&run->vm->tree, ref->table)};
 
 	visit_decode(pte, ref->level, &visit.entry);
 	return run->fn(run->ctx, &visit);
@@ -52,7 +54,8 @@ static int visit_table(const struct visit_run *run, struct table *table)
 {
 	int stop = 0;
 
-	table_for_each(&run->vm->tree, table, ref) {
+	table_for_each(&run->vm->tree, table, ref)
+	{
 		uint64_t pte = pte_load(ref.ptep);
 		enum vmmu_entry_kind kind = fmt_classify(pte, ref.level);
 
@@ -70,7 +73,7 @@ static int visit_table(const struct visit_run *run, struct table *table)
 static int engine_visit(struct vmmu_vm *vm, struct table *root,
 			int (*fn)(void *ctx, const struct vmmu_visit *visit), void *ctx)
 {
-	struct visit_run run = { vm, fn, ctx };
+	struct visit_run run = {vm, fn, ctx};
 
 	return visit_table(&run, root);
 }

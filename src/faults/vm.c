@@ -146,16 +146,16 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 {
 	uint64_t hpa = options->tables_hpa ? options->tables_hpa : TABLES_HPA_DEFAULT;
 	uint64_t bytes = options->tables_bytes ? options->tables_bytes : TABLES_BYTES_DEFAULT;
-	struct slots_hooks slot_hooks = { .ctx = vm,
-					  .publish_begin = vm_publish_begin,
-					  .publish_end = vm_publish_end,
-					  .drop = vm_slot_drop,
-					  .updated = vm_slots_updated,
-					  .commit = vm_slot_commit };
-	struct tree_hooks tree_hooks = { .ctx = vm,
-					 .flush = vm_hook_flush,
-					 .event = vm->env.event ? vm_hook_event : NULL,
-					 .bug = vm_hook_bug };
+	struct slots_hooks slot_hooks = {.ctx = vm,
+					 .publish_begin = vm_publish_begin,
+					 .publish_end = vm_publish_end,
+					 .drop = vm_slot_drop,
+					 .updated = vm_slots_updated,
+					 .commit = vm_slot_commit};
+	struct tree_hooks tree_hooks = {.ctx = vm,
+					.flush = vm_hook_flush,
+					.event = vm->env.event ? vm_hook_event : NULL,
+					.bug = vm_hook_bug};
 	int err;
 
 	err = vm_init_locks(vm);
@@ -206,7 +206,10 @@ void vmmu_vm_destroy(struct vmmu_vm *vm)
 		return;
 	while (!list_is_empty(&vm->vcpus))
 		vmmu_vcpu_destroy(container_of(vm->vcpus.next, struct vmmu_vcpu, link));
-	/* No vCPU runs, so nothing holds a translation; the rmaps give back their chunks as the tables empty. */
+	/*
+	 * No vCPU runs, so nothing holds a translation; the rmaps give back their chunks as the
+	 * tables empty.
+	 */
 	vm->env.flush = NULL;
 	vm->env.event = NULL;
 	vm->tree.hooks.event = NULL;
@@ -236,14 +239,18 @@ void vm_zap_all(struct vmmu_vm *vm)
 	atomic_store_explicit(&tree->generation, tree->generation ^ 1, memory_order_release);
 	for (unsigned as = 0; as < vm->as_count; as++)
 		atomic_store_explicit(&vm->roots[as], NULL, memory_order_release);
-	list_for_each(vcpu_node, &vm->vcpus) {
+	list_for_each(vcpu_node, &vm->vcpus)
+	{
 		struct vmmu_vcpu *vcpu = container_of(vcpu_node, struct vmmu_vcpu, link);
 
 		atomic_store_explicit(&vcpu->must_reload, true, memory_order_release);
 		if (vm->env.kick)
 			vm->env.kick(vm->env_ctx, vcpu->id);
 	}
-	/* All tables but those made from here on are obsolete: empty them, so that generation may turn again. */
+	/*
+	 * All tables but those made from here on are obsolete: empty them, so that generation may
+	 * turn again.
+	 */
 	for (node = tree->tables.prev; node != &tree->tables; node = newer) {
 		newer = node->prev;
 		vm->engine->table_zap(vm, container_of(node, struct table, link));

@@ -2,8 +2,8 @@
 /*
  * A VM and its vCPUs.
  *
- * Locks, outermost first: slots.lock; invalidate.lock; mmu_lock; RCU read section. Whoever is in an RCU section takes no
- * lock, and nobody waits for readers with mmu_lock held.
+ * Locks, outermost first: slots.lock; invalidate.lock; mmu_lock; RCU read section. Whoever is in an
+ * RCU section takes no lock, and nobody waits for readers with mmu_lock held.
  */
 #ifndef VMMU_FAULTS_VM_H
 #define VMMU_FAULTS_VM_H
@@ -16,7 +16,10 @@
 #include "memory/slots.h"
 #include "walker/tree.h"
 
-/* Host invalidations whose ends can be checked against their begins; further nested ones are only counted. */
+/*
+ * Host invalidations whose ends can be checked against their begins; further nested ones are only
+ * counted.
+ */
 #define INVALIDATE_TRACKED 32
 
 /* Retired tables that make an unlock wait for readers and free them. */
@@ -26,16 +29,16 @@
 #define FAULT_CHUNKS (8 + VMMU_LEVELS_MAX)
 
 struct vm_invalidate {
-	pthread_mutex_t lock;           /* active, ranges */
-	pthread_cond_t idle;            /* active fell to 0 */
-	uint64_t active;                /* begins without an end */
+	pthread_mutex_t lock; /* active, ranges */
+	pthread_cond_t idle;  /* active fell to 0 */
+	uint64_t active;      /* begins without an end */
 	uint64_t tracked_count;
 	struct {
-		uint64_t start, end;    /* hvas, bytes */
+		uint64_t start, end; /* hvas, bytes */
 	} tracked[INVALIDATE_TRACKED];
 	/* Below: written with mmu_lock held. */
-	_Atomic uint64_t seq;           /* ends that met a slot, so far */
-	_Atomic uint64_t in_progress;   /* begins that met a slot, without their end */
+	_Atomic uint64_t seq;		     /* ends that met a slot, so far */
+	_Atomic uint64_t in_progress;	     /* begins that met a slot, without their end */
 	_Atomic uint64_t gfn_start, gfn_end; /* hull of what is in progress, all address spaces */
 	uint64_t total;
 };
@@ -47,7 +50,7 @@ struct vmmu_vm {
 	void *env_ctx;
 	struct slots slots;
 	struct vm_invalidate invalidate;
-	unsigned max_level;             /* largest mapping */
+	unsigned max_level; /* largest mapping */
 	unsigned as_count;
 	bool nx_huge;
 	_Atomic bool is_poisoned;
@@ -57,7 +60,7 @@ struct vmmu_vm {
 	/* Below: mmu_lock. */
 	struct tree tree;
 	struct list vcpus;
-	struct vmmu_stats past;         /* counters of vCPUs that are gone, and of no vCPU */
+	struct vmmu_stats past; /* counters of vCPUs that are gone, and of no vCPU */
 };
 
 /* A vCPU's answer to "is this gfn MMIO" without a walk. */
@@ -72,18 +75,18 @@ struct vmmu_vcpu {
 	struct list link;
 	unsigned id;
 	unsigned as_id;
-	struct table *root;             /* loaded; counted in its root_count; NULL: none yet */
-	_Atomic bool must_reload;       /* kicked: the root is obsolete */
-	bool must_flush;                /* a new root was loaded and the hardware does not know */
+	struct table *root;	  /* loaded; counted in its root_count; NULL: none yet */
+	_Atomic bool must_reload; /* kicked: the root is obsolete */
+	bool must_flush;	  /* a new root was loaded and the hardware does not know */
 	struct mmio_cache mmio;
 	struct slot_cache slot_cache;
 	struct objcache chunks;
-	struct vmmu_stats stats;        /* its own events only; added up on demand */
+	struct vmmu_stats stats; /* its own events only; added up on demand */
 };
 
 /*
- * Enter and leave the exclusive section. vm_unlock() flushes what is owed, and now and then waits for readers to
- * free retired tables: call it outside RCU sections of one's own.
+ * Enter and leave the exclusive section. vm_unlock() flushes what is owed, and now and then waits
+ * for readers to free retired tables: call it outside RCU sections of one's own.
  */
 void vm_lock(struct vmmu_vm *vm);
 void vm_unlock(struct vmmu_vm *vm);
@@ -105,7 +108,10 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu);
 /* Does VCPU stand on the current root of its address space? Its own thread, or locked. */
 bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu);
 
-/* Is an invalidation that covers gfn under way, or has one ended since SEQ was read? Exact with the lock held. */
+/*
+ * Is an invalidation that covers gfn under way, or has one ended since SEQ was read? Exact with the
+ * lock held.
+ */
 bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq);
 
 /* Hooks of the memslots (memory/slots.h), with the VM as ctx. */
@@ -113,13 +119,14 @@ void vm_publish_begin(void *ctx);
 void vm_publish_end(void *ctx);
 void vm_slot_drop(void *ctx, const struct memslot *old);
 void vm_slots_updated(void *ctx, unsigned as_id, uint64_t generation);
-void vm_slot_commit(void *ctx, enum slot_change change, const struct memslot *old, const struct memslot *new_slot);
+void vm_slot_commit(void *ctx, enum slot_change change, const struct memslot *old,
+		    const struct memslot *new_slot);
 
 /* Tell the event sink, if there is one; FIELDS are designated initialisers of struct vmmu_event. */
-#define vm_event(vm, ...)                                                              \
-	do {                                                                           \
-		if (unlikely((vm)->env.event != NULL))                                 \
-			(vm)->env.event((vm)->env_ctx, &(struct vmmu_event){ __VA_ARGS__ }); \
+#define vm_event(vm, ...)                                                                  \
+	do {                                                                               \
+		if (unlikely((vm)->env.event != NULL))                                     \
+			(vm)->env.event((vm)->env_ctx, &(struct vmmu_event){__VA_ARGS__}); \
 	} while (0)
 
 #endif

@@ -25,7 +25,8 @@ int vmmu_walk(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa, struct vmmu_walk
 }
 
 /* Locked: FN for every entry below every current root. */
-static int walk_visit(struct vmmu_vm *vm, int (*fn)(void *ctx, const struct vmmu_visit *visit), void *ctx)
+static int walk_visit(struct vmmu_vm *vm, int (*fn)(void *ctx, const struct vmmu_visit *visit),
+		      void *ctx)
 {
 	int stop = 0;
 
@@ -61,11 +62,14 @@ static int digest_entry(void *ctx, const struct vmmu_visit *visit)
 {
 	struct digest_run *run = ctx;
 	uint64_t record[8] = {
-		visit->as_id, 0,           visit->gfn, visit->level, visit->entry.access,
+		visit->as_id,	  0,	      visit->gfn, visit->level, visit->entry.access,
 		visit->entry.pfn, visit->pte, 0,
 	};
 
-	/* Which frame a table got is an accident of the run: its number in walk order stands for it. */
+	/*
+	 * Which frame a table got is an accident of the run: its number in walk order stands for
+	 * it.
+	 */
 	if (visit->entry.kind == VMMU_ENTRY_TABLE) {
 		record[6] ^= run->ops->make_table(visit->entry.table_hpa, visit->level);
 		record[7] = ++run->tables;
@@ -81,7 +85,7 @@ int vmmu_digest(struct vmmu_vm *vm, struct vmmu_digest *digest)
 
 	if (!vm || !digest)
 		return -EINVAL;
-	run = (struct digest_run){ XXH3_createState(), vm->engine->format->ops, 0 };
+	run = (struct digest_run){XXH3_createState(), vm->engine->format->ops, 0};
 	if (!run.state)
 		return -ENOMEM;
 	XXH3_128bits_reset(run.state);
@@ -90,7 +94,7 @@ int vmmu_digest(struct vmmu_vm *vm, struct vmmu_digest *digest)
 	vm_unlock(vm);
 	hash = XXH3_128bits_digest(run.state);
 	XXH3_freeState(run.state);
-	*digest = (struct vmmu_digest){ .high = hash.high64, .low = hash.low64 };
+	*digest = (struct vmmu_digest){.high = hash.high64, .low = hash.low64};
 	return 0;
 }
 
@@ -124,9 +128,10 @@ static int tables_entry(void *ctx, const struct vmmu_visit *visit)
 	return tables_give(run, tree_table_at(&run->vm->tree, visit->entry.table_hpa), false);
 }
 
-int vmmu_tables(struct vmmu_vm *vm, int (*fn)(void *ctx, const struct vmmu_table_frame *frame), void *ctx)
+int vmmu_tables(struct vmmu_vm *vm, int (*fn)(void *ctx, const struct vmmu_table_frame *frame),
+		void *ctx)
 {
-	struct tables_run run = { vm, fn, ctx };
+	struct tables_run run = {vm, fn, ctx};
 	int stop = 0;
 
 	if (!vm || !fn)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Taking mappings away, and WRITE from them: by gfn range through the rmaps, and whole tables. Template. Locked throughout;
- * flushes are owed, vm_unlock() does them.
+ * Taking mappings away, and WRITE from them: by gfn range through the rmaps, and whole tables.
+ * Template. Locked throughout; flushes are owed, vm_unlock() does them.
  */
 #ifndef VMMU_FAULTS_ZAP_IMPL_H
 #define VMMU_FAULTS_ZAP_IMPL_H
@@ -9,8 +9,8 @@
 #include "faults/map_impl.h"
 
 /*
- * Call DO(vm, ref, slot, ctx) for each leaf of RANGE at level LEVEL. It may drop the leaf: returns true if it did, and the walk over
- * this gfn's entries starts again.
+ * Call DO(vm, ref, slot, ctx) for each leaf of RANGE at level LEVEL. It may drop the leaf: returns
+ * true if it did, and the walk over this gfn's entries starts again.
  */
 static inline void zap_for_level(struct vmmu_vm *vm, const struct slot_range *range, unsigned level,
 				 bool (*fn)(struct vmmu_vm *vm, const struct entry_ref *ref,
@@ -39,7 +39,8 @@ static inline bool level_is_leaf(unsigned level)
 	return fmt_geometry.leaf_levels & (1u << level);
 }
 
-static inline void zap_for_levels(struct vmmu_vm *vm, const struct slot_range *range, unsigned from, unsigned to,
+static inline void zap_for_levels(struct vmmu_vm *vm, const struct slot_range *range, unsigned from,
+				  unsigned to,
 				  bool (*fn)(struct vmmu_vm *vm, const struct entry_ref *ref,
 					     struct memslot *slot))
 {
@@ -78,10 +79,11 @@ static void engine_protect_range(struct vmmu_vm *vm, const struct slot_range *ra
 }
 
 /* Drop the leaf if slot and host would now have a larger page there. */
-static bool zap_collapsible_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+static bool zap_collapsible_leaf(struct vmmu_vm *vm, const struct entry_ref *ref,
+				 struct memslot *slot)
 {
 	uint64_t hva = memslot_hva(slot, ref->gfn, vm->geometry->page_shift);
-	struct vmmu_page page = { .pfn = fmt_leaf_pfn(pte_load(ref->ptep), ref->level) };
+	struct vmmu_page page = {.pfn = fmt_leaf_pfn(pte_load(ref->ptep), ref->level)};
 
 	if (memslot_max_level(slot, vm->geometry, ref->gfn, vm->max_level) <= ref->level)
 		return false;
@@ -112,12 +114,11 @@ static void zap_parents(struct vmmu_vm *vm, struct table *table)
 
 static void engine_table_zap(struct vmmu_vm *vm, struct table *table)
 {
-	struct slot_cache cache = { 0 };
+	struct slot_cache cache = {0};
 
 	vm_event(vm, .kind = VMMU_EVENT_TABLE_ZAP, .vcpu_id = ~0u, .as_id = table->as_id,
 		 .level = table->level, .gfn = table->gfn);
-	table_for_each(&vm->tree, table, ref)
-		map_clear(vm, &ref, &cache);
+	table_for_each(&vm->tree, table, ref) map_clear(vm, &ref, &cache);
 	zap_parents(vm, table);
 	if (table->root_count) {
 		/* vCPUs still stand on it, empty as it is now: the last one to leave retires it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An entry as a value: which changes are legal and what each one means for the books. Template: include after a format header.
+ * An entry as a value: which changes are legal and what each one means for the books. Template:
+ * include after a format header.
  */
 #ifndef VMMU_SPTE_SPTE_IMPL_H
 #define VMMU_SPTE_SPTE_IMPL_H
@@ -19,7 +20,10 @@ enum spte_effect {
 	SPTE_ILLEGAL = 1 << 6,
 };
 
-/* Does a leaf's own permission state make sense? WRITE needs mmu_writable, which needs host_writable. */
+/*
+ * Does a leaf's own permission state make sense? WRITE needs mmu_writable, which needs
+ * host_writable.
+ */
 static inline bool spte_is_sane_leaf(uint64_t pte, unsigned level)
 {
 	bool host = fmt_host_writable(pte, level), mmu = fmt_mmu_writable(pte, level);
@@ -28,8 +32,8 @@ static inline bool spte_is_sane_leaf(uint64_t pte, unsigned level)
 }
 
 /*
- * A present entry changes what it points to only through a not-present value: anything else would let one TLB
- * hold the old page and another the new one with nobody aware of it.
+ * A present entry changes what it points to only through a not-present value: anything else would
+ * let one TLB hold the old page and another the new one with nobody aware of it.
  */
 static inline bool spte_is_legal(uint64_t old_pte, enum vmmu_entry_kind old_kind, uint64_t new_pte,
 				 enum vmmu_entry_kind new_kind, unsigned level)
@@ -51,12 +55,12 @@ static inline bool spte_is_legal(uint64_t old_pte, enum vmmu_entry_kind old_kind
 /* Everything about the change old -> new at LEVEL. */
 static inline unsigned spte_effects(uint64_t old_pte, uint64_t new_pte, unsigned level)
 {
-	static const uint8_t gone[] = { [VMMU_ENTRY_LEAF] = SPTE_LEAF_GONE,
-					[VMMU_ENTRY_TABLE] = SPTE_TABLE_GONE,
-					[VMMU_ENTRY_MMIO] = SPTE_MMIO_GONE };
-	static const uint8_t came[] = { [VMMU_ENTRY_LEAF] = SPTE_LEAF_CAME,
-					[VMMU_ENTRY_TABLE] = SPTE_TABLE_CAME,
-					[VMMU_ENTRY_MMIO] = SPTE_MMIO_CAME };
+	static const uint8_t gone[] = {[VMMU_ENTRY_LEAF] = SPTE_LEAF_GONE,
+				       [VMMU_ENTRY_TABLE] = SPTE_TABLE_GONE,
+				       [VMMU_ENTRY_MMIO] = SPTE_MMIO_GONE};
+	static const uint8_t came[] = {[VMMU_ENTRY_LEAF] = SPTE_LEAF_CAME,
+				       [VMMU_ENTRY_TABLE] = SPTE_TABLE_CAME,
+				       [VMMU_ENTRY_MMIO] = SPTE_MMIO_CAME};
 	enum vmmu_entry_kind old_kind = fmt_classify(old_pte, level);
 	enum vmmu_entry_kind new_kind = fmt_classify(new_pte, level);
 	unsigned effects = 0;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The funnel: the only code that writes an entry of a live table. Template: include after a format header.
+ * The funnel: the only code that writes an entry of a live table. Template: include after a format
+ * header.
  *
- * Each write checks that the change is legal, keeps the tree's counts, owes the flush that the format asks for, breaks before
- * making where the format asks for that, and tells the event sink.
+ * Each write checks that the change is legal, keeps the tree's counts, owes the flush that the
+ * format asks for, breaks before making where the format asks for that, and tells the event sink.
  *
- * Exclusive form (funnel_set, funnel_update): the caller holds the mmu lock exclusively. Nobody else writes but hardware
- * (A, D) and the lockless fix (WRITE, D), and those only into volatile entries: a plain release store elsewhere, one
- * atomic exchange or compare-exchange there.
+ * Exclusive form (funnel_set, funnel_update): the caller holds the mmu lock exclusively. Nobody
+ * else writes but hardware (A, D) and the lockless fix (WRITE, D), and those only into volatile
+ * entries: a plain release store elsewhere, one atomic exchange or compare-exchange there.
  *
- * Shared form (funnel_try): anyone under RCU. One compare-exchange; a break-before-make change goes through the frozen
- * value: whoever freezes an entry owns it, nobody else touches it until the new value is stored. Its books are the
- * caller's: shared callers do no more than change permissions, which moves no count.
+ * Shared form (funnel_try): anyone under RCU. One compare-exchange; a break-before-make change goes
+ * through the frozen value: whoever freezes an entry owns it, nobody else touches it until the new
+ * value is stored. Its books are the caller's: shared callers do no more than change permissions,
+ * which moves no count.
  */
 #ifndef VMMU_WALKER_FUNNEL_IMPL_H
 #define VMMU_WALKER_FUNNEL_IMPL_H
@@ -31,8 +33,8 @@ static inline uint64_t entry_end(const struct entry_ref *ref)
 	return ref->gfn + level_gfns(ref->level);
 }
 
-static inline void funnel_event(const struct tree *tree, const struct entry_ref *ref, uint64_t old_pte,
-				uint64_t new_pte)
+static inline void funnel_event(const struct tree *tree, const struct entry_ref *ref,
+				uint64_t old_pte, uint64_t new_pte)
 {
 	struct vmmu_event event = {
 		.kind = VMMU_EVENT_ENTRY_CHANGED,
@@ -59,7 +61,10 @@ static inline void funnel_count(struct tree *tree, unsigned effects, unsigned le
 	tree->mmio_entries -= !!(effects & SPTE_MMIO_GONE);
 }
 
-/* What follows a write, whichever form made it: books, flush owed, event. Returns false on an illegal change. */
+/*
+ * What follows a write, whichever form made it: books, flush owed, event. Returns false on an
+ * illegal change.
+ */
 static inline bool funnel_account(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte,
 				  uint64_t new_pte)
 {
@@ -78,15 +83,14 @@ static inline bool funnel_account(struct tree *tree, const struct entry_ref *ref
 static inline void funnel_flush_now(const struct tree *tree, const struct entry_ref *ref)
 {
 	struct vmmu_flush flush = {
-		.gfn_start = ref->gfn, .gfn_end = entry_end(ref), .as_id = ref->table->as_id
-	};
+		.gfn_start = ref->gfn, .gfn_end = entry_end(ref), .as_id = ref->table->as_id};
 
 	tree->hooks.flush(tree->hooks.ctx, &flush);
 }
 
 /*
- * Break before make: take the entry out with a value that hardware does not use, flush, and leave the new value to the caller.
- * Returns what was there at the moment of the break.
+ * Break before make: take the entry out with a value that hardware does not use, flush, and leave
+ * the new value to the caller. Returns what was there at the moment of the break.
  */
 static inline uint64_t funnel_break(const struct tree *tree, const struct entry_ref *ref)
 {
@@ -98,8 +102,8 @@ static inline uint64_t funnel_break(const struct tree *tree, const struct entry_
 }
 
 /*
- * Exclusive: replace whatever REF holds by NEW_PTE, which must not depend on bits that hardware may set meanwhile.
- * Returns what was replaced, those bits included.
+ * Exclusive: replace whatever REF holds by NEW_PTE, which must not depend on bits that hardware may
+ * set meanwhile. Returns what was replaced, those bits included.
  */
 static inline uint64_t funnel_set(struct tree *tree, const struct entry_ref *ref, uint64_t new_pte)
 {
@@ -119,8 +123,8 @@ static inline uint64_t funnel_set(struct tree *tree, const struct entry_ref *ref
 }
 
 /*
- * Exclusive: apply CHANGE, a pure function of the entry, keeping what hardware or the lockless fix set meanwhile.
- * Returns the value before.
+ * Exclusive: apply CHANGE, a pure function of the entry, keeping what hardware or the lockless fix
+ * set meanwhile. Returns the value before.
  */
 static inline uint64_t funnel_update(struct tree *tree, const struct entry_ref *ref,
 				     uint64_t (*change)(uint64_t pte, unsigned level))
@@ -135,9 +139,8 @@ static inline uint64_t funnel_update(struct tree *tree, const struct entry_ref *
 		new_pte = change(old_pte, ref->level);
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
 	} else if (fmt_is_volatile(old_pte, ref->level)) {
-		while (!atomic_compare_exchange_weak_explicit(ref->ptep, &old_pte, new_pte,
-							      memory_order_acq_rel,
-							      memory_order_acquire))
+		while (!atomic_compare_exchange_weak_explicit(
+			ref->ptep, &old_pte, new_pte, memory_order_acq_rel, memory_order_acquire))
 			new_pte = change(old_pte, ref->level);
 	} else {
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
@@ -147,11 +150,12 @@ static inline uint64_t funnel_update(struct tree *tree, const struct entry_ref *
 }
 
 /*
- * Shared: change REF from exactly OLD_PTE to NEW_PTE, a change of permissions only. False: it holds something else by now,
- * nothing was done. A frozen OLD_PTE is somebody else's and is never replaced. The flush that the change needs, if any, is done on return.
+ * Shared: change REF from exactly OLD_PTE to NEW_PTE, a change of permissions only. False: it holds
+ * something else by now, nothing was done. A frozen OLD_PTE is somebody else's and is never
+ * replaced. The flush that the change needs, if any, is done on return.
  */
-static inline bool funnel_try(const struct tree *tree, const struct entry_ref *ref, uint64_t old_pte,
-			      uint64_t new_pte)
+static inline bool funnel_try(const struct tree *tree, const struct entry_ref *ref,
+			      uint64_t old_pte, uint64_t new_pte)
 {
 	bool is_break = fmt_needs_break(old_pte, new_pte, ref->level);
 	uint64_t first = is_break ? fmt_make_frozen(ref->level) : new_pte;
@@ -159,8 +163,8 @@ static inline bool funnel_try(const struct tree *tree, const struct entry_ref *r
 
 	if (fmt_classify(old_pte, ref->level) == VMMU_ENTRY_FROZEN)
 		return false;
-	if (!atomic_compare_exchange_strong_explicit(ref->ptep, &expected, first, memory_order_acq_rel,
-						     memory_order_acquire))
+	if (!atomic_compare_exchange_strong_explicit(ref->ptep, &expected, first,
+						     memory_order_acq_rel, memory_order_acquire))
 		return false;
 	if (is_break) {
 		funnel_flush_now(tree, ref);

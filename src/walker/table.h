@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A table page's record. It lives in the frame pool's metadata, so a table is found from any entry inside it by
- * arithmetic and needs no allocation of its own.
+ * A table page's record. It lives in the frame pool's metadata, so a table is found from any entry
+ * inside it by arithmetic and needs no allocation of its own.
  */
 #ifndef VMMU_WALKER_TABLE_H
 #define VMMU_WALKER_TABLE_H
@@ -12,21 +12,21 @@
 #include "base/list.h"
 
 enum table_flag {
-	TABLE_INVALID = 1 << 0,       /* unlinked for good; lives until its last root reference goes */
-	TABLE_NX_SPLIT = 1 << 1,      /* stands where the NX rule forbids a huge page */
+	TABLE_INVALID = 1 << 0,	 /* unlinked for good; lives until its last root reference goes */
+	TABLE_NX_SPLIT = 1 << 1, /* stands where the NX rule forbids a huge page */
 };
 
 struct table {
-	struct list link;             /* all tables, newest first; retired ones: next only */
-	uint64_t gfn;                 /* first gfn that the table maps */
-	_Atomic uint64_t parents;     /* rmap head: entries that point here */
+	struct list link;	  /* all tables, newest first; retired ones: next only */
+	uint64_t gfn;		  /* first gfn that the table maps */
+	_Atomic uint64_t parents; /* rmap head: entries that point here */
 	struct table *hash_next;
-	uint32_t root_count;          /* vCPUs that have it as their root */
+	uint32_t root_count; /* vCPUs that have it as their root */
 	uint8_t level;
 	uint8_t as_id;
-	uint8_t generation;           /* tree generation it was made in; see tree_is_obsolete() */
-	_Atomic uint8_t flags;        /* enum table_flag */
-	uint16_t hash_present;        /* 1: in the hash */
+	uint8_t generation;    /* tree generation it was made in; see tree_is_obsolete() */
+	_Atomic uint8_t flags; /* enum table_flag */
+	uint16_t hash_present; /* 1: in the hash */
 };
 
 _Static_assert(sizeof(struct table) <= FRAME_META_BYTES, "a table's record is frame metadata");
@@ -35,11 +35,14 @@ _Static_assert(sizeof(struct table) <= FRAME_META_BYTES, "a table's record is fr
 struct entry_ref {
 	struct table *table;
 	_Atomic uint64_t *ptep;
-	uint64_t gfn;                 /* first gfn that the entry covers */
+	uint64_t gfn; /* first gfn that the entry covers */
 	unsigned level;
 };
 
-/* A load of a live entry; pairs with the funnel's release stores: what the entry points to is initialised. */
+/*
+ * A load of a live entry; pairs with the funnel's release stores: what the entry points to is
+ * initialised.
+ */
 static inline uint64_t pte_load(const _Atomic uint64_t *ptep)
 {
 	return atomic_load_explicit(ptep, memory_order_acquire);

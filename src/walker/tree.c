@@ -22,7 +22,7 @@ int tree_init(struct tree *tree, const struct vmmu_geometry *geometry, uint64_t 
 	tree->hooks = *hooks;
 	list_init(&tree->tables);
 	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++)
-		tree->pending[as] = (struct tree_pending){ UINT64_MAX, 0 };
+		tree->pending[as] = (struct tree_pending){UINT64_MAX, 0};
 	tree->bucket_count = BUCKETS_FIRST;
 	tree->buckets = mem_alloc_array(BUCKETS_FIRST, sizeof(struct table *));
 	if (!tree->buckets)
@@ -102,7 +102,8 @@ struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigne
 	return table;
 }
 
-struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level, bool *zeroed)
+struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
+			 bool *zeroed)
 {
 	unsigned lg2 = tree_table_lg2(tree, level);
 	void *frame = frame_alloc(&tree->frames, lg2, zeroed);
@@ -124,7 +125,8 @@ struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsign
 
 void tree_unhash(struct tree *tree, struct table *table)
 {
-	struct table **at = &tree->buckets[tree_bucket(tree, table->as_id, table->gfn, table->level)];
+	struct table **at =
+		&tree->buckets[tree_bucket(tree, table->as_id, table->gfn, table->level)];
 
 	if (!table->hash_present)
 		return;
@@ -160,7 +162,8 @@ void tree_free(struct tree *tree, struct table *retired)
 	while (retired) {
 		struct table *next = retired->hash_next;
 
-		frame_free(&tree->frames, tree_entries(tree, retired), tree_table_lg2(tree, retired->level));
+		frame_free(&tree->frames, tree_entries(tree, retired),
+			   tree_table_lg2(tree, retired->level));
 		tree->retired_count--;
 		retired = next;
 	}
@@ -171,12 +174,11 @@ void tree_flush(struct tree *tree)
 	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++) {
 		struct tree_pending *pending = &tree->pending[as];
 		struct vmmu_flush flush = {
-			.gfn_start = pending->start, .gfn_end = pending->end, .as_id = as
-		};
+			.gfn_start = pending->start, .gfn_end = pending->end, .as_id = as};
 
 		if (pending->start >= pending->end)
 			continue;
-		*pending = (struct tree_pending){ UINT64_MAX, 0 };
+		*pending = (struct tree_pending){UINT64_MAX, 0};
 		tree->hooks.flush(tree->hooks.ctx, &flush);
 	}
 }

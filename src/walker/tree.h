@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tables of one VM: frames, the hash that finds a table by what it maps, the list of all, pending flushes, and
- * the tables on their way out.
+ * The tables of one VM: frames, the hash that finds a table by what it maps, the list of all,
+ * pending flushes, and the tables on their way out.
  *
- * A table leaves in this order: unlinked from its parents; flush; tree_retire(); a grace period; freed. tree_reap() does the last two.
- * Everything here needs the mmu lock exclusively, but for what lockless readers may do: follow entries under RCU.
+ * A table leaves in this order: unlinked from its parents; flush; tree_retire(); a grace period;
+ * freed. tree_reap() does the last two. Everything here needs the mmu lock exclusively, but for
+ * what lockless readers may do: follow entries under RCU.
  */
 #ifndef VMMU_WALKER_TREE_H
 #define VMMU_WALKER_TREE_H
@@ -22,7 +23,7 @@ struct tree_hooks {
 	void *ctx;
 	void (*flush)(void *ctx, const struct vmmu_flush *flush); /* never NULL */
 	void (*event)(void *ctx, const struct vmmu_event *event); /* NULL: no events */
-	void (*bug)(void *ctx, const char *what);                 /* never NULL */
+	void (*bug)(void *ctx, const char *what);		  /* never NULL */
 };
 
 /* gfns of one address space that some TLB may still hold wrongly; start > end: none. */
@@ -35,18 +36,20 @@ struct tree {
 	const struct vmmu_geometry *geometry;
 	struct tree_hooks hooks;
 	struct table **buckets;
-	uint32_t bucket_count;                     /* a power of two */
+	uint32_t bucket_count; /* a power of two */
 	uint32_t hashed;
-	struct list tables;                        /* newest first */
-	struct table *retired;                     /* unlinked and flushed, awaiting a grace period */
+	struct list tables;    /* newest first */
+	struct table *retired; /* unlinked and flushed, awaiting a grace period */
 	uint64_t retired_count;
-	uint64_t live;                             /* tables allocated and not retired */
+	uint64_t live; /* tables allocated and not retired */
 	uint64_t live_bytes;
 	uint64_t leaves[VMMU_LEVELS_MAX + 1];
-	uint64_t links;                            /* entries that point to tables */
+	uint64_t links; /* entries that point to tables */
 	uint64_t mmio_entries;
 	struct tree_pending pending[VMMU_ADDRESS_SPACES_MAX];
-	_Atomic uint8_t generation;                /* 0, 1: two values do, since obsolete tables go before it turns again */
+	_Atomic uint8_t
+		/* 0, 1: two values do, since obsolete tables go before it turns again */
+		generation;
 };
 
 /* -EINVAL: hpa or bytes; -ENOMEM. */
@@ -67,15 +70,19 @@ bool tree_has_room(struct tree *tree, unsigned tables);
 /* The valid table of this generation that maps gfn at level, or NULL. */
 struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level);
 /*
- * A new table, in hash and list, its entries uninitialised unless *zeroed. NULL: out of frames (never after
- * tree_has_room()).
+ * A new table, in hash and list, its entries uninitialised unless *zeroed. NULL: out of frames
+ * (never after tree_has_room()).
  */
-struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level, bool *zeroed);
+struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
+			 bool *zeroed);
 /* No longer findable. Still listed. */
 void tree_unhash(struct tree *tree, struct table *table);
 /* Unlinked everywhere: goes to the retired once pending flushes are out. */
 void tree_retire(struct tree *tree, struct table *table);
-/* The retired tables, taken off the tree, linked by hash_next: to be given to tree_free() after a grace period. */
+/*
+ * The retired tables, taken off the tree, linked by hash_next: to be given to tree_free() after a
+ * grace period.
+ */
 struct table *tree_take_retired(struct tree *tree);
 void tree_free(struct tree *tree, struct table *retired);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Walking: from a root towards a gfn, and over all entries of a table. Template: include after a format header.
+ * Walking: from a root towards a gfn, and over all entries of a table. Template: include after a
+ * format header.
  *
- * A walk under RCU without the lock sees each entry at one moment, and tables that it reaches stay readable until the
- * section ends, linked or not.
+ * A walk under RCU without the lock sees each entry at one moment, and tables that it reaches stay
+ * readable until the section ends, linked or not.
  */
 #ifndef VMMU_WALKER_WALK_IMPL_H
 #define VMMU_WALKER_WALK_IMPL_H
@@ -44,7 +45,8 @@ static inline struct entry_ref table_ref(const struct tree *tree, struct table *
 }
 
 /* Entry number INDEX of TABLE. */
-static inline struct entry_ref table_ref_at(const struct tree *tree, struct table *table, uint64_t index)
+static inline struct entry_ref table_ref_at(const struct tree *tree, struct table *table,
+					    uint64_t index)
 {
 	return (struct entry_ref){
 		.table = table,
@@ -74,11 +76,11 @@ static inline struct table *entry_child(const struct tree *tree, uint64_t pte, u
 }
 
 /*
- * Walk from ROOT towards gfn (below gfn_limit()) down to level STOP at the lowest. Returns the last place reached and,
- * in *pte, what it held when the walk passed: a TABLE only at STOP.
+ * Walk from ROOT towards gfn (below gfn_limit()) down to level STOP at the lowest. Returns the last
+ * place reached and, in *pte, what it held when the walk passed: a TABLE only at STOP.
  */
-static inline struct entry_ref walk_to(const struct tree *tree, struct table *root, uint64_t gfn, unsigned stop,
-				       uint64_t *pte)
+static inline struct entry_ref walk_to(const struct tree *tree, struct table *root, uint64_t gfn,
+				       unsigned stop, uint64_t *pte)
 {
 	struct entry_ref ref = table_ref(tree, root, gfn);
 
