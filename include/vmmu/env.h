@@ -18,11 +18,11 @@ struct vmmu_event;
 
 /* How a page lookup went. */
 enum vmmu_resolve_status {
-	VMMU_RESOLVE_OK,	  /* pfn is RAM */
-	VMMU_RESOLVE_IO,	  /* pfn is I/O memory: never written ahead, never prefetched */
-	VMMU_RESOLVE_READ_ONLY,	  /* a write, and the host maps the page read-only: emulate it */
-	VMMU_RESOLVE_UNMAPPED,	  /* the host has no page there */
-	VMMU_RESOLVE_POISONED,	  /* hardware memory error */
+	VMMU_RESOLVE_OK,          /* pfn is RAM */
+	VMMU_RESOLVE_IO,          /* pfn is I/O memory: never written ahead, never prefetched */
+	VMMU_RESOLVE_READ_ONLY,   /* a write, and the host maps the page read-only: emulate it */
+	VMMU_RESOLVE_UNMAPPED,    /* the host has no page there */
+	VMMU_RESOLVE_POISONED,    /* hardware memory error */
 	VMMU_RESOLVE_WOULD_BLOCK, /* only with VMMU_RESOLVE_NO_WAIT */
 	VMMU_RESOLVE_INTERRUPTED, /* a signal: the fault ends with RETRY */
 };
@@ -35,15 +35,15 @@ enum vmmu_resolve_flag {
 
 struct vmmu_page_request {
 	uint64_t gfn;
-	uint64_t hva;	 /* bytes: the page's address by its slot, page aligned */
+	uint64_t hva;    /* bytes: the page's address by its slot, page aligned */
 	unsigned access; /* the faulting access: VMMU_READ, WRITE or EXEC */
-	unsigned flags;	 /* enum vmmu_resolve_flag, or-ed */
+	unsigned flags;  /* enum vmmu_resolve_flag, or-ed */
 	unsigned slot_id;
 	unsigned as_id;
 };
 
 struct vmmu_page {
-	uint64_t pfn;	/* host frame of gfn itself, in smallest pages */
+	uint64_t pfn;   /* host frame of gfn itself, in smallest pages */
 	unsigned level; /* largest level at which the host maps around it; 0 counts as 1 */
 	enum vmmu_memtype memtype;
 	bool writable; /* may be mapped for write (a read fault may answer false: zero page) */
@@ -54,7 +54,7 @@ struct vmmu_flush {
 	uint64_t gfn_start, gfn_end; /* half-open; 0 and UINT64_MAX: everything */
 	unsigned as_id;
 	unsigned vcpu_id; /* meaningful with local */
-	bool local;	  /* only the faulting vCPU's TLB need forget (RISC-V fence after map) */
+	bool local;       /* only the faulting vCPU's TLB need forget (RISC-V fence after map) */
 };
 
 struct vmmu_env {

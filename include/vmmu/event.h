@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 enum vmmu_event_kind {
-	VMMU_EVENT_FAULT,	  /* a fault came in: gpa, access */
+	VMMU_EVENT_FAULT,         /* a fault came in: gpa, access */
 	VMMU_EVENT_MAP_REQUESTED, /* goal decided: gfn, pfn, level (kvm_mmu_spte_requested) */
 	/* leaf written by a fault or prefetch: gfn, level, new_pte (kvm_mmu_set_spte) */
 	VMMU_EVENT_MAP_SET,

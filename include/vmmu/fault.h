@@ -21,7 +21,7 @@ enum vmmu_fault_flag {
 	VMMU_FAULT_USER = 1 << 2,    /* the guest access was a user one */
 	VMMU_FAULT_GUEST_WALK = 1 << 3, /* hardware was reading the guest's own page tables */
 	VMMU_FAULT_NO_WAIT =
-		1 << 4,		   /* set by the caller: the page lookup may answer "would block" */
+		1 << 4,            /* set by the caller: the page lookup may answer "would block" */
 	VMMU_FAULT_READY = 1 << 5, /* set by vmmu_fault_ready(): nobody is waiting in the guest */
 };
 
@@ -49,17 +49,17 @@ enum vmmu_exit_reason {
 
 struct vmmu_fault {
 	/* inputs */
-	uint64_t gpa;	    /* bytes */
+	uint64_t gpa;       /* bytes */
 	unsigned access;    /* exactly one of VMMU_READ, VMMU_WRITE, VMMU_EXEC */
-	unsigned flags;	    /* enum vmmu_fault_flag, or-ed */
+	unsigned flags;     /* enum vmmu_fault_flag, or-ed */
 	unsigned max_level; /* largest mapping allowed; 0: no limit */
 	/* outputs, written by vmmu_fault() */
 	uint64_t gfn;
-	uint64_t pfn;	/* FIXED, SPURIOUS: host frame of gfn, when the page lookup was reached */
-	uint64_t hva;	/* bytes; EXIT_TO_HOST: host address of the page */
+	uint64_t pfn;   /* FIXED, SPURIOUS: host frame of gfn, when the page lookup was reached */
+	uint64_t hva;   /* bytes; EXIT_TO_HOST: host address of the page */
 	unsigned level; /* FIXED, SPURIOUS: level of the mapping */
 	enum vmmu_exit_reason exit;
-	bool fast;	  /* fixed without the lock */
+	bool fast;        /* fixed without the lock */
 	bool mmio_cached; /* EMULATE: answered from the vCPU's cache or a current MMIO entry */
 };
 

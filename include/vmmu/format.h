@@ -19,7 +19,7 @@ struct vmmu_fault;
 /* The shape of a format's tables. All arrays are indexed by level, [0] is unused. */
 struct vmmu_geometry {
 	uint8_t page_shift;  /* lg2 bytes of the smallest page: 12, 14, 16 */
-	uint8_t levels;	     /* table levels, the root's included: 1..VMMU_LEVELS_MAX */
+	uint8_t levels;      /* table levels, the root's included: 1..VMMU_LEVELS_MAX */
 	uint8_t leaf_levels; /* bit l set: an entry at level l may be a leaf */
 	uint8_t gpa_bits;    /* input address bits that tables translate */
 	uint8_t pa_bits;     /* output address bits that an entry can hold */
@@ -41,11 +41,11 @@ enum vmmu_format_cap {
 };
 
 struct vmmu_format_info {
-	const char *name;	  /* "ept4", "npt5", "sv48x4", "arm-s2-4k" ... */
+	const char *name;         /* "ept4", "npt5", "sv48x4", "arm-s2-4k" ... */
 	const char *architecture; /* "x86-ept", "x86-npt", "riscv64", "arm64" */
 	const char *description;  /* one line for people */
 	const struct vmmu_geometry *geometry;
-	unsigned caps;		/* enum vmmu_format_cap, or-ed */
+	unsigned caps;          /* enum vmmu_format_cap, or-ed */
 	unsigned mmio_gen_bits; /* width of the generation that an MMIO entry carries */
 };
 
@@ -64,14 +64,14 @@ struct vmmu_entry {
 	enum vmmu_entry_kind kind;
 	unsigned access; /* LEAF: what hardware grants; MMIO: what the faulting access had */
 	enum vmmu_memtype memtype; /* LEAF */
-	uint64_t pfn;		   /* LEAF: first host frame */
-	uint64_t table_hpa;	   /* TABLE: bytes */
-	uint64_t gfn;		   /* MMIO */
-	uint64_t generation;	   /* MMIO: memslot generation, mmio_gen_bits wide */
-	bool host_writable;	   /* LEAF: the host lets the page be written */
-	bool mmu_writable;	   /* LEAF: write may be given back without a lock */
-	bool accessed, dirty;	   /* LEAF, as far as the format has the bits */
-	bool malformed;		   /* reserved bits or combinations set */
+	uint64_t pfn;              /* LEAF: first host frame */
+	uint64_t table_hpa;        /* TABLE: bytes */
+	uint64_t gfn;              /* MMIO */
+	uint64_t generation;       /* MMIO: memslot generation, mmio_gen_bits wide */
+	bool host_writable;        /* LEAF: the host lets the page be written */
+	bool mmu_writable;         /* LEAF: write may be given back without a lock */
+	bool accessed, dirty;      /* LEAF, as far as the format has the bits */
+	bool malformed;            /* reserved bits or combinations set */
 };
 
 /* The registers in which hardware (or a trace of it) reports a fault; see vmmu_fault_decode(). */

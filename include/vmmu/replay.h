@@ -24,10 +24,10 @@ enum vmmu_backing {
 };
 
 struct vmmu_replay_options {
-	size_t size;			  /* sizeof(struct vmmu_replay_options) */
+	size_t size;                      /* sizeof(struct vmmu_replay_options) */
 	const struct vmmu_format *format; /* NULL: by the trace's architecture */
-	unsigned max_level;		  /* 0: no limit */
-	bool dirty_log;			  /* log dirty pages on every slot */
+	unsigned max_level;               /* 0: no limit */
+	bool dirty_log;                   /* log dirty pages on every slot */
 	bool nx_huge;
 	enum vmmu_backing backing;
 	unsigned repeat; /* times to replay into a new VM each, digests must agree; 0: 1 */
@@ -58,8 +58,8 @@ struct vmmu_replay_report {
 	uint64_t refused_gva; /* faults of shadow paging, not replayed */
 	uint64_t outcomes[7]; /* by enum vmmu_outcome */
 	uint64_t errors;      /* faults that vmmu_fault() refused */
-	uint64_t invalidations;				 /* host invalidations that met a slot */
-	uint64_t invalidations_outside;			 /* those that met none */
+	uint64_t invalidations;                          /* host invalidations that met a slot */
+	uint64_t invalidations_outside;                  /* those that met none */
 	uint64_t slot_calls, slot_errors, slots_trimmed; /* trimmed: to the format's page size */
 	uint64_t dirty_reads, dirty_pages;
 	uint64_t inferred_ram_gfns,

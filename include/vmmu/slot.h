@@ -24,9 +24,9 @@ enum vmmu_slot_flag {
 struct vmmu_slot {
 	unsigned as_id, id;
 	unsigned flags; /* enum vmmu_slot_flag, or-ed */
-	uint64_t gpa;	/* bytes, page aligned */
+	uint64_t gpa;   /* bytes, page aligned */
 	uint64_t bytes; /* page aligned; 0 deletes the slot */
-	uint64_t hva;	/* bytes, page aligned: address in the embedder's own numbering */
+	uint64_t hva;   /* bytes, page aligned: address in the embedder's own numbering */
 };
 
 /*

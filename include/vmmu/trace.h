@@ -21,7 +21,7 @@ enum vmmu_trace_kind {
 	VMMU_TRACE_FAULT,      /* second-stage fault: fault, architecture */
 	VMMU_TRACE_FAULT_GVA,  /* fault of shadow paging: gpa holds the gva */
 	VMMU_TRACE_INVALIDATE, /* host invalidation: hva */
-	VMMU_TRACE_AGE,	       /* kvm_age_hva, kvm_test_age_hva: hva */
+	VMMU_TRACE_AGE,        /* kvm_age_hva, kvm_test_age_hva: hva */
 	VMMU_TRACE_SLOT,       /* slot call: slot; slot.hva is 0 when the trace does not say */
 	VMMU_TRACE_DIRTY_GET,  /* dirty log read: slot.as_id, slot.id */
 	VMMU_TRACE_HOST_PAGE,  /* what the host has behind a page: host */
@@ -29,7 +29,7 @@ enum vmmu_trace_kind {
 	VMMU_TRACE_PROTECT,    /* script "protect": as DROP, and writable */
 	VMMU_TRACE_ACCESS,     /* script r, w, x, range: access, gpa, count, stride */
 	VMMU_TRACE_SCRIPT,     /* any other script line (mode, poke, ...) */
-	VMMU_TRACE_SMM,	       /* vCPU enters (writable = true) or leaves SMM */
+	VMMU_TRACE_SMM,        /* vCPU enters (writable = true) or leaves SMM */
 	/* what the guest or the kernel did next: used to tell MMIO from RAM, and as judge */
 	VMMU_TRACE_ENTRY, /* kvm_entry */
 	VMMU_TRACE_EXIT,  /* kvm_exit that is no second-stage fault by itself */
@@ -56,23 +56,23 @@ enum vmmu_trace_kind {
 /* A host page as a kvm-live `host` line gives it. */
 struct vmmu_trace_host {
 	uint64_t gpa, hva; /* bytes */
-	uint64_t pfn;	   /* 4 KiB frames, as printed */
+	uint64_t pfn;      /* 4 KiB frames, as printed */
 	bool present, huge, zero;
 };
 
 /* A neutral second-stage fault as the trace reports it. */
 struct vmmu_trace_fault {
-	uint64_t gpa;	 /* bytes */
+	uint64_t gpa;    /* bytes */
 	unsigned access; /* one of VMMU_READ, WRITE, EXEC */
-	unsigned flags;	 /* enum vmmu_fault_flag */
+	unsigned flags;  /* enum vmmu_fault_flag */
 };
 
 struct vmmu_trace_event {
 	enum vmmu_trace_kind kind;
-	uint64_t line;	  /* line of the input, from 1 */
+	uint64_t line;    /* line of the input, from 1 */
 	uint64_t time_ns; /* the trace's clock; 0: not given */
-	uint32_t pid;	  /* thread; 0: not given */
-	uint32_t vcpu;	  /* ~0: not known */
+	uint32_t pid;     /* thread; 0: not given */
+	uint32_t vcpu;    /* ~0: not known */
 	const char *
 		/* event name as in the trace, e.g. "kvm_page_fault"; valid until the next read */
 		name;
@@ -110,7 +110,7 @@ enum vmmu_trace_semantics {
 };
 
 struct vmmu_trace_options {
-	size_t size;	    /* sizeof(struct vmmu_trace_options) */
+	size_t size;        /* sizeof(struct vmmu_trace_options) */
 	const char *layout; /* path of a layout file, or NULL */
 	enum vmmu_trace_semantics semantics;
 };

@@ -15,10 +15,10 @@ extern "C" {
 /* The entry at which a walk ended. */
 struct vmmu_walk {
 	struct vmmu_entry entry; /* decoded */
-	uint64_t pte;		 /* as it stands in the table */
-	uint64_t pte_hpa;	 /* bytes: where it stands */
-	uint64_t gfn;		 /* first gfn that the entry covers */
-	uint64_t pfn;		 /* LEAF: host frame of the asked gfn itself */
+	uint64_t pte;            /* as it stands in the table */
+	uint64_t pte_hpa;        /* bytes: where it stands */
+	uint64_t gfn;            /* first gfn that the entry covers */
+	uint64_t pfn;            /* LEAF: host frame of the asked gfn itself */
 	unsigned level;
 	unsigned access; /* LEAF: what the whole walk grants */
 };

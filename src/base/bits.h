@@ -10,9 +10,9 @@
 #define BIT64(n) (UINT64_C(1) << (n))
 /* Bits low..high set, inclusive. */
 #define BITS64(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
-#define ARRAY_COUNT(a)	  (sizeof(a) / sizeof((a)[0]))
-#define likely(x)	  __builtin_expect(!!(x), 1)
-#define unlikely(x)	  __builtin_expect(!!(x), 0)
+#define ARRAY_COUNT(a)    (sizeof(a) / sizeof((a)[0]))
+#define likely(x)         __builtin_expect(!!(x), 1)
+#define unlikely(x)       __builtin_expect(!!(x), 0)
 /* The struct of TYPE that PTR, its MEMBER, is part of. */
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

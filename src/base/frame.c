@@ -25,8 +25,8 @@
 #include "base/bits.h"
 #include "base/sanitize.h"
 
-#define FRAME_UNIT	   BIT64(FRAME_LG2_MAX)
-#define FRAME_LG2_MIN	   12
+#define FRAME_UNIT         BIT64(FRAME_LG2_MAX)
+#define FRAME_LG2_MIN      12
 #define FRAME_LG2_MIN_LAST 16
 
 #if BASE_HAS_ASAN || !defined(NDEBUG)

@@ -20,17 +20,17 @@
 #define FRAME_META_BYTES 64
 
 struct frame_pool {
-	unsigned char *base;	       /* first byte of the range, aligned to 2^FRAME_LG2_MAX */
-	uint64_t hpa;		       /* hpa of base, bytes */
-	uint64_t bytes;		       /* size of the range */
-	uint64_t bump;		       /* offset of the first byte never handed out */
-	unsigned min_lg2;	       /* smallest frame */
-	unsigned char *meta;	       /* FRAME_META_BYTES for each 2^min_lg2 bytes of the range */
+	unsigned char *base;           /* first byte of the range, aligned to 2^FRAME_LG2_MAX */
+	uint64_t hpa;                  /* hpa of base, bytes */
+	uint64_t bytes;                /* size of the range */
+	uint64_t bump;                 /* offset of the first byte never handed out */
+	unsigned min_lg2;              /* smallest frame */
+	unsigned char *meta;           /* FRAME_META_BYTES for each 2^min_lg2 bytes of the range */
 	void *free[FRAME_LG2_MAX + 1]; /* free frames by lg2, linked through their metadata */
-	uint64_t live;		       /* frames handed out now */
+	uint64_t live;                 /* frames handed out now */
 	uint64_t live_bytes;
 	uint64_t allocated; /* frames ever handed out */
-	uint64_t freed;	    /* frames ever given back */
+	uint64_t freed;     /* frames ever given back */
 };
 
 /*

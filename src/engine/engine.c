@@ -4,8 +4,8 @@
 #include "base/bits.h"
 
 static const struct vmmu_engine *const engines[] = {
-	&engine_ept4,	      &engine_ept5,	    &engine_npt4,	&engine_npt5,
-	&engine_sv39x4,	      &engine_sv48x4,	    &engine_sv57x4,	&engine_arm_s2_4k,
+	&engine_ept4,         &engine_ept5,         &engine_npt4,       &engine_npt5,
+	&engine_sv39x4,       &engine_sv48x4,       &engine_sv57x4,     &engine_arm_s2_4k,
 	&engine_arm_s2_4k_40, &engine_arm_s2_4k_43, &engine_arm_s2_64k,
 };
 

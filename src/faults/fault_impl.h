@@ -29,7 +29,7 @@ struct fault_state {
 	struct vmmu_fault *fault;
 	struct memslot *slot; /* NULL: none. Valid while the generation below is the current one */
 	uint64_t generation;  /* of the slots when the slot was found */
-	uint64_t seq;	      /* of invalidations, before the page was looked up */
+	uint64_t seq;         /* of invalidations, before the page was looked up */
 	struct vmmu_page page;
 	struct memslot copy; /* what the steps without a lock need of the slot */
 };

@@ -37,8 +37,8 @@ struct vm_invalidate {
 		uint64_t start, end; /* hvas, bytes */
 	} tracked[INVALIDATE_TRACKED];
 	/* Below: written with mmu_lock held. */
-	_Atomic uint64_t seq;		     /* ends that met a slot, so far */
-	_Atomic uint64_t in_progress;	     /* begins that met a slot, without their end */
+	_Atomic uint64_t seq;                /* ends that met a slot, so far */
+	_Atomic uint64_t in_progress;        /* begins that met a slot, without their end */
 	_Atomic uint64_t gfn_start, gfn_end; /* hull of what is in progress, all address spaces */
 	uint64_t total;
 };
@@ -75,9 +75,9 @@ struct vmmu_vcpu {
 	struct list link;
 	unsigned id;
 	unsigned as_id;
-	struct table *root;	  /* loaded; counted in its root_count; NULL: none yet */
+	struct table *root;       /* loaded; counted in its root_count; NULL: none yet */
 	_Atomic bool must_reload; /* kicked: the root is obsolete */
-	bool must_flush;	  /* a new root was loaded and the hardware does not know */
+	bool must_flush;          /* a new root was loaded and the hardware does not know */
 	struct mmio_cache mmio;
 	struct slot_cache slot_cache;
 	struct objcache chunks;

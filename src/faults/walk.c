@@ -62,7 +62,7 @@ static int digest_entry(void *ctx, const struct vmmu_visit *visit)
 {
 	struct digest_run *run = ctx;
 	uint64_t record[8] = {
-		visit->as_id,	  0,	      visit->gfn, visit->level, visit->entry.access,
+		visit->as_id,     0,          visit->gfn, visit->level, visit->entry.access,
 		visit->entry.pfn, visit->pte, 0,
 	};
 

@@ -34,7 +34,7 @@
 #endif
 
 #define FMT_ARCHITECTURE  "arm64"
-#define FMT_CAPS	  (VMMU_CAP_BREAK_FIRST | VMMU_CAP_WRITE_ONLY | VMMU_CAP_EXEC_ONLY)
+#define FMT_CAPS          (VMMU_CAP_BREAK_FIRST | VMMU_CAP_WRITE_ONLY | VMMU_CAP_EXEC_ONLY)
 #define FMT_MMIO_GEN_BITS 19
 
 #define ARM_STRIDE     (ARM_GRANULE_SHIFT - 3)
@@ -51,31 +51,31 @@
 
 /* Blocks without LPA2: 1G and 2M; 32M; 512M. */
 #define ARM_BLOCK_LEVELS (ARM_GRANULE_SHIFT == 12 ? 1 << 3 | 1 << 2 : 1 << 2)
-#define ARM_LEAF_LEVELS	 ((ARM_BLOCK_LEVELS | 1 << 1) & ((1 << (ARM_LEVELS + 1)) - 1))
+#define ARM_LEAF_LEVELS  ((ARM_BLOCK_LEVELS | 1 << 1) & ((1 << (ARM_LEVELS + 1)) - 1))
 
-#define ARM_VALID	  BIT64(0)
-#define ARM_TABLE	  BIT64(1)
-#define ARM_ATTR	  BITS64(5, 2)
-#define ARM_ATTR_DEVICE	  (UINT64_C(0x1) << 2) /* nGnRE */
-#define ARM_ATTR_NC	  (UINT64_C(0x5) << 2) /* outer and inner non-cacheable */
-#define ARM_ATTR_WB	  (UINT64_C(0xf) << 2) /* outer and inner write-back */
-#define ARM_S2AP_READ	  BIT64(6)
-#define ARM_S2AP_WRITE	  BIT64(7)
-#define ARM_SH_INNER	  (UINT64_C(3) << 8)
-#define ARM_AF		  BIT64(10)
-#define ARM_XN		  BITS64(54, 53)
-#define ARM_XN_NONE	  BIT64(54)
+#define ARM_VALID         BIT64(0)
+#define ARM_TABLE         BIT64(1)
+#define ARM_ATTR          BITS64(5, 2)
+#define ARM_ATTR_DEVICE   (UINT64_C(0x1) << 2) /* nGnRE */
+#define ARM_ATTR_NC       (UINT64_C(0x5) << 2) /* outer and inner non-cacheable */
+#define ARM_ATTR_WB       (UINT64_C(0xf) << 2) /* outer and inner write-back */
+#define ARM_S2AP_READ     BIT64(6)
+#define ARM_S2AP_WRITE    BIT64(7)
+#define ARM_SH_INNER      (UINT64_C(3) << 8)
+#define ARM_AF            BIT64(10)
+#define ARM_XN            BITS64(54, 53)
+#define ARM_XN_NONE       BIT64(54)
 #define ARM_HOST_WRITABLE BIT64(55)
 #define ARM_MMU_WRITABLE  BIT64(56)
-#define ARM_ADDRESS	  BITS64(47, ARM_GRANULE_SHIFT)
-#define ARM_FROZEN	  BIT64(10) /* KVM's lock of an invalid entry, up to 6.12 */
+#define ARM_ADDRESS       BITS64(47, ARM_GRANULE_SHIFT)
+#define ARM_FROZEN        BIT64(10) /* KVM's lock of an invalid entry, up to 6.12 */
 
 #define ARM_SHIFT(level) ((level) > ARM_LEVELS ? 0 : ARM_GRANULE_SHIFT + ARM_STRIDE * ((level)-1))
 #define ARM_INDEX(level) \
 	((level) > ARM_LEVELS ? 0 : (level) == ARM_LEVELS ? ARM_ROOT_BITS : ARM_STRIDE)
 /* A root smaller than a granule still gets a whole one, as in KVM. */
 #define ARM_TABLE_LG2(level)                                               \
-	((level) > ARM_LEVELS			    ? 0                    \
+	((level) > ARM_LEVELS                       ? 0                    \
 	 : ARM_INDEX(level) + 3 > ARM_GRANULE_SHIFT ? ARM_INDEX(level) + 3 \
 						    : ARM_GRANULE_SHIFT)
 
@@ -284,8 +284,8 @@ static inline bool fmt_needs_break(uint64_t old_pte, uint64_t new_pte, unsigned 
 /* Invalid and AF=0 entries are never cached; entries that refuse by permission are: relaxing needs
  * a TLBI. */
 #define FMT_FLUSH_INSTALL FMT_FLUSH_NONE
-#define FMT_FLUSH_GRANT	  FMT_FLUSH_REMOTE
-#define FMT_FLUSH_MARK	  FMT_FLUSH_NONE
+#define FMT_FLUSH_GRANT   FMT_FLUSH_REMOTE
+#define FMT_FLUSH_MARK    FMT_FLUSH_NONE
 
 #include "format/rules_impl.h"
 

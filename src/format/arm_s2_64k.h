@@ -3,11 +3,11 @@
 #define VMMU_FORMAT_ARM_S2_64K_H
 
 #define ARM_GRANULE_SHIFT 16
-#define ARM_IPA_BITS	  48
-#define ARM_START_LEVEL	  1
-#define FMT_NAME	  "arm-s2-64k"
-#define FMT_OBJECT	  format_arm_s2_64k
-#define FMT_DESCRIPTION	  "Arm stage 2, 64K granule, 48-bit IPA, start level 1"
+#define ARM_IPA_BITS      48
+#define ARM_START_LEVEL   1
+#define FMT_NAME          "arm-s2-64k"
+#define FMT_OBJECT        format_arm_s2_64k
+#define FMT_DESCRIPTION   "Arm stage 2, 64K granule, 48-bit IPA, start level 1"
 
 #include "format/arm_s2.h"
 

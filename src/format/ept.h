@@ -40,33 +40,33 @@
 #endif
 
 #define FMT_ARCHITECTURE  "x86-ept"
-#define FMT_CAPS	  (VMMU_CAP_HW_DIRTY | VMMU_CAP_MMIO_TRAP | (EPT_EXEC_ONLY ? VMMU_CAP_EXEC_ONLY : 0))
+#define FMT_CAPS          (VMMU_CAP_HW_DIRTY | VMMU_CAP_MMIO_TRAP | (EPT_EXEC_ONLY ? VMMU_CAP_EXEC_ONLY : 0))
 #define FMT_MMIO_GEN_BITS 19
 
-#define EPT_READ	  BIT64(0)
-#define EPT_WRITE	  BIT64(1)
-#define EPT_EXEC	  BIT64(2)
-#define EPT_RWX		  UINT64_C(7)
-#define EPT_TYPE_UC	  (UINT64_C(0) << 3)
-#define EPT_TYPE_WC	  (UINT64_C(1) << 3)
-#define EPT_TYPE_WB	  (UINT64_C(6) << 3)
-#define EPT_TYPE_MASK	  (UINT64_C(7) << 3)
-#define EPT_IPAT	  BIT64(6)
-#define EPT_LARGE	  BIT64(7)
-#define EPT_ACCESSED	  BIT64(8)
-#define EPT_DIRTY	  BIT64(9)
-#define EPT_OURS	  BIT64(11)
-#define EPT_ADDRESS	  BITS64(51, 12)
+#define EPT_READ          BIT64(0)
+#define EPT_WRITE         BIT64(1)
+#define EPT_EXEC          BIT64(2)
+#define EPT_RWX           UINT64_C(7)
+#define EPT_TYPE_UC       (UINT64_C(0) << 3)
+#define EPT_TYPE_WC       (UINT64_C(1) << 3)
+#define EPT_TYPE_WB       (UINT64_C(6) << 3)
+#define EPT_TYPE_MASK     (UINT64_C(7) << 3)
+#define EPT_IPAT          BIT64(6)
+#define EPT_LARGE         BIT64(7)
+#define EPT_ACCESSED      BIT64(8)
+#define EPT_DIRTY         BIT64(9)
+#define EPT_OURS          BIT64(11)
+#define EPT_ADDRESS       BITS64(51, 12)
 #define EPT_HOST_WRITABLE BIT64(57)
 #define EPT_MMU_WRITABLE  BIT64(58)
-#define EPT_FROZEN	  UINT64_C(0x5a0)
+#define EPT_FROZEN        UINT64_C(0x5a0)
 
 /*
  * MMIO: write and execute without read, which no CPU accepts whatever its address width. The
  * generation is in bits 10:3 and 62:52, the gfn in 51:12. KVM stores no access; the two bits that
  * are left say what is missing, so that full access has KVM's value.
  */
-#define EPT_MMIO_VALUE	  (EPT_WRITE | EPT_EXEC)
+#define EPT_MMIO_VALUE    (EPT_WRITE | EPT_EXEC)
 #define EPT_MMIO_NO_WRITE BIT64(11)
 #define EPT_MMIO_NO_EXEC  BIT64(63)
 
@@ -294,8 +294,8 @@ static inline uint64_t fmt_route(uint64_t pte, unsigned level)
 /* Not-present and misconfigured entries are never cached; a violation drops what it was judged by.
  */
 #define FMT_FLUSH_INSTALL FMT_FLUSH_NONE
-#define FMT_FLUSH_GRANT	  FMT_FLUSH_NONE
-#define FMT_FLUSH_MARK	  FMT_FLUSH_NONE
+#define FMT_FLUSH_GRANT   FMT_FLUSH_NONE
+#define FMT_FLUSH_MARK    FMT_FLUSH_NONE
 
 #include "format/rules_impl.h"
 

@@ -41,32 +41,32 @@
 #endif
 
 #define FMT_ARCHITECTURE  "x86-npt"
-#define FMT_CAPS	  (VMMU_CAP_HW_DIRTY | VMMU_CAP_MMIO_TRAP)
+#define FMT_CAPS          (VMMU_CAP_HW_DIRTY | VMMU_CAP_MMIO_TRAP)
 #define FMT_MMIO_GEN_BITS 19
 
-#define NPT_PRESENT	  BIT64(0)
-#define NPT_WRITE	  BIT64(1)
-#define NPT_USER	  BIT64(2)
-#define NPT_PWT		  BIT64(3)
-#define NPT_PCD		  BIT64(4)
-#define NPT_ACCESSED	  BIT64(5)
-#define NPT_DIRTY	  BIT64(6)
-#define NPT_LARGE	  BIT64(7)
-#define NPT_PAT_SMALL	  BIT64(7)
-#define NPT_PAT_LARGE	  BIT64(12)
+#define NPT_PRESENT       BIT64(0)
+#define NPT_WRITE         BIT64(1)
+#define NPT_USER          BIT64(2)
+#define NPT_PWT           BIT64(3)
+#define NPT_PCD           BIT64(4)
+#define NPT_ACCESSED      BIT64(5)
+#define NPT_DIRTY         BIT64(6)
+#define NPT_LARGE         BIT64(7)
+#define NPT_PAT_SMALL     BIT64(7)
+#define NPT_PAT_LARGE     BIT64(12)
 #define NPT_HOST_WRITABLE BIT64(9)
 #define NPT_MMU_WRITABLE  BIT64(10)
-#define NPT_OURS	  BIT64(11)
-#define NPT_ADDRESS	  BITS64(50, 12)
-#define NPT_NO_EXEC	  BIT64(63)
-#define NPT_FROZEN	  UINT64_C(0x5a0)
+#define NPT_OURS          BIT64(11)
+#define NPT_ADDRESS       BITS64(50, 12)
+#define NPT_NO_EXEC       BIT64(63)
+#define NPT_FROZEN        UINT64_C(0x5a0)
 
 /*
  * MMIO: present with reserved bit 51. Access as in a leaf (user for READ, write, no-execute), the
  * generation in bits 10:3 and 62:52, the gfn in 50:12 with its bit 39, whose place the marker
  * takes, in bit 11.
  */
-#define NPT_MMIO_VALUE	(BIT64(51) | NPT_PRESENT)
+#define NPT_MMIO_VALUE  (BIT64(51) | NPT_PRESENT)
 #define NPT_MMIO_GFN_39 BIT64(11)
 
 static const struct vmmu_geometry fmt_geometry = {
@@ -293,8 +293,8 @@ static inline uint64_t fmt_route(uint64_t pte, unsigned level)
 
 /* Non-present entries are not cached; a stale denial costs one spurious fault, which removes it. */
 #define FMT_FLUSH_INSTALL FMT_FLUSH_NONE
-#define FMT_FLUSH_GRANT	  FMT_FLUSH_NONE
-#define FMT_FLUSH_MARK	  FMT_FLUSH_NONE
+#define FMT_FLUSH_GRANT   FMT_FLUSH_NONE
+#define FMT_FLUSH_MARK    FMT_FLUSH_NONE
 
 #include "format/rules_impl.h"
 

@@ -7,8 +7,8 @@
 #include "format/registry.h"
 
 static const struct vmmu_format *const registry_formats[] = {
-	&format_ept4,	      &format_ept5,	    &format_npt4,	&format_npt5,
-	&format_sv39x4,	      &format_sv48x4,	    &format_sv57x4,	&format_arm_s2_4k,
+	&format_ept4,         &format_ept5,         &format_npt4,       &format_npt5,
+	&format_sv39x4,       &format_sv48x4,       &format_sv57x4,     &format_arm_s2_4k,
 	&format_arm_s2_4k_40, &format_arm_s2_4k_43, &format_arm_s2_64k,
 };
 

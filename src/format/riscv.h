@@ -32,26 +32,27 @@
 #endif
 
 #define FMT_ARCHITECTURE  "riscv64"
-#define FMT_CAPS	  (VMMU_CAP_CACHES_ABSENT | VMMU_CAP_EXEC_ONLY)
+#define FMT_CAPS          (VMMU_CAP_CACHES_ABSENT | VMMU_CAP_EXEC_ONLY)
 #define FMT_MMIO_GEN_BITS 19
 
-#define SV_LEVELS	 ((SV_BITS - 12) / 9)
-#define SV_VALID	 BIT64(0)
-#define SV_READ		 BIT64(1)
-#define SV_WRITE	 BIT64(2)
-#define SV_EXEC		 BIT64(3)
-#define SV_RWX		 (SV_READ | SV_WRITE | SV_EXEC)
-#define SV_USER		 BIT64(4)
-#define SV_ACCESSED	 BIT64(6)
-#define SV_DIRTY	 BIT64(7)
+#define SV_LEVELS        ((SV_BITS - 12) / 9)
+#define SV_VALID         BIT64(0)
+#define SV_READ          BIT64(1)
+#define SV_WRITE         BIT64(2)
+#define SV_EXEC          BIT64(3)
+#define SV_RWX           (SV_READ | SV_WRITE | SV_EXEC)
+#define SV_USER          BIT64(4)
+#define SV_ACCESSED      BIT64(6)
+#define SV_DIRTY         BIT64(7)
 #define SV_HOST_WRITABLE BIT64(8)
-#define SV_MMU_WRITABLE	 BIT64(9)
-#define SV_PPN		 BITS64(53, 10)
-#define SV_PBMT_NC	 BIT64(61)
-#define SV_PBMT_IO	 BIT64(62)
-#define SV_PBMT		 (SV_PBMT_NC | SV_PBMT_IO)
-#define SV_RESERVED	 (BITS64(60, 54) | BIT64(63))
-#define SV_FROZEN	 UINT64_C(0x5a0) /* valid bit and MMIO mark clear; KVM has no such state here */
+#define SV_MMU_WRITABLE  BIT64(9)
+#define SV_PPN           BITS64(53, 10)
+#define SV_PBMT_NC       BIT64(61)
+#define SV_PBMT_IO       BIT64(62)
+#define SV_PBMT          (SV_PBMT_NC | SV_PBMT_IO)
+#define SV_RESERVED      (BITS64(60, 54) | BIT64(63))
+/* valid bit and MMIO mark clear; KVM has no such state here */
+#define SV_FROZEN UINT64_C(0x5a0)
 
 static const struct vmmu_geometry fmt_geometry = {
 	.page_shift = 12,
@@ -265,8 +266,8 @@ static inline uint64_t fmt_route(uint64_t pte, unsigned level)
  * hart at once, others when they take the spurious fault.
  */
 #define FMT_FLUSH_INSTALL FMT_FLUSH_LOCAL
-#define FMT_FLUSH_GRANT	  FMT_FLUSH_LOCAL
-#define FMT_FLUSH_MARK	  FMT_FLUSH_LOCAL
+#define FMT_FLUSH_GRANT   FMT_FLUSH_LOCAL
+#define FMT_FLUSH_MARK    FMT_FLUSH_LOCAL
 
 #include "format/rules_impl.h"
 

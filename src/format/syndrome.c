@@ -19,11 +19,11 @@ enum {
 };
 
 /* Exit qualification of an EPT violation. */
-#define EPT_QUAL_WRITE	   BIT64(1)
-#define EPT_QUAL_FETCH	   BIT64(2)
+#define EPT_QUAL_WRITE     BIT64(1)
+#define EPT_QUAL_FETCH     BIT64(2)
 #define EPT_QUAL_GRANTED   BITS64(5, 3)
-#define EPT_QUAL_GLA	   BIT64(7)
-#define EPT_QUAL_FINAL	   BIT64(8)
+#define EPT_QUAL_GLA       BIT64(7)
+#define EPT_QUAL_FINAL     BIT64(8)
 #define EPT_QUAL_USER_PAGE BIT64(9)
 
 /*
@@ -70,7 +70,7 @@ static int decode_ept(const struct vmmu_syndrome *syndrome, struct vmmu_fault *f
 #define NPF_WRITE   BIT64(1)
 #define NPF_RSVD    BIT64(3)
 #define NPF_FETCH   BIT64(4)
-#define NPF_RMP	    BIT64(31)
+#define NPF_RMP     BIT64(31)
 #define NPF_FINAL   BIT64(32)
 #define NPF_TABLE   BIT64(33)
 

@@ -23,13 +23,13 @@
 #include "memory/metadata.h"
 
 #define SLOT_FLAGS_KNOWN ((unsigned)VMMU_SLOT_LOG_DIRTY | VMMU_SLOT_READ_ONLY)
-#define ID_CAPACITY_MIN	 16
+#define ID_CAPACITY_MIN  16
 
 /* All that one update needs. What is in here is owned by the update until it is applied. */
 struct slot_update {
 	enum slot_change change;
 	unsigned as_id, id;
-	struct memslot *old;	  /* in both sets; NULL: CREATE */
+	struct memslot *old;      /* in both sets; NULL: CREATE */
 	struct memslot *new_slot; /* NULL: DELETE */
 	struct memslot *invalid;  /* DELETE, MOVE: old's copy, marked; all metadata in common */
 	struct slot_arrays arrays[2];

@@ -20,7 +20,7 @@
 
 struct memslot {
 	uint64_t base_gfn, gfns;
-	uint64_t hva;	/* bytes */
+	uint64_t hva;   /* bytes */
 	uint32_t flags; /* enum vmmu_slot_flag */
 	uint16_t id;
 	uint8_t as_id;

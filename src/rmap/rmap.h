@@ -26,7 +26,7 @@ typedef _Atomic uint64_t *rmap_ptep;
 
 struct rmap_chunk {
 	struct rmap_chunk *next;
-	uint32_t count;	     /* entries in this chunk */
+	uint32_t count;      /* entries in this chunk */
 	uint32_t tail_count; /* entries in all chunks behind it */
 	rmap_ptep entries[RMAP_CHUNK_ENTRIES];
 };

@@ -12,13 +12,13 @@
 #include "base/list.h"
 
 enum table_flag {
-	TABLE_INVALID = 1 << 0,	 /* unlinked for good; lives until its last root reference goes */
+	TABLE_INVALID = 1 << 0,  /* unlinked for good; lives until its last root reference goes */
 	TABLE_NX_SPLIT = 1 << 1, /* stands where the NX rule forbids a huge page */
 };
 
 struct table {
-	struct list link;	  /* all tables, newest first; retired ones: next only */
-	uint64_t gfn;		  /* first gfn that the table maps */
+	struct list link;         /* all tables, newest first; retired ones: next only */
+	uint64_t gfn;             /* first gfn that the table maps */
 	_Atomic uint64_t parents; /* rmap head: entries that point here */
 	struct table *hash_next;
 	uint32_t root_count; /* vCPUs that have it as their root */

@@ -23,7 +23,7 @@ struct tree_hooks {
 	void *ctx;
 	void (*flush)(void *ctx, const struct vmmu_flush *flush); /* never NULL */
 	void (*event)(void *ctx, const struct vmmu_event *event); /* NULL: no events */
-	void (*bug)(void *ctx, const char *what);		  /* never NULL */
+	void (*bug)(void *ctx, const char *what);                 /* never NULL */
 };
 
 /* gfns of one address space that some TLB may still hold wrongly; start > end: none. */

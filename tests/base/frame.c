@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "base/sanitize.h"
 
-#define MIB	 UINT64_C(0x100000)
+#define MIB      UINT64_C(0x100000)
 #define POOL_HPA UINT64_C(0x100000000)
 
 /* Builds that stop on misuse, and those that only refuse it. */
