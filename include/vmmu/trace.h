@@ -7,6 +7,7 @@
 #define VMMU_TRACE_H
 
 #include <vmmu/format.h>
+#include <vmmu/invalidate.h>
 #include <vmmu/slot.h>
 #include <vmmu/types.h>
 
@@ -72,9 +73,7 @@ struct vmmu_trace_event {
 		struct vmmu_trace_fault fault;
 		struct vmmu_trace_host host;
 		struct vmmu_slot slot;  /* with SLOT, DIRTY_GET, DROP, PROTECT */
-		struct {
-			uint64_t start, end;
-		} hva;
+		struct vmmu_hva_range hva;
 	};
 	uint64_t gpa, bytes;
 	uint64_t gfn, pfn;     /* 4 KiB pages, as the kernel prints them */
