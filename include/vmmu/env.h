@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The environment: what the embedder does for a VM. Callbacks may be NULL where the comment says so.
+ * The environment: what the embedder does for a VM. Callbacks may be NULL where the comment says
+ * so.
  *
  * A callback must not call back into the same VM except where its comment allows it.
  */
@@ -27,55 +28,68 @@ enum vmmu_resolve_status {
 };
 
 enum vmmu_resolve_flag {
-	VMMU_RESOLVE_NO_WAIT = 1 << 0,  /* answer WOULD_BLOCK rather than sleep */
-	VMMU_RESOLVE_NO_FAULT = 1 << 1, /* prefetch: only a page that is there and writable; else UNMAPPED */
+	VMMU_RESOLVE_NO_WAIT = 1 << 0, /* answer WOULD_BLOCK rather than sleep */
+	/* prefetch: only a page that is there and writable; else UNMAPPED */
+	VMMU_RESOLVE_NO_FAULT = 1 << 1,
 };
 
 struct vmmu_page_request {
 	uint64_t gfn;
-	uint64_t hva;        /* bytes: the page's address by its slot, page aligned */
-	unsigned access;     /* the faulting access: VMMU_READ, WRITE or EXEC */
-	unsigned flags;      /* enum vmmu_resolve_flag, or-ed */
+	uint64_t hva;    /* bytes: the page's address by its slot, page aligned */
+	unsigned access; /* the faulting access: VMMU_READ, WRITE or EXEC */
+	unsigned flags;  /* enum vmmu_resolve_flag, or-ed */
 	unsigned slot_id;
 	unsigned as_id;
 };
 
 struct vmmu_page {
-	uint64_t pfn;                /* host frame of gfn itself, in smallest pages */
-	unsigned level;              /* largest level at which the host maps around it; 0 counts as 1 */
+	uint64_t pfn; /* host frame of gfn itself, in smallest pages */
+	/* largest level at which the host maps around it; 0 counts as 1 */
+	unsigned level;
 	enum vmmu_memtype memtype;
-	bool writable;               /* may be mapped for write (a read fault may answer false: zero page) */
+	/* may be mapped for write (a read fault may answer false: zero page) */
+	bool writable;
 };
 
 /* What a flush covers. */
 struct vmmu_flush {
 	uint64_t gfn_start, gfn_end; /* half-open; 0 and UINT64_MAX: everything */
 	unsigned as_id;
-	unsigned vcpu_id;            /* meaningful with local */
-	bool local;                  /* only the faulting vCPU's TLB need forget (RISC-V fence after map) */
+	unsigned vcpu_id; /* meaningful with local */
+	/* only the faulting vCPU's TLB need forget (RISC-V fence after map) */
+	bool local;
 };
 
 struct vmmu_env {
 	size_t size; /* sizeof(struct vmmu_env) of the caller */
 	/*
-	 * Find the host page behind a guest page. Required. Called without the mmu lock (NO_FAULT: with it), inside no
-	 * RCU section except NO_FAULT's; may sleep unless flags forbid it. May call vmmu_invalidate_begin()/end() unless
-	 * NO_FAULT is set. A page given here may be mapped until an invalidation covers its gfn.
+	 * Find the host page behind a guest page. Required. Called without the mmu lock (NO_FAULT:
+	 * with it), inside no RCU section except NO_FAULT's; may sleep unless flags forbid it. May
+	 * call vmmu_invalidate_begin()/end() unless NO_FAULT is set. A page given here may be
+	 * mapped until an invalidation covers its gfn.
 	 */
-	enum vmmu_resolve_status (*resolve)(void *ctx, const struct vmmu_page_request *request, struct vmmu_page *page);
+	enum vmmu_resolve_status (*resolve)(void *ctx, const struct vmmu_page_request *request,
+					    struct vmmu_page *page);
 	/*
-	 * Largest level at which the host maps the page at HVA now (1 if only smallest pages). NULL: always 1, and
-	 * nothing is ever collapsed when dirty logging ends. Called with the mmu lock held.
+	 * Largest level at which the host maps the page at HVA now (1 if only smallest pages).
+	 * NULL: always 1, and nothing is ever collapsed when dirty logging ends. Called with the
+	 * mmu lock held.
 	 */
 	unsigned (*host_level)(void *ctx, uint64_t hva, uint64_t gfn);
 	/*
-	 * Make every TLB (or the one vCPU's) forget a range; must have taken effect on return. NULL: no hardware runs
-	 * these tables. Called with or without the mmu lock.
+	 * Make every TLB (or the one vCPU's) forget a range; must have taken effect on return.
+	 * NULL: no hardware runs these tables. Called with or without the mmu lock.
 	 */
 	void (*flush)(void *ctx, const struct vmmu_flush *flush);
-	/* VCPU must leave the guest and call vmmu_vcpu_root() before it enters again; the root it runs on is obsolete. NULL: ignored. */
+	/*
+	 * VCPU must leave the guest and call vmmu_vcpu_root() before it enters again; the root it
+	 * runs on is obsolete. NULL: ignored.
+	 */
 	void (*kick)(void *ctx, unsigned vcpu_id);
-	/* An invariant broke: WHAT says which. The VM is poisoned, every call fails with -EIO. NULL: silent. */
+	/*
+	 * An invariant broke: WHAT says which. The VM is poisoned, every call fails with -EIO.
+	 * NULL: silent.
+	 */
 	void (*on_bug)(void *ctx, const char *what);
 	/* See vmmu/event.h. NULL: no events, at no cost. */
 	void (*event)(void *ctx, const struct vmmu_event *event);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the engine tells while it works, through vmmu_env.event: the same facts as KVM's tracepoints.
+ * What the engine tells while it works, through vmmu_env.event: the same facts as KVM's
+ * tracepoints.
  */
 #ifndef VMMU_EVENT_H
 #define VMMU_EVENT_H
@@ -12,28 +13,37 @@ extern "C" {
 #endif
 
 enum vmmu_event_kind {
-	VMMU_EVENT_FAULT,          /* a fault came in: gpa, access */
-	VMMU_EVENT_MAP_REQUESTED,  /* goal decided: gfn, pfn, level (kvm_mmu_spte_requested) */
-	VMMU_EVENT_MAP_SET,        /* leaf written by a fault or prefetch: gfn, level, new_pte (kvm_mmu_set_spte) */
-	VMMU_EVENT_MMIO_SET,       /* MMIO entry written: gfn, access, generation (mark_mmio_spte) */
-	VMMU_EVENT_MMIO_CHECK,     /* MMIO entry met: new_pte, generation, value 1 if current (check_mmio_spte) */
-	VMMU_EVENT_FAST_FIX,       /* lockless attempt: gfn, level, old_pte, new_pte, value = enum vmmu_outcome (fast_page_fault) */
-	VMMU_EVENT_TABLE_GET,      /* table found or made: gfn, level, value 1 if new (kvm_mmu_get_page) */
-	VMMU_EVENT_TABLE_ZAP,      /* table unlinked: gfn, level (kvm_mmu_prepare_zap_page) */
-	VMMU_EVENT_ZAP_ALL,        /* all roots obsolete (kvm_mmu_zap_all_fast) */
-	VMMU_EVENT_ENTRY_CHANGED,  /* the funnel wrote an entry: gfn, level, old_pte, new_pte (kvm_tdp_mmu_spte_changed) */
-	VMMU_EVENT_FLUSH,          /* gfn, value = gfns */
-	VMMU_EVENT_OUTCOME,        /* a fault ended: gpa, value = enum vmmu_outcome or -errno */
+	VMMU_EVENT_FAULT,         /* a fault came in: gpa, access */
+	VMMU_EVENT_MAP_REQUESTED, /* goal decided: gfn, pfn, level (kvm_mmu_spte_requested) */
+	/* leaf written by a fault or prefetch: gfn, level, new_pte (kvm_mmu_set_spte) */
+	VMMU_EVENT_MAP_SET,
+	/* MMIO entry written: gfn, access, generation (mark_mmio_spte) */
+	VMMU_EVENT_MMIO_SET,
+	/* MMIO entry met: new_pte, generation, value 1 if current (check_mmio_spte) */
+	VMMU_EVENT_MMIO_CHECK,
+	/*
+	 * lockless attempt: gfn, level, old_pte, new_pte, value = enum vmmu_outcome
+	 * (fast_page_fault)
+	 */
+	VMMU_EVENT_FAST_FIX,
+	/* table found or made: gfn, level, value 1 if new (kvm_mmu_get_page) */
+	VMMU_EVENT_TABLE_GET,
+	VMMU_EVENT_TABLE_ZAP, /* table unlinked: gfn, level (kvm_mmu_prepare_zap_page) */
+	VMMU_EVENT_ZAP_ALL,   /* all roots obsolete (kvm_mmu_zap_all_fast) */
+	/* the funnel wrote an entry: gfn, level, old_pte, new_pte (kvm_tdp_mmu_spte_changed) */
+	VMMU_EVENT_ENTRY_CHANGED,
+	VMMU_EVENT_FLUSH,   /* gfn, value = gfns */
+	VMMU_EVENT_OUTCOME, /* a fault ended: gpa, value = enum vmmu_outcome or -errno */
 	VMMU_EVENTS,
 };
 
 struct vmmu_event {
 	enum vmmu_event_kind kind;
-	unsigned vcpu_id;      /* ~0u where no vCPU did it */
+	unsigned vcpu_id; /* ~0u where no vCPU did it */
 	unsigned as_id;
 	unsigned level;
 	unsigned access;
-	uint64_t gpa;          /* bytes */
+	uint64_t gpa; /* bytes */
 	uint64_t gfn;
 	uint64_t pfn;
 	uint64_t old_pte, new_pte;

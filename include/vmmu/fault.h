@@ -11,19 +11,26 @@
 extern "C" {
 #endif
 
-/* What hardware said of the fault; flags of vmmu_fault.flags. Hints: a wrong one costs time, never safety. */
+/*
+ * What hardware said of the fault; flags of vmmu_fault.flags. Hints: a wrong one costs time, never
+ * safety.
+ */
 enum vmmu_fault_flag {
-	VMMU_FAULT_PRESENT = 1 << 0,    /* an entry was there and refused the access */
-	VMMU_FAULT_RSVD = 1 << 1,       /* reserved bit or misconfiguration: the MMIO marker on x86 */
+	VMMU_FAULT_PRESENT = 1 << 0, /* an entry was there and refused the access */
+	/* reserved bit or misconfiguration: the MMIO marker on x86 */
+	VMMU_FAULT_RSVD = 1 << 1,
 	VMMU_FAULT_USER = 1 << 2,       /* the guest access was a user one */
 	VMMU_FAULT_GUEST_WALK = 1 << 3, /* hardware was reading the guest's own page tables */
-	VMMU_FAULT_NO_WAIT = 1 << 4,    /* set by the caller: the page lookup may answer "would block" */
-	VMMU_FAULT_READY = 1 << 5,      /* set by vmmu_fault_ready(): nobody is waiting in the guest */
+	/* set by the caller: the page lookup may answer "would block" */
+	VMMU_FAULT_NO_WAIT = 1 << 4,
+	/* set by vmmu_fault_ready(): nobody is waiting in the guest */
+	VMMU_FAULT_READY = 1 << 5,
 };
 
 /* What became of a fault. */
 enum vmmu_outcome {
-	VMMU_RETRY,         /* something changed meanwhile: re-enter the guest, it may fault again */
+	/* something changed meanwhile: re-enter the guest, it may fault again */
+	VMMU_RETRY,
 	VMMU_FIXED,         /* the access is mapped now */
 	VMMU_SPURIOUS,      /* it already was: another vCPU was faster, or the TLB was stale */
 	VMMU_EMULATE,       /* no memory there (MMIO), or a write that must not reach memory */
@@ -36,45 +43,50 @@ enum vmmu_outcome {
 /* Why VMMU_EXIT_TO_HOST. */
 enum vmmu_exit_reason {
 	VMMU_EXIT_NONE,
-	VMMU_EXIT_POISONED,    /* the host page has a hardware memory error; vmmu_fault.hva says where */
-	VMMU_EXIT_NO_PAGE,     /* the host has no page there (-EFAULT in KVM's terms) */
-	VMMU_EXIT_WOULD_BLOCK, /* the page is on its way: call vmmu_fault_ready() when it is there */
+	/* the host page has a hardware memory error; vmmu_fault.hva says where */
+	VMMU_EXIT_POISONED,
+	VMMU_EXIT_NO_PAGE, /* the host has no page there (-EFAULT in KVM's terms) */
+	/* the page is on its way: call vmmu_fault_ready() when it is there */
+	VMMU_EXIT_WOULD_BLOCK,
 };
 
 struct vmmu_fault {
 	/* inputs */
-	uint64_t gpa;          /* bytes */
-	unsigned access;       /* exactly one of VMMU_READ, VMMU_WRITE, VMMU_EXEC */
-	unsigned flags;        /* enum vmmu_fault_flag, or-ed */
-	unsigned max_level;    /* largest mapping allowed; 0: no limit */
+	uint64_t gpa;       /* bytes */
+	unsigned access;    /* exactly one of VMMU_READ, VMMU_WRITE, VMMU_EXEC */
+	unsigned flags;     /* enum vmmu_fault_flag, or-ed */
+	unsigned max_level; /* largest mapping allowed; 0: no limit */
 	/* outputs, written by vmmu_fault() */
 	uint64_t gfn;
-	uint64_t pfn;          /* FIXED, SPURIOUS: host frame of gfn, when the page lookup was reached */
-	uint64_t hva;          /* bytes; EXIT_TO_HOST: host address of the page */
-	unsigned level;        /* FIXED, SPURIOUS: level of the mapping */
+	/* FIXED, SPURIOUS: host frame of gfn, when the page lookup was reached */
+	uint64_t pfn;
+	uint64_t hva;   /* bytes; EXIT_TO_HOST: host address of the page */
+	unsigned level; /* FIXED, SPURIOUS: level of the mapping */
 	enum vmmu_exit_reason exit;
-	bool fast;             /* fixed without the lock */
-	bool mmio_cached;      /* EMULATE: answered from the vCPU's cache or a current MMIO entry */
+	bool fast;        /* fixed without the lock */
+	bool mmio_cached; /* EMULATE: answered from the vCPU's cache or a current MMIO entry */
 };
 
 /*
  * Handle a fault of VCPU. Give the inputs; the outputs are written before it returns.
  *
  * Returns an enum vmmu_outcome, or
- *   -EINVAL  access is not exactly one right, flags has unknown bits, max_level is no leaf level of the format
+ *   -EINVAL  access is not exactly one right, flags has unknown bits, max_level is no leaf level of
+ *            the format
  *   -ENOMEM  no memory for a table or for metadata; nothing changed
  *   -EIO     the VM is poisoned: an invariant broke earlier (vmmu_env.on_bug said which)
  * A gpa beyond the format's input size is no error: it has no slot (VMMU_EMULATE).
  *
- * Locking: takes the VM's mmu lock, except on the lockless paths. Call without locks that the environment's
- * callbacks take. One call per vCPU at a time. The calling thread must be registered (vmmu/vm.h).
- * Cost: no heap allocation, no lock and no system call when the fast fix or an MMIO cache answers.
+ * Locking: takes the VM's mmu lock, except on the lockless paths. Call without locks that the
+ * environment's callbacks take. One call per vCPU at a time. The calling thread must be registered
+ * (vmmu/vm.h). Cost: no heap allocation, no lock and no system call when the fast fix or an MMIO
+ * cache answers.
  */
 VMMU_API int vmmu_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault);
 
 /*
- * The page that a fault with outcome EXIT_TO_HOST, VMMU_EXIT_WOULD_BLOCK waited for is there: map it ahead of
- * the guest's retry. Give the same inputs as then. Returns and errors as vmmu_fault().
+ * The page that a fault with outcome EXIT_TO_HOST, VMMU_EXIT_WOULD_BLOCK waited for is there: map
+ * it ahead of the guest's retry. Give the same inputs as then. Returns and errors as vmmu_fault().
  */
 VMMU_API int vmmu_fault_ready(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault);
 

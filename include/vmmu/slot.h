@@ -23,38 +23,43 @@ enum vmmu_slot_flag {
 
 struct vmmu_slot {
 	unsigned as_id, id;
-	unsigned flags;    /* enum vmmu_slot_flag, or-ed */
-	uint64_t gpa;      /* bytes, page aligned */
-	uint64_t bytes;    /* page aligned; 0 deletes the slot */
-	uint64_t hva;      /* bytes, page aligned: address in the embedder's own numbering */
+	unsigned flags; /* enum vmmu_slot_flag, or-ed */
+	uint64_t gpa;   /* bytes, page aligned */
+	uint64_t bytes; /* page aligned; 0 deletes the slot */
+	uint64_t hva;   /* bytes, page aligned: address in the embedder's own numbering */
 };
 
 /*
  * Create, delete (bytes 0), move (other gpa) or re-flag the slot as_id/id.
  *
  * Errors, checked in this order:
- *   -EINVAL  unknown flags; bytes, gpa or hva not page aligned; hva + bytes wraps; no such as_id or id; gpa + bytes
- *            wraps; too many pages; deleting a slot that is not there; an existing slot with other bytes, hva or
- *            READ_ONLY
+ *   -EINVAL  unknown flags; bytes, gpa or hva not page aligned; hva + bytes wraps; no such as_id or
+ *            id; gpa + bytes wraps; too many pages; deleting a slot that is not there; an existing
+ *            slot with other bytes, hva or READ_ONLY
  *   -EEXIST  the new range meets another slot of the address space
  *   -ENOMEM  nothing changed
  *   -EIO     the VM is poisoned
- * An unchanged slot is no error and no update. Locking: takes the slots lock, waits for readers (RCU) and for
- * invalidations under way: never call it from a callback, inside a reader, or between invalidate begin and end.
+ * An unchanged slot is no error and no update. Locking: takes the slots lock, waits for readers
+ * (RCU) and for invalidations under way: never call it from a callback, inside a reader, or between
+ * invalidate begin and end.
  */
 VMMU_API int vmmu_slot_set(struct vmmu_vm *vm, const struct vmmu_slot *slot);
 /* Read back a slot. -ENOENT: no such slot; -EINVAL: as_id or id out of range. */
 VMMU_API int vmmu_slot_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, struct vmmu_slot *slot);
-/* The generation of the address space's slots (bit 63 set: an update is under way); 0 for a bad as_id. */
+/*
+ * The generation of the address space's slots (bit 63 set: an update is under way); 0 for a bad
+ * as_id.
+ */
 VMMU_API uint64_t vmmu_slot_generation(struct vmmu_vm *vm, unsigned as_id);
 
 /*
- * Copy a slot's dirty bitmap (bit n: page n of the slot) and clear it: pages reported become write-protected, and the
- * flush is done on return. BITMAP has room for BITS bits, at least the slot's pages, rounded up to 64.
- * *count (may be NULL): bits set. -EINVAL: bad ids or BITS too small; -ENOENT: no such slot, or it does not log; -EIO.
+ * Copy a slot's dirty bitmap (bit n: page n of the slot) and clear it: pages reported become
+ * write-protected, and the flush is done on return. BITMAP has room for BITS bits, at least the
+ * slot's pages, rounded up to 64. *count (may be NULL): bits set. -EINVAL: bad ids or BITS too
+ * small; -ENOENT: no such slot, or it does not log; -EIO.
  */
-VMMU_API int vmmu_dirty_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, uint64_t *bitmap, uint64_t bits,
-			    uint64_t *count);
+VMMU_API int vmmu_dirty_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, uint64_t *bitmap,
+			    uint64_t bits, uint64_t *count);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading recorded traces: the kernel's `trace` file, `trace-cmd report`, `perf script`, gzip'ed or not, and
- * memslot layouts. One stream of events in file order, whatever the tool that wrote the text.
+ * Reading recorded traces: the kernel's `trace` file, `trace-cmd report`, `perf script`, gzip'ed or
+ * not, and memslot layouts. One stream of events in file order, whatever the tool that wrote the
+ * text.
  */
 #ifndef VMMU_TRACE_H
 #define VMMU_TRACE_H
@@ -31,19 +32,25 @@ enum vmmu_trace_kind {
 	VMMU_TRACE_SCRIPT,     /* any other script line (mode, poke, ...) */
 	VMMU_TRACE_SMM,        /* vCPU enters (writable = true) or leaves SMM */
 	/* what the guest or the kernel did next: used to tell MMIO from RAM, and as judge */
-	VMMU_TRACE_ENTRY,      /* kvm_entry */
-	VMMU_TRACE_EXIT,       /* kvm_exit that is no second-stage fault by itself */
-	VMMU_TRACE_MMIO,       /* kvm_mmio, vcpu_match_mmio, kvm_fast_mmio, kvm_mmio_emulate, handle_mmio_page_fault: gpa */
+	VMMU_TRACE_ENTRY, /* kvm_entry */
+	VMMU_TRACE_EXIT,  /* kvm_exit that is no second-stage fault by itself */
+	/*
+	 * kvm_mmio, vcpu_match_mmio, kvm_fast_mmio, kvm_mmio_emulate, handle_mmio_page_fault: gpa
+	 */
+	VMMU_TRACE_MMIO,
 	VMMU_TRACE_MAP_REQUESTED, /* kvm_mmu_spte_requested: gfn, pfn, level */
-	VMMU_TRACE_MAP_SET,       /* kvm_mmu_set_spte: gfn, level, new_pte, access (as printed), pte_hpa */
-	VMMU_TRACE_MMIO_SET,      /* mark_mmio_spte: gfn, access, generation */
-	VMMU_TRACE_MMIO_CHECK,    /* check_mmio_spte: new_pte, generation, writable = valid */
-	VMMU_TRACE_FAST_FIX,      /* fast_page_fault: gpa, old_pte, new_pte, level 0, count = fixed, stride = spurious */
-	VMMU_TRACE_TABLE_GET,     /* kvm_mmu_get_page: gfn, level, writable = new */
-	VMMU_TRACE_TABLE_ZAP,     /* kvm_mmu_prepare_zap_page: gfn, level */
-	VMMU_TRACE_ZAP_ALL,       /* kvm_mmu_zap_all_fast */
-	VMMU_TRACE_ENTRY_CHANGED, /* kvm_tdp_mmu_spte_changed; kit "entry" lines: gfn (entry: gpa), level, old_pte, new_pte */
-	VMMU_TRACE_OTHER,         /* understood as an event, of no use here; counted by name */
+	/* kvm_mmu_set_spte: gfn, level, new_pte, access (as printed), pte_hpa */
+	VMMU_TRACE_MAP_SET,
+	VMMU_TRACE_MMIO_SET,   /* mark_mmio_spte: gfn, access, generation */
+	VMMU_TRACE_MMIO_CHECK, /* check_mmio_spte: new_pte, generation, writable = valid */
+	/* fast_page_fault: gpa, old_pte, new_pte, level 0, count = fixed, stride = spurious */
+	VMMU_TRACE_FAST_FIX,
+	VMMU_TRACE_TABLE_GET, /* kvm_mmu_get_page: gfn, level, writable = new */
+	VMMU_TRACE_TABLE_ZAP, /* kvm_mmu_prepare_zap_page: gfn, level */
+	VMMU_TRACE_ZAP_ALL,   /* kvm_mmu_zap_all_fast */
+	/* kvm_tdp_mmu_spte_changed; kit "entry" lines: gfn (entry: gpa), level, old_pte, new_pte */
+	VMMU_TRACE_ENTRY_CHANGED,
+	VMMU_TRACE_OTHER, /* understood as an event, of no use here; counted by name */
 	VMMU_TRACE_KINDS,
 };
 
@@ -56,27 +63,28 @@ struct vmmu_trace_host {
 
 /* A neutral second-stage fault as the trace reports it. */
 struct vmmu_trace_fault {
-	uint64_t gpa;       /* bytes */
-	unsigned access;    /* one of VMMU_READ, WRITE, EXEC */
-	unsigned flags;     /* enum vmmu_fault_flag */
+	uint64_t gpa;    /* bytes */
+	unsigned access; /* one of VMMU_READ, WRITE, EXEC */
+	unsigned flags;  /* enum vmmu_fault_flag */
 };
 
 struct vmmu_trace_event {
 	enum vmmu_trace_kind kind;
-	uint64_t line;         /* line of the input, from 1 */
-	uint64_t time_ns;      /* the trace's clock; 0: not given */
-	uint32_t pid;          /* thread; 0: not given */
-	uint32_t vcpu;         /* ~0: not known */
-	const char *name;      /* event name as in the trace, e.g. "kvm_page_fault"; valid until the next read */
-	const char *text;      /* the text after the name; valid until the next read */
+	uint64_t line;    /* line of the input, from 1 */
+	uint64_t time_ns; /* the trace's clock; 0: not given */
+	uint32_t pid;     /* thread; 0: not given */
+	uint32_t vcpu;    /* ~0: not known */
+	/* event name as in the trace, e.g. "kvm_page_fault"; valid until the next read */
+	const char *name;
+	const char *text; /* the text after the name; valid until the next read */
 	union {
 		struct vmmu_trace_fault fault;
 		struct vmmu_trace_host host;
-		struct vmmu_slot slot;  /* with SLOT, DIRTY_GET, DROP, PROTECT */
+		struct vmmu_slot slot; /* with SLOT, DIRTY_GET, DROP, PROTECT */
 		struct vmmu_hva_range hva;
 	};
 	uint64_t gpa, bytes;
-	uint64_t gfn, pfn;     /* 4 KiB pages, as the kernel prints them */
+	uint64_t gfn, pfn; /* 4 KiB pages, as the kernel prints them */
 	uint64_t old_pte, new_pte, pte_hpa;
 	uint64_t generation;
 	uint64_t count, stride;
@@ -100,41 +108,53 @@ enum vmmu_trace_semantics {
 };
 
 struct vmmu_trace_options {
-	size_t size;                 /* sizeof(struct vmmu_trace_options) */
-	const char *layout;          /* path of a layout file, or NULL */
+	size_t size;        /* sizeof(struct vmmu_trace_options) */
+	const char *layout; /* path of a layout file, or NULL */
 	enum vmmu_trace_semantics semantics;
 };
 
 /* Counted per name: events that a replay has no use for, and lines that nothing understood. */
 struct vmmu_trace_count {
-	const char *name;  /* event name, or a kind of line: "(unparsed line)", "(comment)", "(lost events)" ... */
+	/* event name, or a kind of line: "(unparsed line)", "(comment)", "(lost events)" ... */
+	const char *name;
 	uint64_t count;
-	bool understood;   /* false: skipped, and reported as such */
+	bool understood; /* false: skipped, and reported as such */
 };
 
 struct vmmu_trace;
 
 /*
- * Open PATH ("-": standard input). NULL options: defaults. *TRACE is the caller's, for vmmu_trace_close().
- * -ENOENT, -EACCES, -EISDIR ... from the system; -ENOMEM; -EINVAL: options; -ENOEXEC: the file (or the layout) is no
- * trace: nothing in its first lines looks like one. With an error, ERROR (may be NULL, ERROR_BYTES long) gets
- * "file:line: what".
+ * Open PATH ("-": standard input). NULL options: defaults. *TRACE is the caller's, for
+ * vmmu_trace_close().
+ * -ENOENT, -EACCES, -EISDIR ... from the system; -ENOMEM; -EINVAL: options; -ENOEXEC: the file (or
+ * the layout) is no trace: nothing in its first lines looks like one. With an error, ERROR (may be
+ * NULL, ERROR_BYTES long) gets "file:line: what".
  */
-VMMU_API int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options, struct vmmu_trace **trace,
-			     char *error, size_t error_bytes);
-/* Next event: 1 and *EVENT filled; 0 at the end; -EIO, -EBADMSG (corrupt gzip), -ENOMEM: see vmmu_trace_error(). Memory does not grow with the trace. */
+VMMU_API int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options,
+			     struct vmmu_trace **trace, char *error, size_t error_bytes);
+/*
+ * Next event: 1 and *EVENT filled; 0 at the end; -EIO, -EBADMSG (corrupt gzip), -ENOMEM: see
+ * vmmu_trace_error(). Memory does not grow with the trace.
+ */
 VMMU_API int vmmu_trace_next(struct vmmu_trace *trace, struct vmmu_trace_event *event);
-/* Start again from the first event; standard input is spooled to a temporary file for it. Errors as vmmu_trace_next(). */
+/*
+ * Start again from the first event; standard input is spooled to a temporary file for it. Errors as
+ * vmmu_trace_next().
+ */
 VMMU_API int vmmu_trace_rewind(struct vmmu_trace *trace);
 VMMU_API void vmmu_trace_close(struct vmmu_trace *trace);
 /* "file:line: what went wrong", or "". */
 VMMU_API const char *vmmu_trace_error(const struct vmmu_trace *trace);
 VMMU_API enum vmmu_trace_syntax vmmu_trace_syntax(const struct vmmu_trace *trace);
 VMMU_API const char *vmmu_syntax_name(enum vmmu_trace_syntax syntax);
-/* Architecture whose faults the trace holds (a vmmu_format_info.architecture), as far as read; NULL: not known yet. */
+/*
+ * Architecture whose faults the trace holds (a vmmu_format_info.architecture), as far as read;
+ * NULL: not known yet.
+ */
 VMMU_API const char *vmmu_trace_architecture(const struct vmmu_trace *trace);
 /* Counts so far, entry INDEX in order of first appearance; false past the last. */
-VMMU_API bool vmmu_trace_count_at(const struct vmmu_trace *trace, unsigned index, struct vmmu_trace_count *count);
+VMMU_API bool vmmu_trace_count_at(const struct vmmu_trace *trace, unsigned index,
+				  struct vmmu_trace_count *count);
 /* Progress: bytes of the input read so far and in all (0: not known, as for a pipe). */
 VMMU_API void vmmu_trace_progress(const struct vmmu_trace *trace, uint64_t *done, uint64_t *total);
 

@@ -4,7 +4,8 @@
  *
  * A gfn (guest frame number) and a pfn (host frame number) count smallest pages of the VM's format:
  * the shift is vmmu_geometry.page_shift (12, 14 or 16). Addresses (gpa, hva, hpa) are in bytes.
- * Levels count up from 1, the smallest page; the architecture manuals' own numbers stay inside a format.
+ * Levels count up from 1, the smallest page; the architecture manuals' own numbers stay inside a
+ * format.
  */
 #ifndef VMMU_TYPES_H
 #define VMMU_TYPES_H

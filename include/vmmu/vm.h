@@ -2,9 +2,10 @@
 /*
  * VMs, vCPUs and roots.
  *
- * Threads: the library reads memslots and tables under RCU. A thread that calls vmmu_fault(), vmmu_walk() or any
- * function marked "RCU: reader" registers itself once with vmmu_thread_register() and unregisters before it ends.
- * A vCPU may move between registered threads as long as no two calls on it overlap.
+ * Threads: the library reads memslots and tables under RCU. A thread that calls vmmu_fault(),
+ * vmmu_walk() or any function marked "RCU: reader" registers itself once with
+ * vmmu_thread_register() and unregisters before it ends. A vCPU may move between registered threads
+ * as long as no two calls on it overlap.
  */
 #ifndef VMMU_VM_H
 #define VMMU_VM_H
@@ -22,22 +23,24 @@ struct vmmu_vm_options {
 	const struct vmmu_format *format; /* required */
 	const struct vmmu_env *env;       /* required; copied */
 	void *env_ctx;                    /* handed to every callback */
-	uint64_t tables_hpa;              /* hpa of the first table frame, table-frame aligned; 0: 4 GiB */
-	uint64_t tables_bytes;            /* most bytes of tables, reserved not used; 0: 1 GiB */
-	unsigned address_spaces;          /* 1 or 2; 0: 1 */
-	unsigned max_level;               /* largest mapping; 0: the format's largest */
-	bool nx_huge;                     /* no executable mapping above level 1 (the iTLB multihit rule) */
+	/* hpa of the first table frame, table-frame aligned; 0: 4 GiB */
+	uint64_t tables_hpa;
+	uint64_t tables_bytes;   /* most bytes of tables, reserved not used; 0: 1 GiB */
+	unsigned address_spaces; /* 1 or 2; 0: 1 */
+	unsigned max_level;      /* largest mapping; 0: the format's largest */
+	/* no executable mapping above level 1 (the iTLB multihit rule) */
+	bool nx_huge;
 };
 
 struct vmmu_root {
-	uint64_t hpa;      /* bytes: what the hardware's root register takes */
-	unsigned level;    /* level of the root table */
+	uint64_t hpa;   /* bytes: what the hardware's root register takes */
+	unsigned level; /* level of the root table */
 	unsigned as_id;
 };
 
 /* Counters of a VM since its creation; see the events for when each counts. */
 struct vmmu_stats {
-	uint64_t faults[7];              /* by enum vmmu_outcome */
+	uint64_t faults[7]; /* by enum vmmu_outcome */
 	uint64_t fast_fixes;
 	uint64_t mmio_installed, mmio_hits, mmio_stale;
 	uint64_t flushes, local_flushes;
@@ -46,9 +49,10 @@ struct vmmu_stats {
 	uint64_t prefetched;
 	uint64_t mapped[VMMU_LEVELS_MAX + 1]; /* leaves mapped now, by level */
 	uint64_t tables, table_bytes;         /* live now */
-	uint64_t tables_allocated, tables_freed, tables_awaiting; /* since creation; awaiting a grace period now */
-	uint64_t mmio_entries;                /* installed now */
-	uint64_t rmap_lengths[8];             /* gfns with 1, 2-3, 4-7, ... 128+ entries, now */
+	/* since creation; awaiting a grace period now */
+	uint64_t tables_allocated, tables_freed, tables_awaiting;
+	uint64_t mmio_entries;    /* installed now */
+	uint64_t rmap_lengths[8]; /* gfns with 1, 2-3, 4-7, ... 128+ entries, now */
 };
 
 /* Register the calling thread as a reader. Idempotent. */
@@ -61,7 +65,9 @@ VMMU_API void vmmu_thread_unregister(void);
  * On success *VM is the caller's, to be given to vmmu_vm_destroy().
  */
 VMMU_API int vmmu_vm_create(const struct vmmu_vm_options *options, struct vmmu_vm **vm);
-/* Destroy VM and everything in it, vCPUs included. No call on it may be under way. NULL is ignored. */
+/*
+ * Destroy VM and everything in it, vCPUs included. No call on it may be under way. NULL is ignored.
+ */
 VMMU_API void vmmu_vm_destroy(struct vmmu_vm *vm);
 VMMU_API const struct vmmu_format *vmmu_vm_format(const struct vmmu_vm *vm);
 /* RCU: none. Takes the mmu lock. */
@@ -70,11 +76,14 @@ VMMU_API void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats);
 /* Create a vCPU with the caller's ID (unique in the VM: else -EEXIST). -ENOMEM, -EIO. */
 VMMU_API int vmmu_vcpu_create(struct vmmu_vm *vm, unsigned id, struct vmmu_vcpu **vcpu);
 VMMU_API void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu);
-/* Switch the address space that VCPU runs in (x86 SMM). -EINVAL: the VM has no such address space. */
+/*
+ * Switch the address space that VCPU runs in (x86 SMM). -EINVAL: the VM has no such address space.
+ */
 VMMU_API int vmmu_vcpu_set_as(struct vmmu_vcpu *vcpu, unsigned as_id);
 /*
- * The root that VCPU must run on. Call before each guest entry: it replaces an obsolete root (which obliges the
- * vCPU to flush its own TLB, *root changed or not, whenever *flush_local is set). -ENOMEM, -EIO.
+ * The root that VCPU must run on. Call before each guest entry: it replaces an obsolete root (which
+ * obliges the vCPU to flush its own TLB, *root changed or not, whenever *flush_local is set).
+ * -ENOMEM, -EIO.
  */
 VMMU_API int vmmu_vcpu_root(struct vmmu_vcpu *vcpu, struct vmmu_root *root, bool *flush_local);
 

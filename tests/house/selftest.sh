@@ -177,5 +177,18 @@ wrong readme 'no such command: ./dev dance'
 write README.md '# vmmu'
 wrong readme 'nothing to check'
 
+# comments.awk, by hand: the long one moves up and is broken, the list item hangs, its output is its fixed point.
+cases=$((cases + 1))
+words=$(printf 'word %.0s' {1..16})
+write src/base/wide.h "	int x; /* ${words}ten. */" '/*' " *   -EINVAL  ${words}ten more" ' *            far' ' */' \
+	'int y; /* short */' "/* ${words}${words} */" '/* one' ' * two */'
+awk -f "$here/comments.awk" "$tree/src/base/wide.h" >"$scratch/once"
+awk -f "$here/comments.awk" "$scratch/once" >"$scratch/twice"
+write expected "	/* ${words}ten. */" '	int x;' \
+	'/*' " *   -EINVAL  ${words}ten" ' *            more far' ' */' 'int y; /* short */' \
+	'/*' " * ${words}word word word" " * ${words:0:64}" ' */' '/*' ' * one' ' * two' ' */'
+cmp "$scratch/once" "$scratch/twice" || fail 'comments.awk is not done after one go'
+diff "$tree/expected" "$scratch/once" || fail 'comments.awk breaks lines differently'
+
 printf 'selftest: %d cases, %d failures\n' "$cases" "$failures"
 [ "$cases" -gt 40 ] && [ "$failures" -eq 0 ]
