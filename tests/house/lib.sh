@@ -38,3 +38,12 @@ house_finish() {
 	[ "$count" -eq 0 ] || exit 1
 	exit 0
 }
+
+# house_block FILE LINE: the code block right behind the line LINE of a Markdown file.
+house_block() {
+	awk -v marker="$2" '
+		$0 == marker { armed = 1; next }
+		armed && /^```/ { if (inside) exit; inside = 1; next }
+		inside { print; next }
+		armed && NF { armed = 0 }' "$1"
+}

@@ -10,20 +10,11 @@ root=$1
 readme=$root/README.md
 [ -f "$readme" ] || house_finish readme 0 ''
 
-# The code block behind the marker line $1.
-block_behind() {
-	awk -v marker="$1" '
-		$0 == marker { armed = 1; next }
-		armed && /^```/ { if (inside) exit; inside = 1; next }
-		inside { print; next }
-		armed && NF { armed = 0 }' "$readme"
-}
-
 check() {
 	local file command
 	grep -nF '@@' "$readme" | sed 's/^\([0-9]*\):/README.md:\1: left to fill in: /'
 	for file in "${quoted[@]}"; do
-		diff <(block_behind "<!-- quote $file -->") "$root/$file" >/dev/null 2>&1 ||
+		diff <(house_block "$readme" "<!-- quote $file -->") "$root/$file" >/dev/null 2>&1 ||
 			echo "README.md:1: the block behind <!-- quote $file --> is not $file"
 	done
 	# Links to files of the tree.

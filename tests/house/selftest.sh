@@ -190,5 +190,23 @@ write expected "	/* ${words}ten. */" '	int x;' \
 cmp "$scratch/once" "$scratch/twice" || fail 'comments.awk is not done after one go'
 diff "$tree/expected" "$scratch/once" || fail 'comments.awk breaks lines differently'
 
+# demo.sh: times may differ, nothing else may.
+report() {
+	printf '%s\n' "faults   1263" "digest   $1" "p50      $2 ns"
+}
+# shown STATUS REPORT...: demo.sh on a README that shows report 12ab 250.
+shown() {
+	cases=$((cases + 1))
+	"$here/demo.sh" "$tree/README.md" printf '%s\n' "$(report "${@:2}")" >/dev/null
+	[ $? -eq "$1" ] || fail "demo.sh should exit $1 for: ${*:2}"
+}
+write README.md '<!-- output of the demo -->' '' '```text' "$(report 12ab 250)" '```'
+shown 0 12ab 250
+shown 0 12ab 1900.5
+shown 1 12ac 250
+write README.md 'nothing'
+shown 1 12ab 250
+"$here/demo.sh" "$tree/README.md" false >/dev/null && fail 'demo.sh overlooks a failing command'
+
 printf 'selftest: %d cases, %d failures\n' "$cases" "$failures"
 [ "$cases" -gt 40 ] && [ "$failures" -eq 0 ]
