@@ -14,7 +14,8 @@ extern "C" {
 /* One broken invariant. */
 struct vmmu_finding {
 	const char *invariant; /* a short stable name: "rmap-missing", "leaf-misaligned" ... */
-	const char *text; /* for people: which entry, what was expected; valid during the call */
+	/* for people: which entry, what was expected; valid during the call */
+	const char *text;
 	uint64_t gfn;
 	unsigned level, as_id;
 };

@@ -29,8 +29,8 @@ enum vmmu_resolve_status {
 
 enum vmmu_resolve_flag {
 	VMMU_RESOLVE_NO_WAIT = 1 << 0, /* answer WOULD_BLOCK rather than sleep */
-	VMMU_RESOLVE_NO_FAULT =
-		1 << 1, /* prefetch: only a page that is there and writable; else UNMAPPED */
+	/* prefetch: only a page that is there and writable; else UNMAPPED */
+	VMMU_RESOLVE_NO_FAULT = 1 << 1,
 };
 
 struct vmmu_page_request {
@@ -43,10 +43,12 @@ struct vmmu_page_request {
 };
 
 struct vmmu_page {
-	uint64_t pfn;   /* host frame of gfn itself, in smallest pages */
-	unsigned level; /* largest level at which the host maps around it; 0 counts as 1 */
+	uint64_t pfn; /* host frame of gfn itself, in smallest pages */
+	/* largest level at which the host maps around it; 0 counts as 1 */
+	unsigned level;
 	enum vmmu_memtype memtype;
-	bool writable; /* may be mapped for write (a read fault may answer false: zero page) */
+	/* may be mapped for write (a read fault may answer false: zero page) */
+	bool writable;
 };
 
 /* What a flush covers. */
@@ -54,7 +56,8 @@ struct vmmu_flush {
 	uint64_t gfn_start, gfn_end; /* half-open; 0 and UINT64_MAX: everything */
 	unsigned as_id;
 	unsigned vcpu_id; /* meaningful with local */
-	bool local;       /* only the faulting vCPU's TLB need forget (RISC-V fence after map) */
+	/* only the faulting vCPU's TLB need forget (RISC-V fence after map) */
+	bool local;
 };
 
 struct vmmu_env {

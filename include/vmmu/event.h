@@ -17,7 +17,8 @@ enum vmmu_event_kind {
 	VMMU_EVENT_MAP_REQUESTED, /* goal decided: gfn, pfn, level (kvm_mmu_spte_requested) */
 	/* leaf written by a fault or prefetch: gfn, level, new_pte (kvm_mmu_set_spte) */
 	VMMU_EVENT_MAP_SET,
-	VMMU_EVENT_MMIO_SET, /* MMIO entry written: gfn, access, generation (mark_mmio_spte) */
+	/* MMIO entry written: gfn, access, generation (mark_mmio_spte) */
+	VMMU_EVENT_MMIO_SET,
 	/* MMIO entry met: new_pte, generation, value 1 if current (check_mmio_spte) */
 	VMMU_EVENT_MMIO_CHECK,
 	/*

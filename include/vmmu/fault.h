@@ -17,20 +17,23 @@ extern "C" {
  */
 enum vmmu_fault_flag {
 	VMMU_FAULT_PRESENT = 1 << 0, /* an entry was there and refused the access */
-	VMMU_FAULT_RSVD = 1 << 1,    /* reserved bit or misconfiguration: the MMIO marker on x86 */
-	VMMU_FAULT_USER = 1 << 2,    /* the guest access was a user one */
+	/* reserved bit or misconfiguration: the MMIO marker on x86 */
+	VMMU_FAULT_RSVD = 1 << 1,
+	VMMU_FAULT_USER = 1 << 2,       /* the guest access was a user one */
 	VMMU_FAULT_GUEST_WALK = 1 << 3, /* hardware was reading the guest's own page tables */
-	VMMU_FAULT_NO_WAIT =
-		1 << 4,            /* set by the caller: the page lookup may answer "would block" */
-	VMMU_FAULT_READY = 1 << 5, /* set by vmmu_fault_ready(): nobody is waiting in the guest */
+	/* set by the caller: the page lookup may answer "would block" */
+	VMMU_FAULT_NO_WAIT = 1 << 4,
+	/* set by vmmu_fault_ready(): nobody is waiting in the guest */
+	VMMU_FAULT_READY = 1 << 5,
 };
 
 /* What became of a fault. */
 enum vmmu_outcome {
-	VMMU_RETRY,    /* something changed meanwhile: re-enter the guest, it may fault again */
-	VMMU_FIXED,    /* the access is mapped now */
-	VMMU_SPURIOUS, /* it already was: another vCPU was faster, or the TLB was stale */
-	VMMU_EMULATE,  /* no memory there (MMIO), or a write that must not reach memory */
+	/* something changed meanwhile: re-enter the guest, it may fault again */
+	VMMU_RETRY,
+	VMMU_FIXED,         /* the access is mapped now */
+	VMMU_SPURIOUS,      /* it already was: another vCPU was faster, or the TLB was stale */
+	VMMU_EMULATE,       /* no memory there (MMIO), or a write that must not reach memory */
 	VMMU_WRITE_TRACKED, /* a write to a page whose writes somebody tracks */
 	VMMU_EXIT_TO_HOST,  /* only the host can go on: see vmmu_fault.exit */
 	VMMU_GUEST_FAULT,   /* the guest's own tables refuse: inject (shadow and nested modes) */
@@ -55,7 +58,8 @@ struct vmmu_fault {
 	unsigned max_level; /* largest mapping allowed; 0: no limit */
 	/* outputs, written by vmmu_fault() */
 	uint64_t gfn;
-	uint64_t pfn;   /* FIXED, SPURIOUS: host frame of gfn, when the page lookup was reached */
+	/* FIXED, SPURIOUS: host frame of gfn, when the page lookup was reached */
+	uint64_t pfn;
 	uint64_t hva;   /* bytes; EXIT_TO_HOST: host address of the page */
 	unsigned level; /* FIXED, SPURIOUS: level of the mapping */
 	enum vmmu_exit_reason exit;
@@ -67,7 +71,8 @@ struct vmmu_fault {
  * Handle a fault of VCPU. Give the inputs; the outputs are written before it returns.
  *
  * Returns an enum vmmu_outcome, or
- *   -EINVAL  access is not exactly one right, flags has unknown bits, max_level is no leaf level of the format
+ *   -EINVAL  access is not exactly one right, flags has unknown bits, max_level is no leaf level of
+ *            the format
  *   -ENOMEM  no memory for a table or for metadata; nothing changed
  *   -EIO     the VM is poisoned: an invariant broke earlier (vmmu_env.on_bug said which)
  * A gpa beyond the format's input size is no error: it has no slot (VMMU_EMULATE).

@@ -18,25 +18,27 @@ struct vmmu_fault;
 
 /* The shape of a format's tables. All arrays are indexed by level, [0] is unused. */
 struct vmmu_geometry {
-	uint8_t page_shift;  /* lg2 bytes of the smallest page: 12, 14, 16 */
-	uint8_t levels;      /* table levels, the root's included: 1..VMMU_LEVELS_MAX */
-	uint8_t leaf_levels; /* bit l set: an entry at level l may be a leaf */
-	uint8_t gpa_bits;    /* input address bits that tables translate */
-	uint8_t pa_bits;     /* output address bits that an entry can hold */
+	uint8_t page_shift; /* lg2 bytes of the smallest page: 12, 14, 16 */
+	/* table levels, the root's included: 1..VMMU_LEVELS_MAX */
+	uint8_t levels;
+	uint8_t leaf_levels;                /* bit l set: an entry at level l may be a leaf */
+	uint8_t gpa_bits;                   /* input address bits that tables translate */
+	uint8_t pa_bits;                    /* output address bits that an entry can hold */
 	uint8_t shift[VMMU_LEVELS_MAX + 1]; /* lg2 bytes that one entry at this level maps */
-	uint8_t index_bits[VMMU_LEVELS_MAX +
-			   1]; /* lg2 entries of a table at this level; roots may be wider */
-	uint8_t table_lg2[VMMU_LEVELS_MAX +
-			  1]; /* lg2 bytes of a table frame at this level, also its alignment */
+	/* lg2 entries of a table at this level; roots may be wider */
+	uint8_t index_bits[VMMU_LEVELS_MAX + 1];
+	/* lg2 bytes of a table frame at this level, also its alignment */
+	uint8_t table_lg2[VMMU_LEVELS_MAX + 1];
 };
 
 /* What a format can do; flags of vmmu_format_info.caps. */
 enum vmmu_format_cap {
-	VMMU_CAP_HW_DIRTY = 1 << 0,    /* hardware sets accessed and dirty bits in our entries */
-	VMMU_CAP_EXEC_ONLY = 1 << 1,   /* execute without read is representable */
-	VMMU_CAP_WRITE_ONLY = 1 << 2,  /* write without read is representable */
-	VMMU_CAP_MMIO_TRAP = 1 << 3,   /* hardware reports an MMIO entry as its own kind of fault */
-	VMMU_CAP_BREAK_FIRST = 1 << 4, /* valid-to-valid changes need break-before-make */
+	VMMU_CAP_HW_DIRTY = 1 << 0,   /* hardware sets accessed and dirty bits in our entries */
+	VMMU_CAP_EXEC_ONLY = 1 << 1,  /* execute without read is representable */
+	VMMU_CAP_WRITE_ONLY = 1 << 2, /* write without read is representable */
+	/* hardware reports an MMIO entry as its own kind of fault */
+	VMMU_CAP_MMIO_TRAP = 1 << 3,
+	VMMU_CAP_BREAK_FIRST = 1 << 4,   /* valid-to-valid changes need break-before-make */
 	VMMU_CAP_CACHES_ABSENT = 1 << 5, /* not-present entries may be cached by a TLB */
 };
 
@@ -45,8 +47,9 @@ struct vmmu_format_info {
 	const char *architecture; /* "x86-ept", "x86-npt", "riscv64", "arm64" */
 	const char *description;  /* one line for people */
 	const struct vmmu_geometry *geometry;
-	unsigned caps;          /* enum vmmu_format_cap, or-ed */
-	unsigned mmio_gen_bits; /* width of the generation that an MMIO entry carries */
+	unsigned caps; /* enum vmmu_format_cap, or-ed */
+	/* width of the generation that an MMIO entry carries */
+	unsigned mmio_gen_bits;
 };
 
 /*
@@ -62,7 +65,8 @@ enum vmmu_entry_kind {
 
 struct vmmu_entry {
 	enum vmmu_entry_kind kind;
-	unsigned access; /* LEAF: what hardware grants; MMIO: what the faulting access had */
+	/* LEAF: what hardware grants; MMIO: what the faulting access had */
+	unsigned access;
 	enum vmmu_memtype memtype; /* LEAF */
 	uint64_t pfn;              /* LEAF: first host frame */
 	uint64_t table_hpa;        /* TABLE: bytes */
@@ -76,12 +80,15 @@ struct vmmu_entry {
 
 /* The registers in which hardware (or a trace of it) reports a fault; see vmmu_fault_decode(). */
 struct vmmu_syndrome {
-	uint64_t gpa; /* bytes: x86 the reported guest-physical address; others 0, it is derived */
-	uint64_t reg
-		[5]; /* EPT: [0] exit reason (48 violation, 49 misconfiguration), [1] qualification
-			    * NPT: [0] EXITINFO1 (the error code)
-			    * RISC-V: [0] scause, [1] stval, [2] htval, [3] htinst
-			    * Arm: [0] ESR_EL2, [1] FAR_EL2, [2] HPFAR_EL2 */
+	/* bytes: x86 the reported guest-physical address; others 0, it is derived */
+	uint64_t gpa;
+	/*
+	 * EPT: [0] exit reason (48 violation, 49 misconfiguration), [1] qualification
+	 * NPT: [0] EXITINFO1 (the error code)
+	 * RISC-V: [0] scause, [1] stval, [2] htval, [3] htinst
+	 * Arm: [0] ESR_EL2, [1] FAR_EL2, [2] HPFAR_EL2
+	 */
+	uint64_t reg[5];
 };
 
 /* The format called NAME, or NULL. */

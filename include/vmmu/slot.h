@@ -33,9 +33,9 @@ struct vmmu_slot {
  * Create, delete (bytes 0), move (other gpa) or re-flag the slot as_id/id.
  *
  * Errors, checked in this order:
- *   -EINVAL  unknown flags; bytes, gpa or hva not page aligned; hva + bytes wraps; no such as_id or id; gpa + bytes
- *            wraps; too many pages; deleting a slot that is not there; an existing slot with other bytes, hva or
- *            READ_ONLY
+ *   -EINVAL  unknown flags; bytes, gpa or hva not page aligned; hva + bytes wraps; no such as_id or
+ *            id; gpa + bytes wraps; too many pages; deleting a slot that is not there; an existing
+ *            slot with other bytes, hva or READ_ONLY
  *   -EEXIST  the new range meets another slot of the address space
  *   -ENOMEM  nothing changed
  *   -EIO     the VM is poisoned

@@ -8,6 +8,7 @@
 #define VMMU_TRACE_H
 
 #include <vmmu/format.h>
+#include <vmmu/invalidate.h>
 #include <vmmu/slot.h>
 #include <vmmu/types.h>
 
@@ -73,17 +74,14 @@ struct vmmu_trace_event {
 	uint64_t time_ns; /* the trace's clock; 0: not given */
 	uint32_t pid;     /* thread; 0: not given */
 	uint32_t vcpu;    /* ~0: not known */
-	const char *
-		/* event name as in the trace, e.g. "kvm_page_fault"; valid until the next read */
-		name;
+	/* event name as in the trace, e.g. "kvm_page_fault"; valid until the next read */
+	const char *name;
 	const char *text; /* the text after the name; valid until the next read */
 	union {
 		struct vmmu_trace_fault fault;
 		struct vmmu_trace_host host;
 		struct vmmu_slot slot; /* with SLOT, DIRTY_GET, DROP, PROTECT */
-		struct {
-			uint64_t start, end;
-		} hva;
+		struct vmmu_hva_range hva;
 	};
 	uint64_t gpa, bytes;
 	uint64_t gfn, pfn; /* 4 KiB pages, as the kernel prints them */
@@ -117,12 +115,8 @@ struct vmmu_trace_options {
 
 /* Counted per name: events that a replay has no use for, and lines that nothing understood. */
 struct vmmu_trace_count {
-	const char *
-		/*
-		 * event name, or a kind of line: "(unparsed line)", "(comment)", "(lost events)"
-		 * ...
-		 */
-		name;
+	/* event name, or a kind of line: "(unparsed line)", "(comment)", "(lost events)" ... */
+	const char *name;
 	uint64_t count;
 	bool understood; /* false: skipped, and reported as such */
 };
@@ -131,9 +125,10 @@ struct vmmu_trace;
 
 /*
  * Open PATH ("-": standard input). NULL options: defaults. *TRACE is the caller's, for
- * vmmu_trace_close(). -ENOENT, -EACCES, -EISDIR ... from the system; -ENOMEM; -EINVAL: options;
- * -ENOEXEC: the file (or the layout) is no trace: nothing in its first lines looks like one. With
- * an error, ERROR (may be NULL, ERROR_BYTES long) gets "file:line: what".
+ * vmmu_trace_close().
+ * -ENOENT, -EACCES, -EISDIR ... from the system; -ENOMEM; -EINVAL: options; -ENOEXEC: the file (or
+ * the layout) is no trace: nothing in its first lines looks like one. With an error, ERROR (may be
+ * NULL, ERROR_BYTES long) gets "file:line: what".
  */
 VMMU_API int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options,
 			     struct vmmu_trace **trace, char *error, size_t error_bytes);

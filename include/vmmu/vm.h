@@ -23,11 +23,13 @@ struct vmmu_vm_options {
 	const struct vmmu_format *format; /* required */
 	const struct vmmu_env *env;       /* required; copied */
 	void *env_ctx;                    /* handed to every callback */
-	uint64_t tables_hpa;     /* hpa of the first table frame, table-frame aligned; 0: 4 GiB */
+	/* hpa of the first table frame, table-frame aligned; 0: 4 GiB */
+	uint64_t tables_hpa;
 	uint64_t tables_bytes;   /* most bytes of tables, reserved not used; 0: 1 GiB */
 	unsigned address_spaces; /* 1 or 2; 0: 1 */
 	unsigned max_level;      /* largest mapping; 0: the format's largest */
-	bool nx_huge;            /* no executable mapping above level 1 (the iTLB multihit rule) */
+	/* no executable mapping above level 1 (the iTLB multihit rule) */
+	bool nx_huge;
 };
 
 struct vmmu_root {
@@ -47,8 +49,8 @@ struct vmmu_stats {
 	uint64_t prefetched;
 	uint64_t mapped[VMMU_LEVELS_MAX + 1]; /* leaves mapped now, by level */
 	uint64_t tables, table_bytes;         /* live now */
-	uint64_t tables_allocated, tables_freed,
-		tables_awaiting;  /* since creation; awaiting a grace period now */
+	/* since creation; awaiting a grace period now */
+	uint64_t tables_allocated, tables_freed, tables_awaiting;
 	uint64_t mmio_entries;    /* installed now */
 	uint64_t rmap_lengths[8]; /* gfns with 1, 2-3, 4-7, ... 128+ entries, now */
 };

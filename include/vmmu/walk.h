@@ -24,9 +24,9 @@ struct vmmu_walk {
 };
 
 /*
- * Walk the current root of address space AS_ID for GPA (bytes), without a lock. 0, and *walk tells
- * where it ended; -ENOENT: there is no root yet, or gpa is beyond the input size; -EINVAL: as_id.
- * RCU: reader.
+ * Walk the current root of address space AS_ID for GPA (bytes), without a lock.
+ * 0, and *walk tells where it ended; -ENOENT: there is no root yet, or gpa is beyond the input
+ * size; -EINVAL: as_id. RCU: reader.
  */
 VMMU_API int vmmu_walk(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa, struct vmmu_walk *walk);
 

@@ -1,0 +1,237 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Mutation testing: break the code in one place, build, and see a test fail; for each entry of the lists beside this
+# file (README.md says what an entry looks like). Works on copies of the tree, one per job, and never in it.
+#
+# Exit: 0 all killed; 1 a mutation survived, does not build, or its old text does not stand exactly once in its file;
+# 2 usage, or the tests fail without any mutation.
+set -euo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+scratch=$top/build-mutate
+jobs=$(nproc)
+test_seconds=60
+
+die() {
+	printf 'mutate: %s\n' "$*" >&2
+	exit 2
+}
+
+# parse LIST...: one line per entry, `name TAB file TAB tests TAB old TAB new`, tabs of the texts as \x01.
+parse() {
+	awk '
+	function flush_entry() {
+		if (name == "")
+			return
+		if (file == "" || old == "" || !has_new) {
+			printf "%s: entry %s lacks file, old or new\n", FILENAME, name >"/dev/stderr"
+			broken = 1
+		}
+		if (name in seen) {
+			printf "%s: two entries are called %s\n", FILENAME, name >"/dev/stderr"
+			broken = 1
+		}
+		seen[name] = 1
+		printf "%s\t%s\t%s\t%s\t%s\n", name, file, tests, old, new
+		name = file = tests = old = new = ""
+		has_new = 0
+	}
+	/^#/ || /^[ \t]*$/ { next }
+	{
+		key = $0
+		sub(/:.*/, "", key)
+		value = substr($0, length(key) + 2)
+		sub(/^ /, "", value)
+		gsub(/\t/, "\001", value)
+	}
+	key == "name" { flush_entry(); name = value; next }
+	key == "file" { file = value; next }
+	key == "tests" { tests = value; next }
+	key == "old" { old = value; next }
+	key == "new" { new = value; has_new = 1; next }
+	{ printf "%s:%d: unknown: %s\n", FILENAME, FNR, $0 >"/dev/stderr"; broken = 1 }
+	END { flush_entry(); exit broken }' "$@"
+}
+
+# sync_tree TO: make TO a copy of the tree; files that are the same keep their time, so that builds stay incremental.
+sync_tree() {
+	local to=$1 file
+	mkdir -p "$to"
+	(cd "$top" && find . \( -path './build*' -o -name .git -o -path ./.cache \) -prune -o -type f -print0) |
+		while IFS= read -r -d '' file; do
+			cmp -s "$top/$file" "$to/$file" || {
+				mkdir -p "$(dirname "$to/$file")"
+				cp -p "$top/$file" "$to/$file"
+				touch "$to/$file"
+			}
+		done
+	(cd "$to" && find . -path ./build -prune -o -type f -print0) | while IFS= read -r -d '' file; do
+		[ -e "$top/$file" ] || rm -f "$to/$file"
+	done
+}
+
+# build_in TREE LOG
+build_in() {
+	cmake --build "$1/build" --parallel "$build_jobs" >"$2" 2>&1
+}
+
+# ctest_in TREE LOG CTEST-ARGUMENT...: structure tests look at the text, not at what it does: they may not kill.
+ctest_in() {
+	local tree=$1 log=$2
+	shift 2
+	ctest --test-dir "$tree/build" --label-exclude house --timeout "$test_seconds" --stop-on-failure \
+		--output-on-failure --parallel "$build_jobs" "$@" </dev/null >"$log" 2>&1
+}
+
+# mutate_file FILE OLD NEW: replace, in place; fails unless OLD stands exactly once.
+mutate_file() {
+	OLD=$2 NEW=$3 awk '
+	BEGIN { old = ENVIRON["OLD"]; gsub(/\001/, "\t", old); new = ENVIRON["NEW"]; gsub(/\001/, "\t", new) }
+	{
+		out = ""
+		rest = $0
+		while ((at = index(rest, old))) {
+			out = out substr(rest, 1, at - 1) new
+			rest = substr(rest, at + length(old))
+			count++
+		}
+		print out rest
+	}
+	END { exit count != 1 }' "$1" >"$1.mutated" || {
+		rm -f "$1.mutated"
+		return 1
+	}
+	mv "$1.mutated" "$1"
+}
+
+# who_failed LOG: the first test that failed, Criterion's name of it too if there is one.
+who_failed() {
+	local test inner
+	test=$(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) .*\*\*\*(.*[^ ]) +[0-9.]+ sec$/\1 (\2)/p' "$1" | head -n 1)
+	inner=$(sed -E 's/\x1b\[[0-9;]*m//g' "$1" | sed -nE 's/^\[(FAIL|CRASH)\] ([^ ]+::[^: ]+).*/\2/p' | head -n 1)
+	test=${test/ (Failed)/}
+	printf '%s\n' "${test:-?}${inner:+: $inner}"
+}
+
+# judge TREE LOG TESTS: `killed TAB by whom` or `survived`; the tests named for it run first.
+judge() {
+	local tree=$1 log=$2 tests=$3
+	if ! build_in "$tree" "$log"; then
+		if grep -q 'static assertion failed' "$log"; then
+			printf 'killed\ta static assertion\n'
+		else
+			printf 'does not build\t%s\n' "$(grep -m 1 'error' "$log" | cut -c 1-100)"
+		fi
+	elif [ -n "$tests" ] && ! ctest_in "$tree" "$log" --no-tests=error -R "^(${tests// /|})\$"; then
+		if grep -q '^No tests were found' "$log"; then
+			printf 'unknown tests\t%s\n' "$tests"
+		else
+			printf 'killed\t%s\n' "$(who_failed "$log")"
+		fi
+	elif ! ctest_in "$tree" "$log"; then
+		printf 'killed\t%s%s\n' "$(who_failed "$log")" "${tests:+ (and not by: $tests)}"
+	else
+		printf 'survived\t\n'
+	fi
+}
+
+# worker NUMBER: every jobs-th entry, in its own tree; verdicts go to a file, one line each.
+worker() {
+	local number=$1 tree=$scratch/tree$1 line=0 name file tests old new verdict
+	while IFS= read -r entry; do
+		line=$((line + 1))
+		[ $((line % jobs)) -eq "$number" ] || continue
+		IFS=$'\x02' read -r name file tests old new <<<"${entry//$'\t'/$'\x02'}"
+		if [ ! -f "$top/$file" ]; then
+			verdict="no such file"$'\t'$file
+		elif ! mutate_file "$tree/$file" "$old" "$new"; then
+			verdict="old text not exactly once"$'\t'$file
+		else
+			verdict=$(judge "$tree" "$scratch/log$number" "$tests")
+			cp "$top/$file" "$tree/$file"
+		fi
+		printf '%-44s %s\n' "$name" "${verdict/$'\t'/: }"
+		printf '%d\t%s\t%s\n' "$line" "$name" "$verdict" >>"$scratch/verdicts$number"
+	done <"$scratch/entries"
+}
+
+# prepare NUMBER: a pristine tree, built.
+prepare() {
+	local tree=$scratch/tree$1
+	sync_tree "$tree"
+	(cd "$tree" && cmake --preset mutate) >"$scratch/log$1" 2>&1 && build_in "$tree" "$scratch/log$1" || {
+		tail -n 20 "$scratch/log$1"
+		die "the tree does not build without any mutation"
+	}
+}
+
+baseline() {
+	prepare 0
+	ctest_in "$scratch/tree0" "$scratch/log0" --no-tests=error || {
+		tail -n 40 "$scratch/log0"
+		die "the tests fail without any mutation"
+	}
+}
+
+# select_entries NAME...: all entries, or those named.
+select_entries() {
+	local name
+	if [ $# -eq 0 ]; then
+		cat "$scratch/all"
+		return
+	fi
+	for name; do
+		awk -F '\t' -v name="$name" '$1 == name { print; found = 1 } END { exit !found }' "$scratch/all" ||
+			die "no entry called $name"
+	done
+}
+
+report() {
+	local killed all
+	sort -n "$scratch"/verdicts* >"$scratch/verdicts"
+	all=$(wc -l <"$scratch/verdicts")
+	killed=$(awk -F '\t' '$3 == "killed"' "$scratch/verdicts" | wc -l)
+	printf '\n%-44s %-10s %s\n' mutation verdict 'killed by'
+	awk -F '\t' '{ printf "%-44s %-10s %s\n", $2, $3, $4 }' "$scratch/verdicts"
+	printf '\n%d mutations, %d killed, %d not\n' "$all" "$killed" $((all - killed))
+	[ "$all" -eq "$(wc -l <"$scratch/entries")" ] || die "a worker died"
+	[ "$all" -eq "$killed" ]
+}
+
+main() {
+	local number names=() list=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--jobs) [[ ${2-} =~ ^[1-9][0-9]?$ ]] || die "--jobs takes a number"; jobs=$2; shift ;;
+		--list) list=1 ;;
+		-*) die "unknown option $1" ;;
+		*) names+=("$1") ;;
+		esac
+		shift
+	done
+	mkdir -p "$scratch"
+	rm -f "$scratch"/verdicts*
+	parse "$top"/tests/mutations/*.txt >"$scratch/all" || die "the list is broken"
+	select_entries ${names[@]+"${names[@]}"} >"$scratch/entries"
+	if [ -n "$list" ]; then
+		cut -f 1,2 "$scratch/entries"
+		return
+	fi
+	[ -s "$scratch/entries" ] || die "no entries"
+	[ "$jobs" -le "$(wc -l <"$scratch/entries")" ] || jobs=$(wc -l <"$scratch/entries")
+	build_jobs=$(($(nproc) / jobs > 0 ? $(nproc) / jobs : 1))
+	echo "mutate: building and testing without mutations"
+	baseline
+	for ((number = 1; number < jobs; number++)); do
+		prepare "$number"
+	done
+	for ((number = 0; number < jobs; number++)); do
+		worker "$number" &
+	done
+	wait
+	report
+}
+
+if [ -f /usr/bin/ninja ]; then
+	export CMAKE_GENERATOR=Ninja
+fi
+main "$@"
