@@ -3,15 +3,15 @@
  * Table frames by bump pointer and one free list per size.
  *
  * Two reservations: the frames, and behind one another their metadata records and one state byte
- *per smallest frame. Both are mapped without backing, so that a large pool costs only what is
- *touched.
+ * per smallest frame. Both are mapped without backing, so that a large pool costs only what is
+ * touched.
  *
  * State byte of the smallest frame with index i:
- *	0          no frame handed out begins here
- *	lg2        a frame of 2^lg2 bytes that begins here is handed out
+ * 	0          no frame handed out begins here
+ * 	lg2        a frame of 2^lg2 bytes that begins here is handed out
  * It tells a free of something that is not handed out from a good one, in every build: one byte to
- *read. Builds with a sanitizer or with assertions then stop; others leave the pool as it was, which
- *leaks at worst.
+ * read. Builds with a sanitizer or with assertions then stop; others leave the pool as it was,
+ * which leaks at worst.
  *
  * While a frame is free, its first metadata record holds a struct free_frame.
  */
@@ -151,7 +151,8 @@ static uint64_t frame_pop(struct frame_pool *pool, unsigned lg2, uint64_t *zeroe
 	return (uint64_t)((unsigned char *)frame_of_meta(pool, record) - pool->base);
 }
 
-/* Give [start, end), never handed out, to the free lists in the largest naturally aligned pieces.
+/*
+ * Give [start, end), never handed out, to the free lists in the largest naturally aligned pieces.
  */
 static void frame_give_gap(struct frame_pool *pool, uint64_t start, uint64_t end)
 {

@@ -85,7 +85,8 @@ void *mem_alloc(size_t bytes)
 	const struct mem_ops *ops = atomic_load_explicit(&mem_ops, memory_order_acquire);
 	void *ptr;
 
-	/* No object may be larger than ptrdiff_t can measure; allocators differ in how they say so.
+	/*
+	 * No object may be larger than ptrdiff_t can measure; allocators differ in how they say so.
 	 */
 	if (bytes > PTRDIFF_MAX - MEM_ALIGN)
 		return NULL;

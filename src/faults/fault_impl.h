@@ -2,10 +2,10 @@
 /*
  * The fault, in the order of checks that KVM's direct MMU has (catalogue 1.16, 1.19). Template.
  *
- *	MMIO: the vCPU's cache, then the entry            lockless
- *	fast fix: give WRITE back                         lockless
- *	caches filled, seq read, slot found, page found   no lock
- *	stale? goal level, walk, map, prefetch            locked
+ * 	MMIO: the vCPU's cache, then the entry            lockless
+ * 	fast fix: give WRITE back                         lockless
+ * 	caches filled, seq read, slot found, page found   no lock
+ * 	stale? goal level, walk, map, prefetch            locked
  */
 #ifndef VMMU_FAULTS_FAULT_IMPL_H
 #define VMMU_FAULTS_FAULT_IMPL_H
@@ -107,10 +107,11 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
  * Under RCU: give WRITE back to the leaf PTE at REF that logging took it from. FIXED, SPURIOUS,
  * RETRY (another write came between) or go on.
  *
- *	fast fix                              write-protect (locked)
- *	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
- *	cmpxchg sets WRITE
- *	mark dirty                            bitmap read after the protection: this write is in it or in the next
+ * 	fast fix                              write-protect (locked)
+ * 	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
+ * 	cmpxchg sets WRITE
+ * 	mark dirty                            bitmap read after the protection: this write is in it
+ * or in the next
  *
  * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange
  * here fails.

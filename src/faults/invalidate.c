@@ -3,14 +3,14 @@
  * Host invalidations against faults. A fault reads seq, looks the page up, and checks under the
  * lock:
  *
- *	fault                              invalidation
- *	seq = load(seq)
- *	page = resolve()
- *	                                   begin: lock; in_progress++; range; zap; unlock
- *	                                   (host changes the page)
- *	                                   end: lock; seq++; in_progress--; unlock
- *	lock; in range and in progress?
- *	      or seq changed? -> RETRY
+ * 	fault                              invalidation
+ * 	seq = load(seq)
+ * 	page = resolve()
+ * 	                                   begin: lock; in_progress++; range; zap; unlock
+ * 	                                   (host changes the page)
+ * 	                                   end: lock; seq++; in_progress--; unlock
+ * 	lock; in range and in progress?
+ * 	      or seq changed? -> RETRY
  *
  * Whatever the order, a page looked up before the change is not mapped after the zap.
  *

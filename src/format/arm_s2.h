@@ -134,8 +134,10 @@ static inline unsigned fmt_access(uint64_t pte, unsigned level)
 	       (pte & ARM_XN ? 0 : VMMU_EXEC);
 }
 
-/* Outer attributes 00 are device memory. Write-through mixtures, never made, read as the stricter
- * neighbour. */
+/*
+ * Outer attributes 00 are device memory. Write-through mixtures, never made, read as the stricter
+ * neighbour.
+ */
 static inline enum vmmu_memtype fmt_memtype(uint64_t pte, unsigned level)
 {
 	(void)level;
@@ -281,8 +283,10 @@ static inline bool fmt_needs_break(uint64_t old_pte, uint64_t new_pte, unsigned 
 	       (old_kind == VMMU_ENTRY_LEAF && new_kind == VMMU_ENTRY_TABLE);
 }
 
-/* Invalid and AF=0 entries are never cached; entries that refuse by permission are: relaxing needs
- * a TLBI. */
+/*
+ * Invalid and AF=0 entries are never cached; entries that refuse by permission are: relaxing needs
+ * a TLBI.
+ */
 #define FMT_FLUSH_INSTALL FMT_FLUSH_NONE
 #define FMT_FLUSH_GRANT   FMT_FLUSH_REMOTE
 #define FMT_FLUSH_MARK    FMT_FLUSH_NONE

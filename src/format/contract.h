@@ -31,7 +31,8 @@
 struct fmt_leaf {
 	/* First host frame, aligned to the level. */
 	uint64_t pfn;
-	/* VMMU_READ unless the caps say that it can be left out; WRITE only with both flags below.
+	/*
+	 * VMMU_READ unless the caps say that it can be left out; WRITE only with both flags below.
 	 */
 	unsigned access;
 	enum vmmu_memtype memtype;

@@ -291,7 +291,8 @@ static inline uint64_t fmt_route(uint64_t pte, unsigned level)
 	return pte & (ept_leaf_address(level) | EPT_TYPE_MASK | EPT_IPAT);
 }
 
-/* Not-present and misconfigured entries are never cached; a violation drops what it was judged by.
+/*
+ * Not-present and misconfigured entries are never cached; a violation drops what it was judged by.
  */
 #define FMT_FLUSH_INSTALL FMT_FLUSH_NONE
 #define FMT_FLUSH_GRANT   FMT_FLUSH_NONE

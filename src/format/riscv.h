@@ -103,7 +103,8 @@ static inline uint64_t fmt_table_hpa(uint64_t pte, unsigned level)
 	return (pte & SV_PPN) << 2;
 }
 
-/* Permission bits only: a clear accessed or dirty bit may make hardware fault all the same (Svade).
+/*
+ * Permission bits only: a clear accessed or dirty bit may make hardware fault all the same (Svade).
  */
 static inline unsigned fmt_access(uint64_t pte, unsigned level)
 {
@@ -241,8 +242,10 @@ static inline uint64_t fmt_clear_accessed(uint64_t pte, unsigned level)
 	return pte & ~SV_ACCESSED;
 }
 
-/* WRITE goes too: without Svadu a store would fault anyway, and this fault the engine knows to
- * mend. */
+/*
+ * WRITE goes too: without Svadu a store would fault anyway, and this fault the engine knows to
+ * mend.
+ */
 static inline uint64_t fmt_clear_dirty(uint64_t pte, unsigned level)
 {
 	(void)level;

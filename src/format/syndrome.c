@@ -64,7 +64,8 @@ static int decode_ept(const struct vmmu_syndrome *syndrome, struct vmmu_fault *f
 	}
 }
 
-/* EXITINFO1 of a nested page fault. Bit 2 (user) is set for every nested access and says nothing.
+/*
+ * EXITINFO1 of a nested page fault. Bit 2 (user) is set for every nested access and says nothing.
  */
 #define NPF_PRESENT BIT64(0)
 #define NPF_WRITE   BIT64(1)
@@ -128,8 +129,10 @@ static unsigned riscv_implicit_access(uint64_t htinst)
 	}
 }
 
-/* htval is the address without its low 2 bits: stval has them, but for implicit accesses, where
- * they are 0. */
+/*
+ * htval is the address without its low 2 bits: stval has them, but for implicit accesses, where
+ * they are 0.
+ */
 static int decode_riscv(const struct vmmu_syndrome *syndrome, struct vmmu_fault *fault)
 {
 	unsigned implicit = riscv_implicit_access(syndrome->reg[3]);

@@ -3,15 +3,15 @@
  * Updates of memslots.
  *
  * An update allocates all that it needs, and from then on cannot fail. Each step of it changes the
- *idle set, publishes it, waits until no reader is left in the other, which thereby becomes the idle
- *one, and stamps the new generation:
+ * idle set, publishes it, waits until no reader is left in the other, which thereby becomes the
+ * idle one, and stamps the new generation:
  *
- *	CREATE, FLAGS   idle: old -> new, publish;  idle: old -> new
- *	DELETE, MOVE    idle: old -> invalid, publish, drop;  idle: old -> new, publish;  idle:
- *invalid -> new
+ * 	CREATE, FLAGS   idle: old -> new, publish;  idle: old -> new
+ * 	DELETE, MOVE    idle: old -> invalid, publish, drop;  idle: old -> new, publish;  idle:
+ * invalid -> new
  *
  * Between updates both sets hold the same slots. Only after the last step is the old slot freed:
- *readers of the set that still held it are gone since the publication before.
+ * readers of the set that still held it are gone since the publication before.
  */
 #include "memory/slots.h"
 

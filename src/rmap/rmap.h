@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reverse maps: which entries map a gfn. One word per (slot, level, gfn), and per table for its
- *parents.
+ * parents.
  *
- *	0             empty
- *	bit 0 clear   the place of the one entry (an _Atomic uint64_t *)
- *	bit 0 set     a chain of struct rmap_chunk, newest first; every chunk but the first is full
+ * 	0             empty
+ * 	bit 0 clear   the place of the one entry (an _Atomic uint64_t *)
+ * 	bit 0 set     a chain of struct rmap_chunk, newest first; every chunk but the first is full
  *
  * All functions need the mmu lock exclusively. The order of entries in a chain means nothing.
  */

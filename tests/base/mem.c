@@ -52,7 +52,8 @@ Test(mem, impossible_sizes__are_refused)
 {
 	size_t live = mem_live();
 
-	/* 2^63 * 2 and (2^32 + 1)^2 overflow; the products mod 2^64, 0 and 2^33 + 1, would be had.
+	/*
+	 * 2^63 * 2 and (2^32 + 1)^2 overflow; the products mod 2^64, 0 and 2^33 + 1, would be had.
 	 */
 	cr_assert_null(mem_alloc_array(SIZE_MAX / 2 + 1, 2));
 	cr_assert_null(mem_alloc_array(0x100000001, 0x100000001));
