@@ -10,7 +10,8 @@ static unsigned bucket_of(uint64_t value)
 	if (value < SUB_BUCKETS)
 		return (unsigned)value;
 	lg2 = 63 - (unsigned)__builtin_clzll(value);
-	/* The HISTOGRAM_SUB_LG2 bits below the leading one choose among the buckets of this power.
+	/*
+	 * The HISTOGRAM_SUB_LG2 bits below the leading one choose among the buckets of this power.
 	 */
 	return ((lg2 - HISTOGRAM_SUB_LG2 + 1) << HISTOGRAM_SUB_LG2) +
 	       (unsigned)((value >> (lg2 - HISTOGRAM_SUB_LG2)) & (SUB_BUCKETS - 1));

@@ -14,8 +14,8 @@
 
 /* Zero-initialised: empty. */
 struct histogram {
-	uint64_t count;			     /* values added */
-	uint64_t total;			     /* their sum, modulo 2^64 */
+	uint64_t count;                      /* values added */
+	uint64_t total;                      /* their sum, modulo 2^64 */
 	uint64_t buckets[HISTOGRAM_BUCKETS]; /* values by size */
 };
 

@@ -103,7 +103,8 @@ static int settle_format(struct replay *replay)
 	replay->report->syntax = vmmu_trace_syntax(replay->trace);
 	if (!format)
 		format = choose_format(replay->report->architecture, scan->last_gpa);
-	/* A trace of shadow paging alone is reported, with nothing to replay: any format will do.
+	/*
+	 * A trace of shadow paging alone is reported, with nothing to replay: any format will do.
 	 */
 	if (!format && scan->refused_gva && !scan->faults)
 		format = vmmu_format_at(0);
@@ -160,7 +161,8 @@ static int conclude(struct replay *replay)
 	return ret;
 }
 
-/* The counts of one run replace those of the run before; what was found out about the trace stays.
+/*
+ * The counts of one run replace those of the run before; what was found out about the trace stays.
  */
 static void clear_counts(struct vmmu_replay_report *report)
 {

@@ -104,8 +104,10 @@ void replay_backing_allow(struct replay_backing *backing, uint64_t start, uint64
 	(void)replay_spans_remove(&backing->write_denied, start, end);
 }
 
-/* lg2 bytes of the host's mapping around HVA; *base: the 4 KiB frame behind HVA where the trace
- * gives it. */
+/*
+ * lg2 bytes of the host's mapping around HVA; *base: the 4 KiB frame behind HVA where the trace
+ * gives it.
+ */
 static unsigned mapping_lg2(const struct replay_backing *backing, uint64_t hva, uint64_t *base)
 {
 	uint64_t number = hva >> HOST_LG2;
@@ -171,7 +173,8 @@ static uint64_t frame_for(const struct replay_backing *backing, uint64_t hva, ui
 		hpa = hva;
 	if (level > 1 && geometry->shift[level] > HUGE_LG2)
 		hpa = hva;
-	/* An address wider than the format's output folds: still deterministic, no longer unique.
+	/*
+	 * An address wider than the format's output folds: still deterministic, no longer unique.
 	 */
 	return (hpa & (BIT64(geometry->pa_bits) - 1)) >> shift;
 }

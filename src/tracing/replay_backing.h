@@ -29,11 +29,11 @@ struct replay_frame {
 struct replay_backing {
 	const struct vmmu_geometry *geometry;
 	enum vmmu_backing policy;
-	bool has_host;		      /* the trace has host lines: without one, a page is small */
+	bool has_host;                /* the trace has host lines: without one, a page is small */
 	struct replay_frame *pages;   /* by hva / 4 KiB */
 	struct replay_frame *regions; /* by hva / 2 MiB: the last huge or small page seen there */
 	struct replay_spans write_denied; /* hvas that the host maps read-only */
-	struct replay_spans split;	  /* 2 MiB regions that the host no longer maps as one */
+	struct replay_spans split;        /* 2 MiB regions that the host no longer maps as one */
 };
 
 /* -ENOMEM. *BACKING is to be given to replay_backing_destroy() even then. */
@@ -42,7 +42,8 @@ int replay_backing_init(struct replay_backing *backing, const struct vmmu_geomet
 void replay_backing_destroy(struct replay_backing *backing);
 /* A `host` line. */
 void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trace_host *host);
-/* The host threw away hvas [start, end): what comes back is new, and huge again where it is whole.
+/*
+ * The host threw away hvas [start, end): what comes back is new, and huge again where it is whole.
  */
 void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_t end);
 /* The host forbade, or allowed again, writing to hvas [start, end). */

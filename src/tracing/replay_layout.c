@@ -9,8 +9,10 @@
 
 uint64_t replay_layout_hva(uint64_t gpa)
 {
-	/* Folded to 46 bits, so that adding the base can neither wrap nor leave a 47-bit address
-	 * space. */
+	/*
+	 * Folded to 46 bits, so that adding the base can neither wrap nor leave a 47-bit address
+	 * space.
+	 */
 	return REPLAY_SYNTHETIC_HVA + (gpa & (REPLAY_SYNTHETIC_HVA - 1));
 }
 
@@ -22,8 +24,10 @@ int replay_layout_trim(struct vmmu_slot *slot, unsigned page_shift)
 
 	slot->gpa += offset;
 	slot->bytes = bytes;
-	/* An hva that is not congruent to gpa for the page loses the difference: there is no such
-	 * page. */
+	/*
+	 * An hva that is not congruent to gpa for the page loses the difference: there is no such
+	 * page.
+	 */
 	slot->hva = align_down(slot->hva + offset, page);
 	return is_trimmed;
 }
@@ -111,8 +115,10 @@ bool replay_layout_meets(const struct replay_layout *layout, uint64_t start, uin
 {
 	size_t index = start < end ? first_at(layout, end) : 0;
 
-	/* Only slots before index start early enough; one of them reaches past start if their
-	 * largest end does. */
+	/*
+	 * Only slots before index start early enough; one of them reaches past start if their
+	 * largest end does.
+	 */
 	return index && layout->slots[index - 1].last_end > start;
 }
 

@@ -8,8 +8,10 @@
 
 #include <vmmu/slot.h>
 
-/* Where slots live of which no one knows the address: one page of hva per page of gpa, aligned
- * alike. */
+/*
+ * Where slots live of which no one knows the address: one page of hva per page of gpa, aligned
+ * alike.
+ */
 #define REPLAY_SYNTHETIC_HVA (UINT64_C(1) << 46)
 
 struct replay_slot {
@@ -23,8 +25,10 @@ struct replay_layout {
 	size_t count, capacity;
 };
 
-/* Put SLOT in place of the one with its ids; bytes 0 only takes that away. -ENOMEM: unchanged.
- * O(slots). */
+/*
+ * Put SLOT in place of the one with its ids; bytes 0 only takes that away. -ENOMEM: unchanged.
+ * O(slots).
+ */
 int replay_layout_set(struct replay_layout *layout, const struct vmmu_slot *slot);
 /* Does [start, end) meet any slot? O(log slots) */
 bool replay_layout_meets(const struct replay_layout *layout, uint64_t start, uint64_t end);

@@ -35,8 +35,10 @@ static void compact(struct replay_pages *pages)
 	pages->sorted = kept;
 }
 
-/* Room for one more: first by forgetting duplicates, then, if that freed less than half, by
- * growing. */
+/*
+ * Room for one more: first by forgetting duplicates, then, if that freed less than half, by
+ * growing.
+ */
 static int make_room(struct replay_pages *pages)
 {
 	size_t capacity = pages->capacity ? pages->capacity * 2 : FIRST_CAPACITY;
@@ -46,8 +48,10 @@ static int make_room(struct replay_pages *pages)
 	if (pages->capacity && pages->count <= pages->capacity / 2)
 		return 0;
 	if (pages->capacity >= REPLAY_PAGES_MAX) {
-		/* Sorting again for every few further pages would never end: three quarters are
-		 * full for good. */
+		/*
+		 * Sorting again for every few further pages would never end: three quarters are
+		 * full for good.
+		 */
 		pages->is_full = pages->count > pages->capacity / 4 * 3;
 		return 0;
 	}

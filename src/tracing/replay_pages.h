@@ -28,8 +28,10 @@ enum replay_page_use {
 
 /* Note that the page at GPA (bytes) is used so. -ENOMEM. Amortised O(log pages). */
 int replay_pages_add(struct replay_pages *pages, uint64_t gpa, enum replay_page_use use);
-/* Sort what was noted and settle pages noted as both. Call once, after the last page. *ram, *mmio:
- * pages of each. */
+/*
+ * Sort what was noted and settle pages noted as both. Call once, after the last page. *ram, *mmio:
+ * pages of each.
+ */
 void replay_pages_settle(struct replay_pages *pages, uint64_t *ram, uint64_t *mmio);
 /*
  * Call FN with a slot for each run of RAM pages, in order, ids from 0: gaps of up to 2 MiB without

@@ -29,8 +29,10 @@ static bool read_one(struct replay_queue *queue)
 	}
 	if ((unsigned)event->kind < VMMU_TRACE_KINDS)
 		queue->kinds[event->kind]++;
-	/* A vCPU thread that goes to userspace has left its fault behind, which an unknown event
-	 * would not say. */
+	/*
+	 * A vCPU thread that goes to userspace has left its fault behind, which an unknown event
+	 * would not say.
+	 */
 	if (event->kind == VMMU_TRACE_OTHER && event->name &&
 	    !strcmp(event->name, "kvm_userspace_exit"))
 		event->kind = VMMU_TRACE_EXIT;

@@ -25,8 +25,10 @@ static void invalidate(struct replay_run *run, const struct vmmu_hva_range *rang
 	(void)vmmu_invalidate_end(run->vm, range);
 }
 
-/* The page lookup of a fault. What the host changed for its sake happens in here, as it did when
- * recorded. */
+/*
+ * The page lookup of a fault. What the host changed for its sake happens in here, as it did when
+ * recorded.
+ */
 static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_request *request,
 					struct vmmu_page *page)
 {
@@ -96,8 +98,10 @@ static struct vmmu_vcpu *vcpu_of(struct replay_run *run, const struct vmmu_trace
 	return run->vcpus[id];
 }
 
-/* Does a new line of the recorded script start here? What host lines say belongs to the line
- * before. */
+/*
+ * Does a new line of the recorded script start here? What host lines say belongs to the line
+ * before.
+ */
 static bool is_script_line(const struct vmmu_trace_event *event)
 {
 	switch (event->kind) {
@@ -113,8 +117,10 @@ static bool is_script_line(const struct vmmu_trace_event *event)
 	}
 }
 
-/* Learn what the host had behind the faulting page: its line comes after the access that it
- * describes. */
+/*
+ * Learn what the host had behind the faulting page: its line comes after the access that it
+ * describes.
+ */
 static void look_for_host_line(struct replay_run *run, const struct vmmu_trace_fault *fault)
 {
 	const struct vmmu_trace_event *event;
@@ -180,8 +186,10 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-/* Enter the guest and fault, as the vCPU did. Returns what vmmu_fault() does, or the error that
- * kept it away. */
+/*
+ * Enter the guest and fault, as the vCPU did. Returns what vmmu_fault() does, or the error that
+ * kept it away.
+ */
 static int run_fault(struct replay_run *run, const struct vmmu_trace_event *event)
 {
 	struct vmmu_fault fault = {
@@ -216,7 +224,8 @@ static void apply_fault(struct replay_run *run, const struct vmmu_trace_event *e
 	look_for_nested(run, event, nested);
 	count = run->nested_count;
 	outcome = run_fault(run, event);
-	/* Those that a page lookup took are done; if there was none, they happen where they stand.
+	/*
+	 * Those that a page lookup took are done; if there was none, they happen where they stand.
 	 */
 	for (i = 0; i < count && !run->nested_count; i++)
 		nested[i]->kind = VMMU_TRACE_OTHER;
@@ -240,7 +249,8 @@ static void apply_smm(struct replay_run *run, const struct vmmu_trace_event *eve
 		(void)vmmu_vcpu_set_as(vcpu, event->writable ? 1 : 0);
 }
 
-/* Script lines that change the host's memory: the invalidation they cause is an event of its own.
+/*
+ * Script lines that change the host's memory: the invalidation they cause is an event of its own.
  */
 static void apply_host_change(struct replay_run *run, const struct vmmu_trace_event *event)
 {

@@ -30,7 +30,7 @@ struct replay_run {
 	struct replay_backing backing;
 	struct replay_layout layout;
 	struct histogram histogram; /* ns per fault */
-	size_t unplaced;	    /* slot calls without an address so far */
+	size_t unplaced;            /* slot calls without an address so far */
 	uint64_t zaps_implied; /* slot deletes whose own zap of everything the trace has still to
 				  tell */
 	/* Invalidations that the fault under way causes, to happen inside its page lookup. */
@@ -48,10 +48,13 @@ struct replay_run {
  */
 int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace);
 void replay_run_end(struct replay_run *run);
-/* Apply EVENT, just taken from run->queue. -ENOMEM only: whatever the engine refuses is counted in
- * the report. */
+/*
+ * Apply EVENT, just taken from run->queue. -ENOMEM only: whatever the engine refuses is counted in
+ * the report.
+ */
 int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *event);
-/* Set a slot of an inferred layout. For replay_pages_slots(): CTX is the run; always 0 or -ENOMEM.
+/*
+ * Set a slot of an inferred layout. For replay_pages_slots(): CTX is the run; always 0 or -ENOMEM.
  */
 int replay_run_infer(void *ctx, const struct vmmu_slot *slot);
 

@@ -59,8 +59,10 @@ static int scan_fault(struct replay_scan *scan, const struct vmmu_trace_event *e
 							       : REPLAY_PAGE_RAM);
 }
 
-/* Emulated: the thread's last fault was MMIO if it was on this page, or if the event does not say
- * which page. */
+/*
+ * Emulated: the thread's last fault was MMIO if it was on this page, or if the event does not say
+ * which page.
+ */
 static int scan_mmio(struct replay_scan *scan, const struct vmmu_trace_event *event)
 {
 	uint64_t page = thread_of(scan, event)->page;
@@ -106,8 +108,10 @@ static int scan_slot(struct replay_scan *scan, const struct vmmu_trace_event *ev
 /* Slot calls looked back at for a host line's slot: it comes soon after its slot. */
 #define LOOK_BACK 64u
 
-/* An older call for the same slot, which nothing was learned for: a change of flags came before the
- * first access. */
+/*
+ * An older call for the same slot, which nothing was learned for: a change of flags came before the
+ * first access.
+ */
 static bool is_same_slot(const struct replay_scan_hva *older, const struct vmmu_slot *slot)
 {
 	return !older->hva && older->slot.as_id == slot->as_id && older->slot.id == slot->id &&

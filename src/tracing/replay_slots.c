@@ -30,8 +30,10 @@ static void clear_vanished(struct replay_run *run, const struct vmmu_slot *slot)
 		run->vanished[slot->as_id][slot->id / 64] &= ~BIT64(slot->id % 64);
 }
 
-/* Where SLOT lives when the call does not say: where it already does, where host lines say, else
- * made up. */
+/*
+ * Where SLOT lives when the call does not say: where it already does, where host lines say, else
+ * made up.
+ */
 static uint64_t slot_hva(struct replay_run *run, const struct vmmu_slot *slot,
 			 const struct vmmu_slot *old)
 {
@@ -53,8 +55,10 @@ static struct vmmu_slot prepare(struct replay_run *run, const struct vmmu_slot *
 		return slot;
 	if (!slot.hva) {
 		slot.hva = slot_hva(run, &slot, old);
-		/* The old address is that of the trimmed slot: undo, to have it trimmed alike
-		 * again. */
+		/*
+		 * The old address is that of the trimmed slot: undo, to have it trimmed alike
+		 * again.
+		 */
 		if (old)
 			slot.hva -= offset;
 	}
@@ -85,8 +89,10 @@ int replay_slot_call(struct replay_run *run, const struct vmmu_slot *wanted)
 		return 0;
 	}
 	clear_vanished(run, &slot);
-	/* The kernel's own zap for a slot deleted or moved follows in the trace; the engine did it
-	 * by itself. */
+	/*
+	 * The kernel's own zap for a slot deleted or moved follows in the trace; the engine did it
+	 * by itself.
+	 */
 	if (had_old && run->report->faults && (!slot.bytes || slot.gpa != old.gpa))
 		run->zaps_implied++;
 	return replay_layout_set(&run->layout, &slot);

@@ -22,8 +22,10 @@ struct replay_spans {
 	size_t count, capacity;
 };
 
-/* Add or take out [start, end); nothing if start >= end. -ENOMEM: no memory or too many spans;
- * unchanged. */
+/*
+ * Add or take out [start, end); nothing if start >= end. -ENOMEM: no memory or too many spans;
+ * unchanged.
+ */
 int replay_spans_add(struct replay_spans *set, uint64_t start, uint64_t end);
 int replay_spans_remove(struct replay_spans *set, uint64_t start, uint64_t end);
 /* Is ADDRESS in the set? O(log n). */

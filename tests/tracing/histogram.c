@@ -34,8 +34,10 @@ Test(histogram, one_slow_value_in_a_hundred__p99_does_not_show_it)
 		histogram_add(&histogram, 7);
 	histogram_add(&histogram, 1000000);
 	cr_assert(eq(u64, histogram_quantile(&histogram, 990), 7));
-	/* 1,000,000 lies in [2^19, 2^20): buckets of 32,768; the 15th of them is
-	 * 983,040..1,015,807. */
+	/*
+	 * 1,000,000 lies in [2^19, 2^20): buckets of 32,768; the 15th of them is
+	 * 983,040..1,015,807.
+	 */
 	cr_assert(eq(u64, histogram_quantile(&histogram, 991), 1015807));
 }
 

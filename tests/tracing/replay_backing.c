@@ -93,7 +93,8 @@ Test(replay_backing, host_line_of_a_small_page__gives_its_frame, .fini = end)
 	begin(&small_pages, VMMU_BACKING_AUTO);
 	learn(HVA + 0x1000, 0x2a5e, "");
 	expect_page(page_at(HVA + 0x1000, VMMU_READ), 0x2a5e, 1, true);
-	/* Its neighbour is not known, and with host lines in the trace not taken for huge either.
+	/*
+	 * Its neighbour is not known, and with host lines in the trace not taken for huge either.
 	 */
 	expect_page(page_at(HVA + 0x2000, VMMU_READ), (HVA + 0x2000) >> 12, 1, true);
 }

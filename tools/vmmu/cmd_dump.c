@@ -50,7 +50,7 @@ struct dump {
 	const struct table_file *file;
 	const struct vmmu_geometry *geometry;
 	struct run run;
-	unsigned visit;	 /* number of this root, from 1 */
+	unsigned visit;  /* number of this root, from 1 */
 	uint64_t tables; /* met so far */
 	uint64_t mapped[VMMU_LEVELS_MAX + 1];
 	uint64_t mmio, malformed;

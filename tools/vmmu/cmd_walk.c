@@ -74,7 +74,8 @@ static int choose_format(const struct walk_args *args, struct table_file *file)
 		format = vmmu_format_find(args->format);
 	if (!format)
 		return tool_fail(TOOL_USAGE, "no format '%s'; see 'vmmu formats'", args->format);
-	/* Frames were checked against the file's geometry: another shape would index beyond them.
+	/*
+	 * Frames were checked against the file's geometry: another shape would index beyond them.
 	 */
 	if (memcmp(vmmu_format_info(format)->geometry->index_bits,
 		   vmmu_format_info(file->format)->geometry->index_bits,
@@ -127,7 +128,7 @@ static const char *kind_name(enum vmmu_entry_kind kind)
 {
 	static const char *const names[] = {
 		[VMMU_ENTRY_ABSENT] = "absent", [VMMU_ENTRY_FROZEN] = "frozen",
-		[VMMU_ENTRY_MMIO] = "mmio",	[VMMU_ENTRY_TABLE] = "table",
+		[VMMU_ENTRY_MMIO] = "mmio",     [VMMU_ENTRY_TABLE] = "table",
 		[VMMU_ENTRY_LEAF] = "leaf",
 	};
 

@@ -12,8 +12,10 @@ struct progress {
 	uint64_t start_ns, shown_ns;
 };
 
-/* Start the clock. Nothing is shown during the first second, and nothing ever when stderr is no
- * terminal. */
+/*
+ * Start the clock. Nothing is shown during the first second, and nothing ever when stderr is no
+ * terminal.
+ */
 void progress_begin(struct progress *progress);
 /* vmmu_replay_options.progress; CTX is the struct progress. Always 0. */
 int progress_tell(void *ctx, uint64_t done, uint64_t total, uint64_t events);

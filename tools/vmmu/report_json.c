@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The report as JSON. Any change here is one to docs/json.md, and to the schema's number if a key
- * goes or changes. */
+/*
+ * The report as JSON. Any change here is one to docs/json.md, and to the schema's number if a key
+ * goes or changes.
+ */
 #include <inttypes.h>
 #include <json-c/json.h>
 

@@ -10,10 +10,10 @@
 
 #include "tool.h"
 
-#define MAGIC		"VMMUTAB"
-#define VERSION		1u
-#define HASHED_BYTES	56u
-#define FLAG_ROOT	1u
+#define MAGIC           "VMMUTAB"
+#define VERSION         1u
+#define HASHED_BYTES    56u
+#define FLAG_ROOT       1u
 #define FRAME_BYTES_MAX (UINT64_C(1) << 20)
 
 static void put_le(unsigned char *place, uint64_t value, unsigned bytes)

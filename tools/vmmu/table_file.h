@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Page tables in a file: written by `vmmu replay --dump-tables`, read by `vmmu walk` and `vmmu
- *dump`.
+ * dump`.
  *
  * All numbers are little-endian. A header of 64 bytes:
- *	0   8  magic "VMMUTAB", NUL
- *	8   4  version, 1
- *	12  4  number of frames
- *	16  32 format name, NUL-padded
- *	48  8  bytes after the header
- *	56  8  checksum: XXH3-64 of bytes 0..55, seeded with the XXH3-64 of all that comes after the
- *header then each frame, 32 bytes and its contents: 0   8  hpa, aligned to the frame's size 8   8
- *size in bytes, a power of two 16  4  level of the table 20  4  address space 24  4  flags: bit 0:
- *a root 28  4  0 32  -  the entries, 8 bytes each
+ * 	0   8  magic "VMMUTAB", NUL
+ * 	8   4  version, 1
+ * 	12  4  number of frames
+ * 	16  32 format name, NUL-padded
+ * 	48  8  bytes after the header
+ * 	56  8  checksum: XXH3-64 of bytes 0..55, seeded with the XXH3-64 of all that comes after the
+ * header then each frame, 32 bytes and its contents: 0   8  hpa, aligned to the frame's size 8   8
+ * size in bytes, a power of two 16  4  level of the table 20  4  address space 24  4  flags: bit 0:
+ * a root 28  4  0 32  -  the entries, 8 bytes each
  */
 #ifndef VMMU_TOOLS_TABLE_FILE_H
 #define VMMU_TOOLS_TABLE_FILE_H
@@ -22,7 +22,7 @@
 #include <vmmu/vm.h>
 
 #define TABLE_FILE_HEADER_BYTES 64u
-#define TABLE_FILE_FRAME_BYTES	32u
+#define TABLE_FILE_FRAME_BYTES  32u
 /* A file has few roots: one for each address space, and what nested modes add. */
 #define TABLE_FILE_ROOTS_MAX 16u
 

@@ -15,13 +15,15 @@ enum tool_exit {
 	TOOL_OK = 0,
 	TOOL_VIOLATION = 1, /* the audit found something, or two runs disagree */
 	TOOL_USAGE = 2,
-	TOOL_DATA = 65,	    /* the input is not what it should be */
+	TOOL_DATA = 65,     /* the input is not what it should be */
 	TOOL_NO_INPUT = 66, /* cannot open or read */
 	TOOL_INTERNAL = 70, /* no memory, cannot write, or a defect */
 };
 
-/* The commands: as main(), argv[0] being "vmmu COMMAND". Return an exit code, or exit for usage
- * errors and help. */
+/*
+ * The commands: as main(), argv[0] being "vmmu COMMAND". Return an exit code, or exit for usage
+ * errors and help.
+ */
 int cmd_replay(int argc, char **argv);
 int cmd_formats(int argc, char **argv);
 int cmd_walk(int argc, char **argv);
