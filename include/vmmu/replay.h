@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 enum vmmu_backing {
-	/* what the trace's host lines say; without any, what alignment of gpa and hva allows */
+	/* what the trace's host lines say; without any, smallest pages */
 	VMMU_BACKING_AUTO,
 	VMMU_BACKING_4K,
 	VMMU_BACKING_2M,

@@ -59,12 +59,13 @@ static int scan_trace(struct replay *replay)
 
 	while (!ret) {
 		ret = vmmu_trace_next(replay->trace, &event);
-		if (ret != 1)
-			return ret;
+		if (ret <= 0)
+			break;
 		ret = replay_scan_event(&replay->scan, &event);
 		if (!ret)
 			ret = tell_progress(replay);
 	}
+	replay_scan_end(&replay->scan);
 	return ret;
 }
 

@@ -121,7 +121,11 @@ static unsigned mapping_lg2(const struct replay_backing *backing, uint64_t hva, 
 		*base = region->pfn + (number & HUGE_FRAME_MASK);
 	if (is_huge)
 		return replay_spans_has(&backing->split, hva) ? HOST_LG2 : HUGE_LG2;
-	return backing->has_host ? HOST_LG2 : GIANT_LG2;
+	/*
+	 * Silence means small: a larger guess would map more than the host did, and the faults that
+	 * were recorded next to each other would find their page mapped already.
+	 */
+	return HOST_LG2;
 }
 
 /* The largest leaf level whose pages are no larger than 2^lg2 bytes; at least 1. */

@@ -29,7 +29,6 @@ struct replay_frame {
 struct replay_backing {
 	const struct vmmu_geometry *geometry;
 	enum vmmu_backing policy;
-	bool has_host;                /* the trace has host lines: without one, a page is small */
 	struct replay_frame *pages;   /* by hva / 4 KiB */
 	struct replay_frame *regions; /* by hva / 2 MiB: the last huge or small page seen there */
 	struct replay_spans write_denied; /* hvas that the host maps read-only */

@@ -69,7 +69,6 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 	ret = replay_backing_init(&run->backing, run->geometry, run->options->backing);
 	if (ret)
 		return ret;
-	run->backing.has_host = run->scan->has_host;
 	return vmmu_vm_create(&options, &run->vm);
 }
 
@@ -80,6 +79,8 @@ void replay_run_end(struct replay_run *run)
 	run->vm = NULL;
 	replay_backing_destroy(&run->backing);
 	replay_layout_clear(&run->layout);
+	mem_free(run->held);
+	run->held = NULL;
 }
 
 int replay_run_infer(void *ctx, const struct vmmu_slot *slot)
@@ -268,12 +269,15 @@ static void apply_host_change(struct replay_run *run, const struct vmmu_trace_ev
 		replay_backing_forbid(&run->backing, start, start + event->bytes);
 }
 
-static void apply_zap_all(struct replay_run *run)
+static int apply_zap_all(struct replay_run *run)
 {
+	if (run->scan->is_paced)
+		return replay_slot_release(run);
 	if (run->zaps_implied)
 		run->zaps_implied--;
 	else
 		(void)vmmu_zap_all(run->vm);
+	return 0;
 }
 
 int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *event)
@@ -295,7 +299,7 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		return 0;
 	case VMMU_TRACE_SLOT:
 		run->report->slot_calls++;
-		return replay_slot_call(run, &event->slot);
+		return replay_slot_event(run, event);
 	case VMMU_TRACE_DIRTY_GET:
 		return replay_dirty_read(run, event->slot.as_id, event->slot.id);
 	case VMMU_TRACE_HOST_PAGE:
@@ -309,8 +313,7 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		apply_smm(run, event);
 		return 0;
 	case VMMU_TRACE_ZAP_ALL:
-		apply_zap_all(run);
-		return 0;
+		return apply_zap_all(run);
 	default:
 		return 0;
 	}

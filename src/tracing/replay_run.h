@@ -31,6 +31,11 @@ struct replay_run {
 	struct replay_layout layout;
 	struct histogram histogram; /* ns per fault */
 	size_t unplaced;            /* slot calls without an address so far */
+	/*
+	 * Slot calls of a paced layout, waiting for the zaps that they caused: see replay_slots.c.
+	 */
+	struct vmmu_slot *held;
+	size_t held_count, held_capacity, held_next;
 	uint64_t zaps_implied; /* slot deletes whose own zap of everything the trace has still to
 				  tell */
 	/* Invalidations that the fault under way causes, to happen inside its page lookup. */
@@ -58,7 +63,10 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
  */
 int replay_run_infer(void *ctx, const struct vmmu_slot *slot);
 
-/* replay_slots.c: slot calls and dirty-log reads. As replay_run_event(). */
+/* replay_slots.c: slot calls and dirty-log reads. All as replay_run_event(). */
+int replay_slot_event(struct replay_run *run, const struct vmmu_trace_event *event);
+/* A zap of everything: the moment of the next held delete and of what was called after it. */
+int replay_slot_release(struct replay_run *run);
 int replay_slot_call(struct replay_run *run, const struct vmmu_slot *wanted);
 int replay_dirty_read(struct replay_run *run, unsigned as_id, unsigned id);
 

@@ -95,6 +95,10 @@ static int scan_slot(struct replay_scan *scan, const struct vmmu_trace_event *ev
 	const struct vmmu_slot *slot = &event->slot;
 
 	scan->has_slots = true;
+	if (!event->time_ns) {
+		scan->is_mixed |= scan->has_begun;
+		scan->untimed_deletes += !slot->bytes;
+	}
 	if (slot->as_id)
 		scan->address_spaces = 2;
 	if (slot->hva || !slot->bytes || scan->hva_count >= REPLAY_SCAN_HVAS_MAX)
@@ -142,7 +146,11 @@ static void scan_host(struct replay_scan *scan, const struct vmmu_trace_host *ho
 
 int replay_scan_event(struct replay_scan *scan, const struct vmmu_trace_event *event)
 {
+	scan->has_begun |= event->kind != VMMU_TRACE_SLOT;
 	switch (event->kind) {
+	case VMMU_TRACE_ZAP_ALL:
+		scan->zaps++;
+		return 0;
 	case VMMU_TRACE_FAULT:
 		return scan_fault(scan, event);
 	case VMMU_TRACE_FAULT_GVA:
@@ -162,6 +170,11 @@ int replay_scan_event(struct replay_scan *scan, const struct vmmu_trace_event *e
 	default:
 		return 0;
 	}
+}
+
+void replay_scan_end(struct replay_scan *scan)
+{
+	scan->is_paced = !scan->is_mixed && scan->zaps && scan->untimed_deletes == scan->zaps;
 }
 
 uint64_t replay_scan_hva(const struct replay_scan *scan, size_t index)

@@ -30,7 +30,15 @@ struct replay_scan_hva {
 
 struct replay_scan {
 	bool has_slots, has_host;
+	/*
+	 * Slot calls without times, all before anything else, and as many deletes among them as
+	 * zaps.
+	 */
+	bool is_paced;
 	unsigned address_spaces; /* 1 or 2 */
+	bool has_begun;          /* an event that is no slot call has come */
+	bool is_mixed;           /* a slot call without a time came after that */
+	uint64_t untimed_deletes, zaps;
 	uint64_t faults, refused_gva;
 	uint64_t last_gpa; /* largest gpa that faulted, bytes */
 	struct replay_pages pages;
@@ -44,6 +52,8 @@ int replay_scan_init(struct replay_scan *scan);
 void replay_scan_destroy(struct replay_scan *scan);
 /* Look at the next event of the trace. -ENOMEM. */
 int replay_scan_event(struct replay_scan *scan, const struct vmmu_trace_event *event);
+/* Nothing more comes: settle what takes the whole trace to know. */
+void replay_scan_end(struct replay_scan *scan);
 /* The address learned for the INDEX'th slot call that came without one; 0: none. */
 uint64_t replay_scan_hva(const struct replay_scan *scan, size_t index);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Slot calls and dirty-log reads of a trace, brought to the format's page size. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/bits.h"
 #include "base/mem.h"
@@ -96,6 +97,50 @@ int replay_slot_call(struct replay_run *run, const struct vmmu_slot *wanted)
 	if (had_old && run->report->faults && (!slot.bytes || slot.gpa != old.gpa))
 		run->zaps_implied++;
 	return replay_layout_set(&run->layout, &slot);
+}
+
+static int hold(struct replay_run *run, const struct vmmu_slot *slot)
+{
+	size_t capacity = run->held_capacity ? run->held_capacity * 2 : 64;
+	struct vmmu_slot *held;
+
+	if (run->held_count == run->held_capacity) {
+		held = mem_alloc_array(capacity, sizeof(*held));
+		if (!held)
+			return -ENOMEM;
+		if (run->held_count)
+			memcpy(held, run->held, run->held_count * sizeof(*held));
+		mem_free(run->held);
+		run->held = held;
+		run->held_capacity = capacity;
+	}
+	run->held[run->held_count++] = *slot;
+	return 0;
+}
+
+/*
+ * A layout without times comes all at once, before the first event. But the kernel drops every
+ * mapping when a slot goes, and says so in the trace: where there are as many zaps as deletes, the
+ * n-th zap is the n-th delete. From the first delete on the calls are held back, and each zap lets
+ * one delete go and the calls up to the next.
+ */
+int replay_slot_event(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	if (run->scan->is_paced && !event->time_ns && (run->held_count || !event->slot.bytes))
+		return hold(run, &event->slot);
+	return replay_slot_call(run, &event->slot);
+}
+
+int replay_slot_release(struct replay_run *run)
+{
+	int ret = 0;
+
+	do {
+		if (run->held_next == run->held_count)
+			return 0;
+		ret = replay_slot_call(run, &run->held[run->held_next++]);
+	} while (!ret && run->held_next < run->held_count && run->held[run->held_next].bytes);
+	return ret;
 }
 
 int replay_dirty_read(struct replay_run *run, unsigned as_id, unsigned id)

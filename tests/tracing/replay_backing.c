@@ -41,7 +41,6 @@ static void learn(uint64_t hva, uint64_t pfn, const char *what)
 		host.huge |= *what == 'h';
 		host.zero |= *what == 'z';
 	}
-	backing.has_host = true;
 	replay_backing_learn(&backing, &host);
 }
 
@@ -66,10 +65,10 @@ static void end(void)
 	replay_backing_destroy(&backing);
 }
 
-Test(replay_backing, nothing_known__frame_is_the_address_and_level_what_it_allows, .fini = end)
+Test(replay_backing, nothing_known__frame_is_the_address_and_the_page_small, .fini = end)
 {
 	begin(&small_pages, VMMU_BACKING_AUTO);
-	expect_page(page_at(HVA + 0x5000, VMMU_READ), (HVA + 0x5000) >> 12, 3, true);
+	expect_page(page_at(HVA + 0x5000, VMMU_READ), (HVA + 0x5000) >> 12, 1, true);
 }
 
 Test(replay_backing, policy__overrules_what_is_known, .fini = end)
@@ -94,7 +93,7 @@ Test(replay_backing, host_line_of_a_small_page__gives_its_frame, .fini = end)
 	learn(HVA + 0x1000, 0x2a5e, "");
 	expect_page(page_at(HVA + 0x1000, VMMU_READ), 0x2a5e, 1, true);
 	/*
-	 * Its neighbour is not known, and with host lines in the trace not taken for huge either.
+	 * Its neighbour is not known, and so not taken for huge.
 	 */
 	expect_page(page_at(HVA + 0x2000, VMMU_READ), (HVA + 0x2000) >> 12, 1, true);
 }
@@ -164,7 +163,7 @@ Test(replay_backing, absent_page_or_empty_range__changes_nothing, .fini = end)
 	replay_backing_drop(&backing, HVA + 5, HVA + 5);
 	replay_backing_forbid(&backing, HVA + 5, HVA + 4);
 	replay_backing_drop(&backing, UINT64_MAX - 4, UINT64_MAX);
-	expect_page(page_at(HVA, VMMU_WRITE), HVA >> 12, 3, true);
+	expect_page(page_at(HVA, VMMU_WRITE), HVA >> 12, 1, true);
 }
 
 Test(replay_backing, address_wider_than_the_output__folds, .fini = end)
