@@ -115,9 +115,9 @@ Test(lpage, slot_within_one_large_page__counts_each_unaligned_end)
 		uint64_t gpa, bytes;
 		uint32_t count;
 	} cases[] = {
-		{0x200000, 0x1000, 1},	 /* begins the 2M page, does not end it */
-		{0x205000, 0x1000, 2},	 /* neither */
-		{0x3ff000, 0x1000, 1},	 /* ends it */
+		{0x200000, 0x1000, 1},   /* begins the 2M page, does not end it */
+		{0x205000, 0x1000, 2},   /* neither */
+		{0x3ff000, 0x1000, 1},   /* ends it */
 		{0x201000, 0x1fe000, 2}, /* all but one page at each end */
 		{0x200000, 0x200000, 0}, /* just it */
 	};

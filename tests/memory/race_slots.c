@@ -22,7 +22,7 @@
 #include "memory/geometries.h"
 #include "memory/slots.h"
 
-#define READERS	   2
+#define READERS    2
 #define SLOT_GFNS  16
 #define HVA_OF(id) (((uint64_t)(id) + 1) << 32)
 
