@@ -129,8 +129,17 @@ static enum line_kind line_with_cpu(const char *text, struct line *line)
 	return LINE_UNKNOWN;
 }
 
-/* Lines without a [cpu] column: perf's "comm pid time: ...", "time: ...", or the name alone. */
-static enum line_kind line_without_cpu(const char *text, struct line *line)
+/* "name: text" from the start on. A name that is all digits is a time or part of a text. */
+static bool line_is_bare(const char *text, struct line *line)
+{
+	line->marks = 0;
+	line->time_ns = 0;
+	return !scan_is_digit(*text) && line_name(text, line) &&
+	       (!*line->text || line->text > line->name + line->name_bytes + 1);
+}
+
+/* perf's "comm pid time: system:name: ..." without [cpu], or "time: name: ..." */
+static bool line_is_timed(const char *text, struct line *line)
 {
 	const char *at = text;
 
@@ -138,22 +147,25 @@ static enum line_kind line_without_cpu(const char *text, struct line *line)
 		const char *column = at;
 
 		line->marks = 0;
-		if (scan_is_digit(*at) && line_time(&at, ':', &line->time_ns)) {
+		if (line_time(&at, ':', &line->time_ns) &&
+		    memchr(column, '.', (size_t)(at - column))) {
 			if (!line_name(scan_spaces(at), line))
-				return LINE_UNKNOWN;
+				return false;
 			line_thread(text, column, line);
-			return LINE_EVENT;
+			return true;
 		}
 		while (*at && *at != ' ')
 			at++;
 		at = scan_spaces(at);
 	}
-	line->marks = 0;
-	line->time_ns = 0;
-	if (!line_name(text, line) ||
-	    (*line->text && line->text == line->name + line->name_bytes + 1))
-		return LINE_UNKNOWN;
-	return LINE_NAME;
+	return false;
+}
+
+static enum line_kind line_without_cpu(const char *text, struct line *line)
+{
+	if (line_is_bare(text, line))
+		return LINE_NAME;
+	return line_is_timed(text, line) ? LINE_EVENT : LINE_UNKNOWN;
 }
 
 static bool line_is_lost(const char *text)
@@ -195,6 +207,8 @@ enum line_kind line_split(const char *text, struct line *line)
 	enum line_kind kind;
 
 	*line = (struct line){0};
+	if (scan_after(text, "\xef\xbb\xbf")) /* byte order mark of UTF-8 */
+		text += 3;
 	text = scan_spaces(text);
 	while (*text == '>') /* quoted mail */
 		text = scan_spaces(text + 1);
@@ -205,9 +219,7 @@ enum line_kind line_split(const char *text, struct line *line)
 	if (*text == '=' && text[1] == '>')
 		return LINE_STACK;
 	kind = line_with_cpu(text, line);
-	if (kind == LINE_UNKNOWN) {
-		line->time_ns = 0;
+	if (kind == LINE_UNKNOWN)
 		kind = line_without_cpu(text, line);
-	}
 	return kind == LINE_UNKNOWN ? line_other(text) : kind;
 }
