@@ -7,15 +7,17 @@
 
 #include <pthread.h>
 
-/*
- * Inline read-side functions; the library's licence allows that to programs of any licence
- * compatible with it.
- */
-#define _LGPL_SOURCE
-#include <urcu/urcu-memb.h>
-
 #include "base/bits.h"
 #include "base/sanitize.h"
+
+/*
+ * Inline read-side functions; the library's licence allows that to programs of any licence
+ * compatible with it. ThreadSanitizer must not see inside them: their counters are plain stores.
+ */
+#if !BASE_HAS_TSAN
+#define _LGPL_SOURCE
+#endif
+#include <urcu/urcu-memb.h>
 
 /*
  * Initial-exec: also in a shared library the flag is one load away. It stands on the path of every

@@ -100,7 +100,7 @@ static inline bool arm_has_reserved_type(uint64_t pte, unsigned level)
 
 static inline enum vmmu_entry_kind fmt_classify(uint64_t pte, unsigned level)
 {
-	if (mmio_is_invalid_marked(pte))
+	if (level == 1 && mmio_is_invalid_marked(pte))
 		return VMMU_ENTRY_MMIO;
 	if (!(pte & ARM_VALID))
 		return pte == ARM_FROZEN ? VMMU_ENTRY_FROZEN : VMMU_ENTRY_ABSENT;

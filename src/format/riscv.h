@@ -81,7 +81,7 @@ static inline enum vmmu_entry_kind fmt_classify(uint64_t pte, unsigned level)
 {
 	if (pte & SV_VALID)
 		return (pte & SV_RWX) || level == 1 ? VMMU_ENTRY_LEAF : VMMU_ENTRY_TABLE;
-	if (mmio_is_invalid_marked(pte))
+	if (level == 1 && mmio_is_invalid_marked(pte))
 		return VMMU_ENTRY_MMIO;
 	return pte == SV_FROZEN ? VMMU_ENTRY_FROZEN : VMMU_ENTRY_ABSENT;
 }

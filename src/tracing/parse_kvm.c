@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* Events of all architectures: MMIO, and what the host's memory management tells KVM. */
+#include "tracing/form.h"
+#include "tracing/parse.h"
+#include "tracing/scan.h"
+
+/* What a host page is when an event names one address only. */
+#define KVM_PAGE_BYTES UINT64_C(4096)
+
+bool parse_mmio(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[4];
+
+	event->kind = VMMU_TRACE_MMIO;
+	if (form_match(text, "mmio %w len %u gpa %x", v + 1))
+		event->access = scan_after(text, "mmio write") ? VMMU_WRITE : VMMU_READ;
+	else if (form_fields(text, "type len gpa val", v))
+		event->access = v[0] == 2 ? VMMU_WRITE : VMMU_READ;
+	else
+		return false;
+	event->bytes = v[1];
+	event->gpa = v[2];
+	return parse_thread(parser, event);
+}
+
+bool parse_match_mmio(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[3];
+
+	event->kind = VMMU_TRACE_MMIO;
+	event->access = VMMU_READ;
+	if (form_match(text, "gva %x gpa %x", v))
+		v[2] = strstr(text, " Write") != NULL;
+	else if (!form_fields(text, "gva gpa write", v))
+		return false;
+	if (v[2])
+		event->access = VMMU_WRITE;
+	event->gpa = v[1];
+	return parse_thread(parser, event);
+}
+
+bool parse_fast_mmio(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	event->kind = VMMU_TRACE_MMIO;
+	event->access = VMMU_WRITE;
+	return (form_match(text, "fast mmio at gpa %x", &event->gpa) ||
+		form_fields(text, "gpa", &event->gpa)) &&
+	       parse_thread(parser, event);
+}
+
+/* arm64 prints the guest's PC here: the address is the one the thread just faulted on. */
+bool parse_arm_mmio(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	struct thread *thread = parse_thread(parser, event);
+	uint64_t pc;
+
+	if (!thread || !form_match(text, "Emulate MMIO at: %x", &pc))
+		return false;
+	event->kind = thread->has_fault ? VMMU_TRACE_MMIO : VMMU_TRACE_OTHER;
+	event->gpa = thread->fault_gpa;
+	return true;
+}
+
+bool parse_mmio_fault(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[3];
+
+	if (!form_match(text, "addr:%x gfn %x access %x", v) &&
+	    !form_fields(text, "addr gfn access", v))
+		return false;
+	event->kind = VMMU_TRACE_MMIO;
+	event->gfn = v[1];
+	event->gpa = v[1] << 12;
+	return parse_thread(parser, event);
+}
+
+static bool kvm_hva_range(enum vmmu_trace_kind kind, uint64_t start, uint64_t end,
+			  struct vmmu_trace_event *event)
+{
+	event->kind = kind;
+	event->hva.start = start;
+	event->hva.end = end;
+	return start < end;
+}
+
+bool parse_unmap(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[2];
+
+	(void)parser;
+	return (form_match(text, "mmu notifier unmap range: %x -- %x", v) ||
+		form_fields(text, "start end", v)) &&
+	       kvm_hva_range(VMMU_TRACE_INVALIDATE, v[0], v[1], event);
+}
+
+/* One page gets another frame (kernels up to 6.9) or goes away (up to 4.20). */
+bool parse_set_hva(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t hva;
+
+	(void)parser;
+	if (!form_match(text, "mmu notifier set pte hva: %x", &hva) &&
+	    !form_match(text, "mmu notifier unmap hva: %x", &hva) &&
+	    !form_fields(text, "hva", &hva))
+		return false;
+	hva &= ~(KVM_PAGE_BYTES - 1);
+	return kvm_hva_range(VMMU_TRACE_INVALIDATE, hva, hva + KVM_PAGE_BYTES, event);
+}
+
+bool parse_age(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[2];
+
+	(void)parser;
+	return (form_match(text, "mmu notifier age hva: %x -- %x", v) ||
+		form_fields(text, "start end", v)) &&
+	       kvm_hva_range(VMMU_TRACE_AGE, v[0], v[1], event);
+}
+
+bool parse_test_age(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t hva;
+
+	(void)parser;
+	if (!form_match(text, "mmu notifier test age hva: %x", &hva) &&
+	    !form_fields(text, "hva", &hva))
+		return false;
+	hva &= ~(KVM_PAGE_BYTES - 1);
+	return kvm_hva_range(VMMU_TRACE_AGE, hva, hva + KVM_PAGE_BYTES, event);
+}

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The public reader: a trace's events with the slot calls of a layout file merged in. Where the
+ * calls go:
+ *
+ *   MARKS   the trace holds the kit's own "slot" and "del" lines: each takes the next call of the
+ * file that fits, for its hva and result. Calls before the first that fits come before the first
+ * event (slot 0 has no mark). TIME    every call has a time and they are on the trace's clock (near
+ * the first event's): by time. BEFORE  else all calls come before the first event: the state that
+ * they leave counts.
+ *
+ * In TIME and BEFORE the file has the last word: slot calls that the trace itself tells become
+ * SCRIPT events.
+ */
+#include <vmmu/trace.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "tracing/layout.h"
+#include "tracing/stream.h"
+
+#define TRACE_ERROR_BYTES 512
+#define TRACE_TEXT_BYTES  160
+/* Two clocks are taken for one when a layout's first call is this near to the trace's first event.
+ */
+#define TRACE_CLOCK_NS (UINT64_C(3600) * 1000000000)
+
+enum trace_merge {
+	TRACE_ALONE, /* no layout */
+	TRACE_BEFORE,
+	TRACE_MARKS,
+	TRACE_TIME,
+};
+
+struct vmmu_trace {
+	struct stream stream;
+	struct layout layout;
+	enum trace_merge merge;
+	size_t next_call;  /* first call of the layout that has not been handed out */
+	size_t lead_count; /* BEFORE, MARKS: calls that come before the first event */
+	bool has_held;	   /* TIME: held is the trace's next event */
+	struct vmmu_trace_event held;
+	int failed; /* sticky -errno */
+	char error[TRACE_ERROR_BYTES];
+	char call_text[TRACE_TEXT_BYTES];
+	char path[];
+};
+
+/* Is CALL the one that the script line MARK made? */
+static bool trace_call_fits(const struct layout_call *call, const struct vmmu_slot *mark)
+{
+	if (call->slot.as_id != mark->as_id || call->slot.id != mark->id ||
+	    call->slot.bytes != mark->bytes)
+		return false;
+	return !mark->bytes || call->slot.gpa == mark->gpa;
+}
+
+/* Index of the first call from FIRST on that fits MARK, or the number of calls. */
+static size_t trace_find_call(const struct layout *layout, size_t first,
+			      const struct vmmu_slot *mark)
+{
+	while (first < layout->count && !trace_call_fits(&layout->calls[first], mark))
+		first++;
+	return first;
+}
+
+static bool trace_is_one_clock(const struct layout *layout, uint64_t event_ns)
+{
+	uint64_t call_ns = layout->calls[0].time_ns;
+
+	if (!layout->has_times || !event_ns)
+		return false;
+	return (call_ns > event_ns ? call_ns - event_ns : event_ns - call_ns) < TRACE_CLOCK_NS;
+}
+
+static void trace_choose_merge(struct vmmu_trace *trace)
+{
+	const struct stream_look *look = &trace->stream.look;
+	const struct layout *layout = &trace->layout;
+
+	trace->merge = TRACE_BEFORE;
+	trace->lead_count = layout->count;
+	if (look->has_first_slot) {
+		size_t first = trace_find_call(layout, 0, &look->first_slot);
+
+		if (first < layout->count) {
+			trace->merge = TRACE_MARKS;
+			trace->lead_count = first;
+		}
+	} else if (trace_is_one_clock(layout, look->first_time_ns)) {
+		trace->merge = TRACE_TIME;
+		trace->lead_count = 0;
+	}
+}
+
+/* Counts that the layout file adds whatever the order of events. */
+static int trace_count_layout(struct vmmu_trace *trace)
+{
+	struct counts *counts = &trace->stream.counts;
+	int result = counts_add(counts, "(other layout line)", trace->layout.other_lines, true);
+
+	return result ? result
+		      : counts_add(counts, "(refused slot call)", trace->layout.refused_count,
+				   true);
+}
+
+static int trace_open_files(struct vmmu_trace *trace, const struct vmmu_trace_options *options)
+{
+	enum vmmu_trace_semantics semantics = options ? options->semantics : VMMU_SEMANTICS_AUTO;
+	int result;
+
+	result = stream_open(&trace->stream, trace->path, semantics, trace->error,
+			     sizeof(trace->error));
+	if (result || !options || !options->layout)
+		return result;
+	result = layout_read(&trace->layout, options->layout, trace->error, sizeof(trace->error));
+	if (result)
+		return result;
+	trace_choose_merge(trace);
+	return trace_count_layout(trace);
+}
+
+static const char *trace_wrong_options(const char *path, const struct vmmu_trace_options *options)
+{
+	if (!path || !*path)
+		return "no file name";
+	if (!options)
+		return NULL;
+	if (options->size != sizeof(*options))
+		return "options of another size";
+	if ((unsigned)options->semantics > VMMU_SEMANTICS_SHADOW)
+		return "unknown fault semantics";
+	if (options->layout && !strcmp(options->layout, "-") && !strcmp(path, "-"))
+		return "trace and layout cannot both be standard input";
+	return NULL;
+}
+
+int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options,
+		    struct vmmu_trace **trace, char *error, size_t error_bytes)
+{
+	const char *wrong = trace_wrong_options(path, options);
+	struct vmmu_trace *opened;
+	int result;
+
+	if (!trace)
+		return -EINVAL;
+	*trace = NULL;
+	if (!error)
+		error_bytes = 0;
+	if (wrong) {
+		snprintf(error, error_bytes, "%s:0: %s", path ? path : "", wrong);
+		return -EINVAL;
+	}
+	opened = mem_alloc(sizeof(*opened) + strlen(path) + 1);
+	if (!opened) {
+		snprintf(error, error_bytes, "%s:0: %s", stream_display(path), strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	strcpy(opened->path, path);
+	result = trace_open_files(opened, options);
+	if (result) {
+		snprintf(error, error_bytes, "%s", opened->error);
+		vmmu_trace_close(opened);
+		return result;
+	}
+	if (error_bytes)
+		*error = '\0';
+	*trace = opened;
+	return 0;
+}
+
+static int trace_fail(struct vmmu_trace *trace, int error)
+{
+	trace->failed = error;
+	snprintf(trace->error, sizeof(trace->error), "%s:%" PRIu64 ": %s",
+		 stream_display(trace->path), trace->stream.input.line,
+		 stream_what(&trace->stream, error));
+	return error;
+}
+
+static int trace_read(struct vmmu_trace *trace, struct vmmu_trace_event *event)
+{
+	int result = stream_next(&trace->stream, event);
+
+	return result < 0 ? trace_fail(trace, result) : result;
+}
+
+/* Hand out the layout's next call, up to call LIMIT. 1: *EVENT; 0: none left. */
+static int trace_next_call(struct vmmu_trace *trace, size_t limit, struct vmmu_trace_event *event)
+{
+	const struct layout_call *call;
+
+	while (trace->next_call < limit && trace->layout.calls[trace->next_call].is_refused)
+		trace->next_call++;
+	if (trace->next_call >= limit)
+		return 0;
+	call = &trace->layout.calls[trace->next_call++];
+	memset(event, 0, sizeof(*event));
+	snprintf(trace->call_text, sizeof(trace->call_text),
+		 "AddrSpace#%u Slot#%u flags=0x%x gpa=0x%" PRIx64 " size=0x%" PRIx64
+		 " ua=0x%" PRIx64,
+		 call->slot.as_id, call->slot.id, call->slot.flags, call->slot.gpa,
+		 call->slot.bytes, call->slot.hva);
+	event->kind = VMMU_TRACE_SLOT;
+	event->line = call->line;
+	event->time_ns = call->time_ns;
+	event->vcpu = THREADS_NO_VCPU;
+	event->name = "kvm_set_user_memory";
+	event->text = trace->call_text;
+	event->slot = call->slot;
+	if (counts_add(&trace->stream.counts, event->name, 1, true))
+		return trace_fail(trace, -ENOMEM);
+	return 1;
+}
+
+/* A slot call that the trace tells: the file adds the hva and the result, or has said it all
+ * already. */
+static int trace_merge_mark(struct vmmu_trace *trace, struct vmmu_trace_event *event)
+{
+	struct counts *counts = &trace->stream.counts;
+	size_t at, skipped;
+
+	if (trace->merge != TRACE_MARKS) {
+		event->kind = VMMU_TRACE_SCRIPT;
+		return 1;
+	}
+	at = trace_find_call(&trace->layout, trace->next_call, &event->slot);
+	if (at == trace->layout.count)
+		return counts_add(counts, "(slot line without a layout call)", 1, false)
+			       ? trace_fail(trace, -ENOMEM)
+			       : 1;
+	skipped = at - trace->next_call;
+	trace->next_call = at + 1;
+	event->slot = trace->layout.calls[at].slot;
+	if (trace->layout.calls[at].is_refused)
+		event->kind = VMMU_TRACE_SCRIPT;
+	if (counts_add(counts, "(layout call without a slot line)", skipped, false))
+		return trace_fail(trace, -ENOMEM);
+	return 1;
+}
+
+/* By time: the layout's call or the trace's event, whichever is earlier. Events without a time wait
+ * for no call. */
+static int trace_next_by_time(struct vmmu_trace *trace, struct vmmu_trace_event *event)
+{
+	const struct layout *layout = &trace->layout;
+	int result = 1;
+
+	if (!trace->has_held) {
+		result = trace_read(trace, &trace->held);
+		if (result < 0)
+			return result;
+		trace->has_held = result;
+	}
+	if (trace->next_call < layout->count &&
+	    (!trace->has_held || layout->calls[trace->next_call].time_ns <= trace->held.time_ns)) {
+		result = trace_next_call(trace, layout->count, event);
+		if (result)
+			return result;
+	}
+	if (!trace->has_held)
+		return 0;
+	*event = trace->held;
+	trace->has_held = false;
+	return 1;
+}
+
+/* Calls that no line of the trace asked for are said at the end, once. */
+static int trace_end(struct vmmu_trace *trace)
+{
+	size_t left = trace->layout.count - trace->next_call;
+
+	trace->next_call = trace->layout.count;
+	if (trace->merge == TRACE_MARKS &&
+	    counts_add(&trace->stream.counts, "(layout call without a slot line)", left, false))
+		return trace_fail(trace, -ENOMEM);
+	return 0;
+}
+
+int vmmu_trace_next(struct vmmu_trace *trace, struct vmmu_trace_event *event)
+{
+	int result = 0;
+
+	if (!trace || !event)
+		return -EINVAL;
+	if (trace->failed)
+		return trace->failed;
+	if (trace->next_call < trace->lead_count)
+		result = trace_next_call(trace, trace->lead_count, event);
+	if (result)
+		return result;
+	result = trace->merge == TRACE_TIME ? trace_next_by_time(trace, event)
+					    : trace_read(trace, event);
+	if (!result)
+		return trace_end(trace);
+	if (result > 0 && event->kind == VMMU_TRACE_SLOT && trace->merge != TRACE_ALONE &&
+	    event->text != trace->call_text)
+		return trace_merge_mark(trace, event);
+	return result;
+}
+
+int vmmu_trace_rewind(struct vmmu_trace *trace)
+{
+	int result;
+
+	if (!trace)
+		return -EINVAL;
+	trace->next_call = 0;
+	trace->has_held = false;
+	trace->failed = 0;
+	trace->error[0] = '\0';
+	result = stream_rewind(&trace->stream);
+	if (result)
+		return trace_fail(trace, result == -ENOMEM ? result : -EIO);
+	return trace_count_layout(trace) ? trace_fail(trace, -ENOMEM) : 0;
+}
+
+void vmmu_trace_close(struct vmmu_trace *trace)
+{
+	if (!trace)
+		return;
+	stream_close(&trace->stream);
+	layout_destroy(&trace->layout);
+	mem_free(trace);
+}
+
+const char *vmmu_trace_error(const struct vmmu_trace *trace)
+{
+	return trace ? trace->error : "";
+}
+
+enum vmmu_trace_syntax vmmu_trace_syntax(const struct vmmu_trace *trace)
+{
+	return trace ? trace->stream.look.syntax : VMMU_SYNTAX_UNKNOWN;
+}
+
+const char *vmmu_syntax_name(enum vmmu_trace_syntax syntax)
+{
+	static const char *const names[] = {"unknown", "tracefs", "trace-cmd", "perf"};
+
+	return (unsigned)syntax < sizeof(names) / sizeof(*names) ? names[syntax] : "?";
+}
+
+const char *vmmu_trace_architecture(const struct vmmu_trace *trace)
+{
+	return trace ? trace->stream.parser.architecture : NULL;
+}
+
+bool vmmu_trace_count_at(const struct vmmu_trace *trace, unsigned index,
+			 struct vmmu_trace_count *count)
+{
+	const struct counts *counts = trace ? &trace->stream.counts : NULL;
+
+	if (!counts || !count)
+		return false;
+	for (unsigned i = 0; i < counts->count; i++) {
+		const struct counts_entry *entry = counts->entries[i];
+
+		/* A name whose every text failed is counted under its other entry alone. */
+		if (!entry->count || index--)
+			continue;
+		count->name = entry->name;
+		count->count = entry->count;
+		count->understood = entry->is_understood;
+		return true;
+	}
+	return false;
+}
+
+void vmmu_trace_progress(const struct vmmu_trace *trace, uint64_t *done, uint64_t *total)
+{
+	if (done)
+		*done = trace ? trace->stream.input.source.at : 0;
+	if (total)
+		*total = trace ? trace->stream.input.source.total : 0;
+}
