@@ -45,7 +45,25 @@ void replay_backing_destroy(struct replay_backing *backing)
 	mem_free(backing->regions);
 	replay_spans_clear(&backing->write_denied);
 	replay_spans_clear(&backing->split);
+	replay_spans_clear(&backing->present);
 	memset(backing, 0, sizeof(*backing));
+}
+
+/*
+ * What HOST says of pages that nobody has asked for yet: the page's own is there, and with a huge
+ * mapping all of it, unless what is there is the zero page, which a write would have to replace.
+ */
+static void learn_presence(struct replay_backing *backing, const struct vmmu_trace_host *host)
+{
+	bool is_whole = host->huge && !replay_spans_has(&backing->split, host->hva);
+	uint64_t bytes = is_whole ? HUGE_BYTES : BIT64(HOST_LG2);
+	uint64_t start = align_down(host->hva, bytes);
+
+	/* A full span set only makes fewer pages be mapped ahead. */
+	if (!host->zero)
+		(void)replay_spans_add(&backing->present, start, start + bytes);
+	else
+		(void)replay_spans_remove(&backing->present, start, start + bytes);
 }
 
 void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trace_host *host)
@@ -62,6 +80,7 @@ void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trac
 	frame.key = (host->hva >> HUGE_LG2) + 1;
 	frame.pfn &= ~HUGE_FRAME_MASK;
 	*frame_slot(backing->regions, host->hva >> HUGE_LG2) = frame;
+	learn_presence(backing, host);
 }
 
 /* The regions that [start, end) meets only in part are mapped by small pages from now on. */
@@ -76,6 +95,11 @@ static void split_edges(struct replay_backing *backing, uint64_t start, uint64_t
 		(void)replay_spans_add(&backing->split, last, last + HUGE_BYTES);
 }
 
+void replay_backing_prefault(struct replay_backing *backing, uint64_t start, uint64_t end)
+{
+	(void)replay_spans_add(&backing->present, start, end);
+}
+
 void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_t end)
 {
 	uint64_t first = align_up(start, HUGE_BYTES), last = align_down(end, HUGE_BYTES);
@@ -83,6 +107,7 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
 	if (start >= end)
 		return;
 	split_edges(backing, start, end);
+	(void)replay_spans_remove(&backing->present, start, end);
 	if (first >= start)
 		(void)replay_spans_remove(&backing->split, first, last);
 }
@@ -192,6 +217,10 @@ enum vmmu_resolve_status replay_backing_page(const struct replay_backing *backin
 	bool is_denied = replay_spans_has(&backing->write_denied, request->hva);
 	bool is_write = request->access & VMMU_WRITE;
 
+	/* Ahead of any access only what is there and writable counts, as far as the trace knows. */
+	if (request->flags & VMMU_RESOLVE_NO_FAULT &&
+	    (is_denied || !replay_spans_has(&backing->present, request->hva)))
+		return VMMU_RESOLVE_UNMAPPED;
 	/* The host's own fault on the guest's behalf fails: it has no page to give for writing. */
 	if (is_write && is_denied)
 		return VMMU_RESOLVE_UNMAPPED;

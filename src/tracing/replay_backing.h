@@ -32,6 +32,7 @@ struct replay_backing {
 	struct replay_frame *pages;   /* by hva / 4 KiB */
 	struct replay_frame *regions; /* by hva / 2 MiB: the last huge or small page seen there */
 	struct replay_spans write_denied; /* hvas that the host maps read-only */
+	struct replay_spans present;      /* hvas whose page is there and can be written at once */
 	struct replay_spans split;        /* 2 MiB regions that the host no longer maps as one */
 };
 
@@ -41,6 +42,8 @@ int replay_backing_init(struct replay_backing *backing, const struct vmmu_geomet
 void replay_backing_destroy(struct replay_backing *backing);
 /* A `host` line. */
 void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trace_host *host);
+/* The host has pages of its own behind all of hvas [start, end) from the first. */
+void replay_backing_prefault(struct replay_backing *backing, uint64_t start, uint64_t end);
 /*
  * The host threw away hvas [start, end): what comes back is new, and huge again where it is whole.
  */

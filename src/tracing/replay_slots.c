@@ -119,6 +119,21 @@ static int hold(struct replay_run *run, const struct vmmu_slot *slot)
 }
 
 /*
+ * A slot call of a script, which may say that the host touches all of a new slot before the guest.
+ */
+static int slot_script(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	struct vmmu_slot slot;
+	bool had_old = !vmmu_slot_get(run->vm, event->slot.as_id, event->slot.id, &slot);
+	int ret = replay_slot_call(run, &event->slot);
+
+	if (!ret && !had_old && event->count & VMMU_TRACE_BACKED_PRESENT &&
+	    !vmmu_slot_get(run->vm, event->slot.as_id, event->slot.id, &slot))
+		replay_backing_prefault(&run->backing, slot.hva, slot.hva + slot.bytes);
+	return ret;
+}
+
+/*
  * A layout without times comes all at once, before the first event. But the kernel drops every
  * mapping when a slot goes, and says so in the trace: where there are as many zaps as deletes, the
  * n-th zap is the n-th delete. From the first delete on the calls are held back, and each zap lets
@@ -128,7 +143,7 @@ int replay_slot_event(struct replay_run *run, const struct vmmu_trace_event *eve
 {
 	if (run->scan->is_paced && !event->time_ns && (run->held_count || !event->slot.bytes))
 		return hold(run, &event->slot);
-	return replay_slot_call(run, &event->slot);
+	return slot_script(run, event);
 }
 
 int replay_slot_release(struct replay_run *run)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REPLAY_SPANS_MAX 65536u
+#define REPLAY_SPANS_MAX 16384u
 
 struct replay_span {
 	uint64_t start, end; /* bytes, half-open */

@@ -154,6 +154,53 @@ Test(replay_backing, dropping_part_of_a_huge_page__splits_it_until_all_is_droppe
 	cr_expect(eq(u32, replay_backing_level(&backing, HVA), 2));
 }
 
+/* Asked ahead of any access: is there a page? */
+static bool is_ready(uint64_t hva)
+{
+	struct vmmu_page_request request = {
+		.hva = hva, .access = VMMU_READ, .flags = VMMU_RESOLVE_NO_FAULT};
+	struct vmmu_page page;
+
+	return replay_backing_page(&backing, &request, &page) == VMMU_RESOLVE_OK;
+}
+
+Test(replay_backing, page_ahead_of_access__is_given_only_when_known_to_be_there, .fini = end)
+{
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	cr_expect(not(is_ready(HVA)));
+	learn(HVA, 0x2a5e, "");
+	cr_expect(is_ready(HVA));
+	cr_expect(not(is_ready(HVA + 0x1000)));
+	learn(HVA, 0x97910, "z");
+	cr_expect(not(is_ready(HVA)));
+	learn(HVA + 2 * MIB, 0x10600, "h");
+	cr_expect(is_ready(HVA + 4 * MIB - 1));
+	replay_backing_forbid(&backing, HVA + 2 * MIB, HVA + 2 * MIB + 0x1000);
+	cr_expect(not(is_ready(HVA + 2 * MIB)));
+	cr_expect(is_ready(HVA + 2 * MIB + 0x1000));
+}
+
+Test(replay_backing, page_of_a_touched_slot__is_there_until_dropped, .fini = end)
+{
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	replay_backing_prefault(&backing, HVA, HVA + 0x10000);
+	cr_expect(is_ready(HVA + 0xf000));
+	cr_expect(not(is_ready(HVA + 0x10000)));
+	replay_backing_drop(&backing, HVA + 0x2000, HVA + 0x3000);
+	cr_expect(not(is_ready(HVA + 0x2000)));
+	cr_expect(is_ready(HVA + 0x3000));
+}
+
+Test(replay_backing, frame_of_a_split_huge_page__is_no_word_for_its_neighbours, .fini = end)
+{
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	learn(HVA, 0x10400, "h");
+	replay_backing_drop(&backing, HVA + 0x1000, HVA + 0x2000);
+	learn(HVA, 0x10400, "h");
+	cr_expect(is_ready(HVA));
+	cr_expect(not(is_ready(HVA + 0x1000)));
+}
+
 Test(replay_backing, absent_page_or_empty_range__changes_nothing, .fini = end)
 {
 	struct vmmu_trace_host host = {.hva = HVA, .pfn = 5};

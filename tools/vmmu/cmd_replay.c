@@ -190,6 +190,7 @@ static int open_failed(int error, const char *path, const char *message)
 	switch (error) {
 	case -ENOEXEC:
 	case -EBADMSG:
+	case -EFBIG:
 		return tool_fail(TOOL_DATA, "%s", message);
 	case -ENOMEM:
 		return tool_fail(TOOL_INTERNAL, "%s: out of memory", path);
