@@ -76,9 +76,9 @@ struct vmmu_replay_report {
 };
 
 /*
- * Replay TRACE from its start into a fresh VM. 0, and *REPORT, with the counts and times of the last
- * run. What the engine refuses is no error: the report counts it. docs/replay.md says what each event
- * does, and what is assumed where a trace is silent.
+ * Replay TRACE from its start into a fresh VM. 0, and *REPORT, with the counts and times of the
+ * last run. What the engine refuses is no error: the report counts it. docs/replay.md says what
+ * each event does, and what is assumed where a trace is silent.
  *
  *   -EINVAL   options
  *   -ENODATA  the trace holds no fault of a known architecture and options.format is NULL

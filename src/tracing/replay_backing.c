@@ -46,6 +46,7 @@ void replay_backing_destroy(struct replay_backing *backing)
 	replay_spans_clear(&backing->write_denied);
 	replay_spans_clear(&backing->split);
 	replay_spans_clear(&backing->present);
+	replay_spans_clear(&backing->pool);
 	memset(backing, 0, sizeof(*backing));
 }
 
@@ -59,6 +60,9 @@ static void learn_presence(struct replay_backing *backing, const struct vmmu_tra
 	uint64_t bytes = is_whole ? HUGE_BYTES : BIT64(HOST_LG2);
 	uint64_t start = align_down(host->hva, bytes);
 
+	/* A page of the pool is there to be written only once it was. */
+	if (replay_spans_has(&backing->pool, host->hva))
+		return;
 	/* A full span set only makes fewer pages be mapped ahead. */
 	if (!host->zero)
 		(void)replay_spans_add(&backing->present, start, start + bytes);
@@ -88,6 +92,8 @@ static void split_edges(struct replay_backing *backing, uint64_t start, uint64_t
 {
 	uint64_t first = align_down(start, HUGE_BYTES), last = align_down(end, HUGE_BYTES);
 
+	if (replay_spans_has(&backing->pool, start))
+		return;
 	/* A span set that is full only makes the host look more willing to map large. */
 	if (first != start)
 		(void)replay_spans_add(&backing->split, first, first + HUGE_BYTES);
@@ -98,6 +104,11 @@ static void split_edges(struct replay_backing *backing, uint64_t start, uint64_t
 void replay_backing_prefault(struct replay_backing *backing, uint64_t start, uint64_t end)
 {
 	(void)replay_spans_add(&backing->present, start, end);
+}
+
+void replay_backing_pool(struct replay_backing *backing, uint64_t start, uint64_t end)
+{
+	(void)replay_spans_add(&backing->pool, start, end);
 }
 
 void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_t end)
@@ -208,27 +219,42 @@ static uint64_t frame_for(const struct replay_backing *backing, uint64_t hva, ui
 	return (hpa & (BIT64(geometry->pa_bits) - 1)) >> shift;
 }
 
-enum vmmu_resolve_status replay_backing_page(const struct replay_backing *backing,
+/* May the page behind HVA be mapped for write when it is faulted for ACCESS? */
+static bool is_writable(struct replay_backing *backing, uint64_t hva, unsigned access)
+{
+	const struct replay_frame *known = frame_find(backing->pages, hva >> HOST_LG2);
+	uint64_t region = align_down(hva, HUGE_BYTES);
+	bool is_pool = replay_spans_has(&backing->pool, hva);
+
+	if (access & VMMU_WRITE) {
+		if (is_pool)
+			(void)replay_spans_add(&backing->present, region, region + HUGE_BYTES);
+		/* A write ends the zero page, whatever was seen before. */
+		return true;
+	}
+	if (is_pool)
+		return replay_spans_has(&backing->present, hva);
+	return !known || !known->zero;
+}
+
+enum vmmu_resolve_status replay_backing_page(struct replay_backing *backing,
 					     const struct vmmu_page_request *request,
 					     struct vmmu_page *page)
 {
-	const struct replay_frame *known = frame_find(backing->pages, request->hva >> HOST_LG2);
 	uint64_t frame = request->hva >> HOST_LG2;
 	bool is_denied = replay_spans_has(&backing->write_denied, request->hva);
-	bool is_write = request->access & VMMU_WRITE;
 
 	/* Ahead of any access only what is there and writable counts, as far as the trace knows. */
 	if (request->flags & VMMU_RESOLVE_NO_FAULT &&
 	    (is_denied || !replay_spans_has(&backing->present, request->hva)))
 		return VMMU_RESOLVE_UNMAPPED;
 	/* The host's own fault on the guest's behalf fails: it has no page to give for writing. */
-	if (is_write && is_denied)
+	if (request->access & VMMU_WRITE && is_denied)
 		return VMMU_RESOLVE_UNMAPPED;
 	page->level = level_of(backing->geometry,
 			       policy_lg2(backing, mapping_lg2(backing, request->hva, &frame)));
 	page->pfn = frame_for(backing, request->hva, frame, page->level);
 	page->memtype = VMMU_MEM_WRITEBACK;
-	/* A write ends the zero page, so it is writable whatever was seen before. */
-	page->writable = !is_denied && (is_write || !known || !known->zero);
+	page->writable = !is_denied && is_writable(backing, request->hva, request->access);
 	return VMMU_RESOLVE_OK;
 }

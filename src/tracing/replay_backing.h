@@ -33,6 +33,7 @@ struct replay_backing {
 	struct replay_frame *regions; /* by hva / 2 MiB: the last huge or small page seen there */
 	struct replay_spans write_denied; /* hvas that the host maps read-only */
 	struct replay_spans present;      /* hvas whose page is there and can be written at once */
+	struct replay_spans pool;         /* hvas in private pages of the host's huge page pool */
 	struct replay_spans split;        /* 2 MiB regions that the host no longer maps as one */
 };
 
@@ -45,6 +46,11 @@ void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trac
 /* The host has pages of its own behind all of hvas [start, end) from the first. */
 void replay_backing_prefault(struct replay_backing *backing, uint64_t start, uint64_t end);
 /*
+ * hvas [start, end) are private pages of the host's pool. They are never split, there is no zero
+ * page, and a page that was only read is not writable yet.
+ */
+void replay_backing_pool(struct replay_backing *backing, uint64_t start, uint64_t end);
+/*
  * The host threw away hvas [start, end): what comes back is new, and huge again where it is whole.
  */
 void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_t end);
@@ -52,7 +58,7 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
 void replay_backing_forbid(struct replay_backing *backing, uint64_t start, uint64_t end);
 void replay_backing_allow(struct replay_backing *backing, uint64_t start, uint64_t end);
 /* vmmu_env.resolve and vmmu_env.host_level over it. */
-enum vmmu_resolve_status replay_backing_page(const struct replay_backing *backing,
+enum vmmu_resolve_status replay_backing_page(struct replay_backing *backing,
 					     const struct vmmu_page_request *request,
 					     struct vmmu_page *page);
 unsigned replay_backing_level(const struct replay_backing *backing, uint64_t hva);

@@ -119,7 +119,7 @@ static int hold(struct replay_run *run, const struct vmmu_slot *slot)
 }
 
 /*
- * A slot call of a script, which may say that the host touches all of a new slot before the guest.
+ * A slot call of a script, which may say how the host backs a new slot.
  */
 static int slot_script(struct replay_run *run, const struct vmmu_trace_event *event)
 {
@@ -127,10 +127,14 @@ static int slot_script(struct replay_run *run, const struct vmmu_trace_event *ev
 	bool had_old = !vmmu_slot_get(run->vm, event->slot.as_id, event->slot.id, &slot);
 	int ret = replay_slot_call(run, &event->slot);
 
-	if (!ret && !had_old && event->count & VMMU_TRACE_BACKED_PRESENT &&
-	    !vmmu_slot_get(run->vm, event->slot.as_id, event->slot.id, &slot))
+	if (ret || had_old || !(event->count & VMMU_TRACE_BACKED) ||
+	    vmmu_slot_get(run->vm, event->slot.as_id, event->slot.id, &slot))
+		return ret;
+	if (event->count & VMMU_TRACE_BACKED_POOL)
+		replay_backing_pool(&run->backing, slot.hva, slot.hva + slot.bytes);
+	if (event->count & VMMU_TRACE_BACKED_PRESENT)
 		replay_backing_prefault(&run->backing, slot.hva, slot.hva + slot.bytes);
-	return ret;
+	return 0;
 }
 
 /*

@@ -201,6 +201,20 @@ Test(replay_backing, frame_of_a_split_huge_page__is_no_word_for_its_neighbours, 
 	cr_expect(not(is_ready(HVA + 0x1000)));
 }
 
+Test(replay_backing, pool_page_only_read__is_not_writable_and_never_split, .fini = end)
+{
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	replay_backing_pool(&backing, HVA, HVA + 8 * MIB);
+	learn(HVA + 0x1000, 0x10401, "h");
+	expect_page(page_at(HVA + 0x1000, VMMU_READ), 0x10401, 2, false);
+	expect_page(page_at(HVA + 0x2000, VMMU_WRITE), 0x10402, 2, true);
+	expect_page(page_at(HVA + 0x1000, VMMU_READ), 0x10401, 2, true);
+	replay_backing_forbid(&backing, HVA + 0x1000, HVA + 0x2000);
+	cr_expect(eq(u32, replay_backing_level(&backing, HVA), 2));
+	replay_backing_drop(&backing, HVA, HVA + 2 * MIB);
+	cr_expect(not(page_at(HVA, VMMU_READ).writable));
+}
+
 Test(replay_backing, absent_page_or_empty_range__changes_nothing, .fini = end)
 {
 	struct vmmu_trace_host host = {.hva = HVA, .pfn = 5};
