@@ -7,6 +7,7 @@
 #define VMMU_REPLAY_H
 
 #include <vmmu/audit.h>
+#include <vmmu/fault.h>
 #include <vmmu/trace.h>
 #include <vmmu/vm.h>
 #include <vmmu/walk.h>

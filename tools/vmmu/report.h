@@ -3,7 +3,6 @@
 #ifndef VMMU_TOOLS_REPORT_H
 #define VMMU_TOOLS_REPORT_H
 
-#include <vmmu/fault.h>
 #include <vmmu/replay.h>
 
 /* For people. PATH: what was replayed. TRACE: for its counts of events that were skipped. */
