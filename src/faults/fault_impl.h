@@ -104,23 +104,33 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
 }
 
 /*
- * Under RCU: give WRITE back to the leaf PTE at REF that logging took it from. FIXED, SPURIOUS,
- * RETRY (another write came between) or go on.
+ * Under RCU: give WRITE back to the leaf PTE at REF, which has mmu_writable. FIXED, or RETRY: another
+ * write came between.
  *
- * 	fast fix                              write-protect (locked)
- * 	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
- * 	cmpxchg sets WRITE
- * 	mark dirty                            bitmap read after the protection: this write is in it
- * or in the next
+ *	fast fix                              write-protect (locked)
+ *	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
+ *	compare-exchange sets WRITE
+ *	mark dirty                            bitmap read after the protection: this write is in
+ *	                                      what is read now, or in what is read next
  *
  * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange
  * here fails.
  */
+static int fast_fix_grant(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+			  const struct entry_ref *ref, uint64_t pte)
+{
+	if (!funnel_try(&vcpu->vm->tree, ref, pte, fmt_write_allow(pte, ref->level)))
+		return VMMU_RETRY;
+	vcpu->stats.fast_fixes++;
+	fault->fast = true;
+	return VMMU_FIXED;
+}
+
+/* Under RCU: what can be done without the lock for a write to the leaf PTE at REF of SLOT. */
 static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
 			 const struct entry_ref *ref, uint64_t pte, struct memslot *slot)
 {
-	struct vmmu_vm *vm = vcpu->vm;
-	uint64_t fixed;
+	int outcome;
 
 	if (fmt_access(pte, ref->level) & VMMU_WRITE)
 		return VMMU_SPURIOUS;
@@ -129,13 +139,10 @@ static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
 	/* A huge page under logging must be split to know which part was written. */
 	if (ref->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
 		return FAULT_GO_ON;
-	fixed = fmt_write_allow(pte, ref->level);
-	if (!funnel_try(&vm->tree, ref, pte, fixed))
-		return VMMU_RETRY;
-	memslot_mark_dirty(slot, fault->gfn);
-	vcpu->stats.fast_fixes++;
-	fault->fast = true;
-	return VMMU_FIXED;
+	outcome = fast_fix_grant(vcpu, fault, ref, pte);
+	if (outcome == VMMU_FIXED)
+		memslot_mark_dirty(slot, fault->gfn);
+	return outcome;
 }
 
 /* Under RCU: repair the entry without the lock, if permission is all that it lacks. */
@@ -400,7 +407,7 @@ static int fault_map_mmio(struct fault_state *s)
 	struct entry_ref ref;
 
 	mmio_cache_fill(vcpu, s->fault->gfn, s->generation);
-	if (s->generation & SLOTS_GEN_UPDATING)
+	if ((s->generation & SLOTS_GEN_UPDATING) || s->fault->gfn >> FMT_MMIO_GFN_BITS)
 		return VMMU_EMULATE;
 	if (!fault_walk_to_goal(s, &goal, 1, &ref))
 		return -ENOMEM;
@@ -460,6 +467,32 @@ static int fault_map(struct fault_state *s)
 	return outcome;
 }
 
+/*
+ * A VM of VMMU_MODE_RANGES maps nothing by itself: an access that its tables grant is spurious,
+ * WRITE that they would give is given back, and for the rest there is no memory.
+ */
+static int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	int outcome = VMMU_RETRY;
+
+	sync_read_lock();
+	for (unsigned i = 0; i < FAST_TRIES && outcome == VMMU_RETRY; i++) {
+		uint64_t pte;
+		struct entry_ref ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &pte);
+
+		outcome = VMMU_EMULATE;
+		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
+			break;
+		fault_report_leaf(fault, pte, ref.level);
+		if (fmt_access(pte, ref.level) & fault->access)
+			outcome = VMMU_SPURIOUS;
+		else if (fault->access == VMMU_WRITE && fmt_mmu_writable(pte, ref.level))
+			outcome = fast_fix_grant(vcpu, fault, &ref, pte);
+	}
+	sync_read_unlock();
+	return outcome;
+}
+
 static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
 	struct fault_state s = {.vcpu = vcpu, .fault = fault};
@@ -468,6 +501,8 @@ static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	/* Beyond what tables can say there is no memory, and no entry to say so. */
 	if (fault->gfn >= gfn_limit())
 		return VMMU_EMULATE;
+	if (vcpu->vm->mode == VMMU_MODE_RANGES)
+		return fault_in_ranges(vcpu, fault);
 	outcome = fault_lockless(vcpu, fault);
 	if (outcome != FAULT_GO_ON)
 		return outcome;
