@@ -359,9 +359,9 @@ Test(events, host_ranges__are_half_open_hvas)
 
 Test(events, host_line__says_what_is_behind_the_page)
 {
-	struct vmmu_trace_event event =
-		help_last(COLUMNS "tracing_mark_write: host gpa 10001000 hva 7fb99ac01000 present "
-				  "1 pfn 10401 huge 1 zero 0\n");
+	struct vmmu_trace_event event = help_last(
+		COLUMNS "tracing_mark_write: host gpa 10001000 hva 7fb99ac01000 present "
+			"1 pfn 10401 huge 1 zero 0\n");
 
 	cr_expect_eq(event.kind, VMMU_TRACE_HOST_PAGE);
 	cr_expect_eq(event.host.gpa, 0x10001000);
