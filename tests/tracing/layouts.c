@@ -18,8 +18,8 @@ static const struct {
 	 "ret=0",
 	 {1, 2, 2, 0xfffc0000, 0x40000, 0x7f91a7000000},
 	 false},
-	{"kvm_set_user_memory AddrSpace#1 Slot#2 flags=0x4 gpa=0x0 size=0x1000 ua=0x7f00 "
-	 "guest_memfd=12 guest_memfd_offset=0x0 ret=0",
+	{("kvm_set_user_memory AddrSpace#1 Slot#2 flags=0x4 gpa=0x0 size=0x1000 ua=0x7f00 "
+	  "guest_memfd=12 guest_memfd_offset=0x0 ret=0"),
 	 {1, 2, 4, 0, 0x1000, 0x7f00},
 	 false},
 	{"176@51.616160:kvm_set_user_memory Slot#0 flags=0x0 gpa=0x0 size=0x0 ua=0x7fe8e1e00000 "
@@ -55,8 +55,7 @@ Test(layouts, other_lines__are_no_call)
 		"kvm_set_user_memory",
 		"kvm_set_user_memory Slot#1 flags=0x0 gpa=0x1000 size=0x1000",
 		"kvm_set_user_memory Slot#x flags=0x0 gpa=0x1000 size=0x1000 ua=0x0 ret=0",
-		"kvm_set_user_memory Slot#99999999999 flags=0x0 gpa=0x1000 size=0x1000 ua=0x0 "
-		"ret=0",
+		"kvm_set_user_memory Slot#99999999999 flags=0x0 gpa=0x1000 size=0x0 ua=0x0",
 		"#1  kvm_set_user_memory_region (slot=0x7fffe31b4178, new=new@entry=true)",
 		"MEMSLOT slot=2",
 	};
