@@ -24,8 +24,9 @@
 #define X86_PF_USER    UINT64_C(0x4)
 #define X86_PF_RSVD    UINT64_C(0x8)
 #define X86_PF_FETCH   UINT64_C(0x10)
-#define X86_EPT_ONLY                                                                              \
-	UINT64_C(0x780) /* linear address valid, final translation, ...: none is a page-fault bit \
+#define X86_EPT_ONLY \
+	UINT64_C(    \
+		0x780) /* linear address valid, final translation, ...: none is a page-fault bit \
 			 */
 
 #define X86_REASON_EPT_VIOLATION 48

@@ -97,6 +97,15 @@ static void trace_choose_merge(struct vmmu_trace *trace)
 	}
 }
 
+static int trace_fail(struct vmmu_trace *trace, int error)
+{
+	trace->failed = error;
+	snprintf(trace->error, sizeof(trace->error), "%s:%" PRIu64 ": %s",
+		 stream_display(trace->path), trace->stream.input.line,
+		 stream_what(&trace->stream, error));
+	return error;
+}
+
 /* Counts that the layout file adds whatever the order of events. */
 static int trace_count_layout(struct vmmu_trace *trace)
 {
@@ -121,7 +130,8 @@ static int trace_open_files(struct vmmu_trace *trace, const struct vmmu_trace_op
 	if (result)
 		return result;
 	trace_choose_merge(trace);
-	return trace_count_layout(trace);
+	result = trace_count_layout(trace);
+	return result ? trace_fail(trace, result) : 0;
 }
 
 static const char *trace_wrong_options(const char *path, const struct vmmu_trace_options *options)
@@ -171,15 +181,6 @@ int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options,
 		*error = '\0';
 	*trace = opened;
 	return 0;
-}
-
-static int trace_fail(struct vmmu_trace *trace, int error)
-{
-	trace->failed = error;
-	snprintf(trace->error, sizeof(trace->error), "%s:%" PRIu64 ": %s",
-		 stream_display(trace->path), trace->stream.input.line,
-		 stream_what(&trace->stream, error));
-	return error;
 }
 
 static int trace_read(struct vmmu_trace *trace, struct vmmu_trace_event *event)
