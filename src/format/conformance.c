@@ -293,9 +293,10 @@ const char *conformance_check_mmio(struct conformance *check)
 
 const char *conformance_check(const struct vmmu_format *format, uint64_t seed)
 {
+	/* The longest last. */
 	static const char *(*const parts[])(struct conformance *) = {
-		conformance_check_shape, conformance_check_values, conformance_check_states,
-		conformance_check_mmio,	 conformance_check_leaves, conformance_check_changes,
+		conformance_check_shape,  conformance_check_values,  conformance_check_states,
+		conformance_check_leaves, conformance_check_changes, conformance_check_mmio,
 	};
 	struct conformance check = {.format = format, .seed = seed};
 	const char *broken = NULL;
