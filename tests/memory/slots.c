@@ -309,6 +309,16 @@ Test(slots, move_over_own_range__is_allowed)
 	cr_assert_eq(find(0x11)->id, 1);
 }
 
+Test(slots, deletion__looks_at_no_other_slot)
+{
+	cr_assert_eq(set(1, 0x10000, 0x4000, 0x50000, 2), 0);
+	cr_assert_eq(set(2, 0x20000, 0x4000, 0x50000, 0), 0);
+	/* Gpa, hva and flags of a deletion say nothing; this gpa is inside the other slot. */
+	cr_assert_eq(set(1, 0x21000, 0, 0x70000, 0), 0);
+	cr_assert_null(find(0x10));
+	cr_assert_eq(find(0x21)->id, 2);
+}
+
 Test(slots, freed_id_and_range__can_be_used_again)
 {
 	cr_assert_eq(set(1, 0x10000, 0x4000, 0x50000, 2), 0);
