@@ -437,8 +437,7 @@ static int fault_map_page(struct fault_state *s)
 	uint64_t leaf;
 
 	vm_event(vm, .kind = VMMU_EVENT_MAP_REQUESTED, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .level = goal, .gfn = align_down(fault->gfn, level_gfns(goal)),
-		 .pfn = align_down(s->page.pfn, level_gfns(goal)));
+		 .level = goal, .gfn = fault->gfn, .pfn = s->page.pfn);
 	if (!fault_walk_to_goal(s, &goal, wanted, &ref))
 		return -ENOMEM;
 	leaf = map_make_leaf(vm, s->slot, fault->gfn, &s->page, goal, 0);
