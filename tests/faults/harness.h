@@ -90,6 +90,7 @@ struct machine_options {
 	unsigned max_level;
 	bool nx_huge;
 	bool no_host_level; /* env.host_level stays NULL */
+	bool prefetch;	    /* lookups ahead of an access find pages */
 	uint64_t tables_bytes;
 	uint64_t host_pages; /* listed ones: RAM of level 1, writable, frames by the default rule */
 	unsigned rest_level; /* level of the pages above */
@@ -102,6 +103,7 @@ struct machine {
 	const struct vmmu_geometry *geometry;
 	unsigned page_shift, as_count, vcpu_count, max_level;
 	bool nx_huge;
+	bool prefetch;
 	bool faults_drop_tlb; /* a fault makes the TLB forget the page it was about (x86) */
 	struct host host;
 	struct machine_vcpu vcpu[MACHINE_VCPUS];

@@ -38,12 +38,13 @@ static void check_request(struct machine *machine, const struct vmmu_page_reques
 		machine_fail(machine, "resolve with access %u", request->access);
 }
 
-static enum vmmu_resolve_status status_of(struct host_page page,
+static enum vmmu_resolve_status status_of(const struct machine *machine, struct host_page page,
 					  const struct vmmu_page_request *request)
 {
 	if (request->flags & VMMU_RESOLVE_NO_FAULT)
-		return page.status == HOST_RAM && page.writable ? VMMU_RESOLVE_OK
-								: VMMU_RESOLVE_UNMAPPED;
+		return machine->prefetch && page.status == HOST_RAM && page.writable
+			       ? VMMU_RESOLVE_OK
+			       : VMMU_RESOLVE_UNMAPPED;
 	if (page.status == HOST_UNMAPPED)
 		return VMMU_RESOLVE_UNMAPPED;
 	if (page.status == HOST_POISONED)
@@ -61,7 +62,7 @@ static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_reques
 	struct machine *machine = ctx;
 	struct host_page page = host_page_at(machine,
 					     (request->hva - HOST_VA) >> machine->page_shift);
-	enum vmmu_resolve_status status = status_of(page, request);
+	enum vmmu_resolve_status status = status_of(machine, page, request);
 
 	check_request(machine, request);
 	if (request->flags & VMMU_RESOLVE_NO_FAULT) {

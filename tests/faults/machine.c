@@ -101,6 +101,7 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	machine->as_count = options->address_spaces ? options->address_spaces : 1;
 	machine->max_level = options->max_level ? options->max_level : VMMU_LEVELS_MAX;
 	machine->nx_huge = options->nx_huge;
+	machine->prefetch = options->prefetch;
 	create_host(machine, options);
 	if (options->no_host_level)
 		env.host_level = NULL;

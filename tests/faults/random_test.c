@@ -461,6 +461,7 @@ static struct world create_world(unsigned format_index, uint64_t seed)
 		world.base = input - world.window;
 	world.next_pfn = HOST_PFN;
 	options.host_pages = world.window;
+	options.prefetch = chance(&world, 60);
 	options.nx_huge = chance(&world, 30);
 	options.no_host_level = chance(&world, 30);
 	options.max_level = chance(&world, 20) ? 1 : 0;
