@@ -17,11 +17,11 @@
 #include <criterion/parameterized.h>
 #include <vmmu/vmmu.h>
 
-#define MACHINE_VCPUS	3
-#define MACHINE_SLOTS	12
-#define MACHINE_TLB	4096
+#define MACHINE_VCPUS   3
+#define MACHINE_SLOTS   12
+#define MACHINE_TLB     4096
 #define MACHINE_FLUSHES 256
-#define MACHINE_OPS	48
+#define MACHINE_OPS     24
 /* Host page 0 lives here; aligned to the largest page of every format. */
 #define HOST_VA (UINT64_C(1) << 46)
 /* Host frame of host page 0 by the default rule: aligned to 2^20 pages. */
@@ -90,7 +90,7 @@ struct machine_options {
 	unsigned max_level;
 	bool nx_huge;
 	bool no_host_level; /* env.host_level stays NULL */
-	bool prefetch;	    /* lookups ahead of an access find pages */
+	bool prefetch;      /* lookups ahead of an access find pages */
 	uint64_t tables_bytes;
 	uint64_t host_pages; /* listed ones: RAM of level 1, writable, frames by the default rule */
 	unsigned rest_level; /* level of the pages above */
@@ -118,7 +118,7 @@ struct machine {
 	unsigned flush_count; /* since machine_flushes_forget(); those past the array are counted
 				 only */
 	uint64_t events[VMMU_EVENTS];
-	unsigned bugs;
+	unsigned bugs, findings;
 	/* one-shot: run by the next resolve after it has read the page, so that its answer is out
 	 * of date */
 	void (*on_resolve)(struct machine *machine, const struct vmmu_page_request *request);
@@ -132,16 +132,16 @@ struct machine {
 enum access_end {
 	ACCESS_GRANTED,
 	ACCESS_EMULATED,
-	ACCESS_EXITED,	/* to the host: see fault.exit */
+	ACCESS_EXITED,  /* to the host: see fault.exit */
 	ACCESS_RETRIED, /* still RETRY after ACCESS_ROUNDS */
 };
 
 struct access_result {
 	enum access_end end;
-	unsigned faults;	 /* how many vmmu_fault() it took */
-	unsigned first_outcome;	 /* of the first of them */
+	unsigned faults;         /* how many vmmu_fault() it took */
+	unsigned first_outcome;  /* of the first of them */
 	struct vmmu_fault fault; /* the last */
-	struct vmmu_walk walk;	 /* GRANTED: what granted it, if the TLB did not */
+	struct vmmu_walk walk;   /* GRANTED: what granted it, if the TLB did not */
 };
 
 /* What the model says about a page. */

@@ -161,7 +161,6 @@ FORMAT_TEST(huge, fault_beside_small_pages__replaces_their_table)
 	machine_touch(machine, block + 9, VMMU_WRITE);
 	cr_assert_eq(level_at(machine, block + 9), 2);
 	cr_assert_eq(level_at(machine, block + 1), 2);
-	cr_assert_eq(machine_stats(machine).mapped[1], 0);
 	cr_assert_eq(machine_stats(machine).mapped[2], 1);
 	cr_assert(machine_was_flushed(machine, 0, block, 2 * block));
 	machine_destroy(machine);

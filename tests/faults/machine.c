@@ -7,6 +7,8 @@
 
 #include "faults/harness.h"
 
+#define FINDINGS_SHOWN 4
+
 struct criterion_test_params machine_formats(void)
 {
 	static unsigned indexes[32];
@@ -120,6 +122,8 @@ static void print_finding(void *ctx, const struct vmmu_finding *finding)
 {
 	struct machine *machine = ctx;
 
+	if (++machine->findings > FINDINGS_SHOWN)
+		return;
 	fprintf(stderr, "  %s audit: %s: %s (as %u gfn %#llx level %u)\n", machine->info->name,
 		finding->invariant, finding->text, finding->as_id, (unsigned long long)finding->gfn,
 		finding->level);

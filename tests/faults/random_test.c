@@ -196,7 +196,7 @@ static uint64_t random_gfn(struct world *world)
 
 static unsigned random_access(struct world *world)
 {
-	static const unsigned kinds[] = {VMMU_READ,  VMMU_READ,	 VMMU_READ,
+	static const unsigned kinds[] = {VMMU_READ,  VMMU_READ,  VMMU_READ,
 					 VMMU_WRITE, VMMU_WRITE, VMMU_EXEC};
 
 	return kinds[below(world, 6)];
@@ -275,8 +275,8 @@ struct host_change {
 
 static struct host_page random_page(struct world *world)
 {
-	static const enum host_status statuses[] = {HOST_RAM,	   HOST_RAM,  HOST_RAM,
-						    HOST_RAM,	   HOST_RAM,  HOST_IO,
+	static const enum host_status statuses[] = {HOST_RAM,      HOST_RAM,  HOST_RAM,
+						    HOST_RAM,      HOST_RAM,  HOST_IO,
 						    HOST_UNMAPPED, HOST_SLOW, HOST_POISONED};
 	struct host_page page = {.status = statuses[below(world, 9)], .level = 1};
 
@@ -429,8 +429,8 @@ static void one_op(struct world *world)
 		unsigned weight;
 		void (*run)(struct world *world);
 	} ops[] = {
-		{700, op_access}, {60, op_slot},    {60, op_dirty_get},	 {60, op_invalidate},
-		{60, op_race},	  {30, op_vcpu_as}, {20, op_slot_wrong}, {10, op_zap_all},
+		{700, op_access}, {60, op_slot},    {60, op_dirty_get},  {60, op_invalidate},
+		{60, op_race},    {30, op_vcpu_as}, {20, op_slot_wrong}, {10, op_zap_all},
 	};
 	uint64_t dice = below(world, 1000);
 	unsigned i = 0;
