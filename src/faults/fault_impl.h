@@ -305,20 +305,6 @@ static bool fault_walk_to_goal(struct fault_state *s, unsigned *goal, unsigned w
 	}
 }
 
-/* Locked: tell the faulting vCPU's TLB, where it may have kept that there was nothing. */
-static void fault_flush_local(const struct fault_state *s, const struct entry_ref *ref)
-{
-	struct vmmu_flush flush = {.gfn_start = ref->gfn,
-				   .gfn_end = entry_end(ref),
-				   .as_id = ref->table->as_id,
-				   .vcpu_id = s->vcpu->id,
-				   .local = true};
-	struct tree *tree = &s->vcpu->vm->tree;
-
-	if (FMT_CAPS & VMMU_CAP_CACHES_ABSENT)
-		tree->hooks.flush(tree->hooks.ctx, &flush);
-}
-
 /* Locked: map the neighbour at REF if the host has it at hand. */
 static bool prefetch_one(struct vmmu_vcpu *vcpu, struct memslot *slot, const struct entry_ref *ref)
 {
@@ -438,7 +424,6 @@ static int fault_map_page(struct fault_state *s)
 	fault_report_leaf(fault, leaf, goal);
 	if (map_set_leaf(vm, vcpu, s->slot, &ref, leaf) == MAP_SAME)
 		return VMMU_SPURIOUS;
-	fault_flush_local(s, &ref);
 	fault_prefetch(vcpu, &ref);
 	return VMMU_FIXED;
 }
@@ -460,17 +445,30 @@ static int fault_map(struct fault_state *s)
 	return outcome;
 }
 
-static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+/*
+ * Tell the faulting vCPU's TLB, where it may have kept that there was nothing, or less. Also due when another vCPU mapped
+ * the page: a format that caches absence faults until it forgets. No lock needed.
+ */
+static void fault_flush_local(const struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault)
+{
+	uint64_t gfn = align_down(fault->gfn, level_gfns(fault->level));
+	struct vmmu_flush flush = {.gfn_start = gfn,
+				   .gfn_end = gfn + level_gfns(fault->level),
+				   .as_id = vcpu->as_id,
+				   .vcpu_id = vcpu->id,
+				   .local = true};
+	struct tree *tree = &vcpu->vm->tree;
+
+	if (FMT_CAPS & VMMU_CAP_CACHES_ABSENT)
+		tree->hooks.flush(tree->hooks.ctx, &flush);
+}
+
+/* The steps that need memory, the slots and the lock. */
+static int fault_slow(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
 	struct fault_state s = {.vcpu = vcpu, .fault = fault};
 	int outcome;
 
-	/* Beyond what tables can say there is no memory, and no entry to say so. */
-	if (fault->gfn >= gfn_limit())
-		return VMMU_EMULATE;
-	outcome = fault_lockless(vcpu, fault);
-	if (outcome != FAULT_GO_ON)
-		return outcome;
 	if (objcache_topup(&vcpu->chunks, FAULT_CHUNKS))
 		return -ENOMEM;
 	outcome = fault_find_slot(&s);
@@ -484,6 +482,21 @@ static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 		vm_reap(vcpu->vm);
 		outcome = fault_map(&s);
 	}
+	return outcome;
+}
+
+static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	int outcome;
+
+	/* Beyond what tables can say there is no memory, and no entry to say so. */
+	if (fault->gfn >= gfn_limit())
+		return VMMU_EMULATE;
+	outcome = fault_lockless(vcpu, fault);
+	if (outcome == FAULT_GO_ON)
+		outcome = fault_slow(vcpu, fault);
+	if (outcome == VMMU_FIXED || outcome == VMMU_SPURIOUS)
+		fault_flush_local(vcpu, fault);
 	return outcome;
 }
 
