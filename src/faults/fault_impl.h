@@ -388,6 +388,9 @@ static int fault_map_mmio(struct fault_state *s)
 	mmio_cache_fill(vcpu, s->fault->gfn, s->generation);
 	if (s->generation & SLOTS_GEN_UPDATING)
 		return VMMU_EMULATE;
+	/* A gfn with more bits than an entry has room for is remembered by the vCPU alone. */
+	if (fmt_parse_mmio(fmt_make_mmio(mmio, 1), 1).gfn != mmio.gfn)
+		return VMMU_EMULATE;
 	if (!fault_walk_to_goal(s, &goal, 1, &ref))
 		return -ENOMEM;
 	if (fmt_is_present(pte_load(ref.ptep), 1)) {
