@@ -405,6 +405,19 @@ static int fault_map_mmio(struct fault_state *s)
 	return VMMU_EMULATE;
 }
 
+/* Locked: LEVEL, or as much less as keeps the page clear of what the host is taking away. */
+static unsigned fault_level_now(const struct fault_state *s, unsigned level)
+{
+	for (; level > 1; level--) {
+		uint64_t start = align_down(s->fault->gfn, level_gfns(level));
+
+		if ((fmt_geometry.leaf_levels & (1u << level)) &&
+		    !vm_is_invalidating(s->vcpu->vm, start, start + level_gfns(level)))
+			break;
+	}
+	return level;
+}
+
 /* Locked: map s->page. */
 static int fault_map_page(struct fault_state *s)
 {
@@ -413,7 +426,8 @@ static int fault_map_page(struct fault_state *s)
 	struct vmmu_fault *fault = s->fault;
 	unsigned max = fault->max_level && fault->max_level < vm->max_level ? fault->max_level
 									    : vm->max_level;
-	unsigned wanted = adjust_level(s->slot, vm->geometry, fault->gfn, &s->page, max);
+	unsigned wanted =
+		fault_level_now(s, adjust_level(s->slot, vm->geometry, fault->gfn, &s->page, max));
 	unsigned goal = vm->nx_huge && fault->access == VMMU_EXEC ? 1 : wanted;
 	struct entry_ref ref;
 	uint64_t leaf;
