@@ -252,6 +252,22 @@ FORMAT_TEST(invalidate, one_page_of_a_huge_mapping__unmaps_it)
 	machine_destroy(machine);
 }
 
+/* What the host is taking away may not come back as part of a larger page of a neighbour. */
+FORMAT_TEST(invalidate, fault_beside_the_range_in_a_huge_page__does_not_map_the_range)
+{
+	struct machine_options options = {.rest_level = 2};
+	struct machine *machine = machine_create(*index, &options);
+	uint64_t block = machine_pages(machine, 2);
+
+	machine_slot(machine, 0, block, block, block, 0);
+	cr_assert_eq(machine_invalidate_begin(machine, block + 20, 4), 0);
+	machine_touch(machine, block + 3, VMMU_WRITE);
+	machine_check_range(machine, 0, block, 2 * block);
+	cr_assert_eq(machine_kind(machine, 0, block + 21), VMMU_ENTRY_ABSENT);
+	cr_assert_eq(machine_invalidate_end(machine, block + 20, 4), 0);
+	machine_destroy(machine);
+}
+
 /* A dirty page that the host takes away stays in the log: its last state is not saved yet. */
 FORMAT_TEST(invalidate, dirty_page_taken_away__stays_in_the_log)
 {
