@@ -312,20 +312,6 @@ static bool fault_walk_to_goal(struct fault_state *s, unsigned *goal, unsigned w
 	}
 }
 
-/* Locked: tell the faulting vCPU's TLB, where it may have kept that there was nothing. */
-static void fault_flush_local(const struct fault_state *s, const struct entry_ref *ref)
-{
-	struct vmmu_flush flush = {.gfn_start = ref->gfn,
-				   .gfn_end = entry_end(ref),
-				   .as_id = ref->table->as_id,
-				   .vcpu_id = s->vcpu->id,
-				   .local = true};
-	struct tree *tree = &s->vcpu->vm->tree;
-
-	if (FMT_CAPS & VMMU_CAP_CACHES_ABSENT)
-		tree->hooks.flush(tree->hooks.ctx, &flush);
-}
-
 /* Locked: map the neighbour at REF if the host has it at hand. */
 static bool prefetch_one(struct vmmu_vcpu *vcpu, struct memslot *slot, const struct entry_ref *ref)
 {
@@ -407,6 +393,7 @@ static int fault_map_mmio(struct fault_state *s)
 	struct entry_ref ref;
 
 	mmio_cache_fill(vcpu, s->fault->gfn, s->generation);
+	/* A gfn with more bits than an entry has room for is remembered by the vCPU alone. */
 	if ((s->generation & SLOTS_GEN_UPDATING) || s->fault->gfn >> FMT_MMIO_GFN_BITS)
 		return VMMU_EMULATE;
 	if (!fault_walk_to_goal(s, &goal, 1, &ref))
@@ -423,6 +410,19 @@ static int fault_map_mmio(struct fault_state *s)
 	return VMMU_EMULATE;
 }
 
+/* Locked: LEVEL, or as much less as keeps the page clear of what the host is taking away. */
+static unsigned fault_level_now(const struct fault_state *s, unsigned level)
+{
+	for (; level > 1; level--) {
+		uint64_t start = align_down(s->fault->gfn, level_gfns(level));
+
+		if ((fmt_geometry.leaf_levels & (1u << level)) &&
+		    !vm_is_invalidating(s->vcpu->vm, start, start + level_gfns(level)))
+			break;
+	}
+	return level;
+}
+
 /* Locked: map s->page. */
 static int fault_map_page(struct fault_state *s)
 {
@@ -431,7 +431,8 @@ static int fault_map_page(struct fault_state *s)
 	struct vmmu_fault *fault = s->fault;
 	unsigned max = fault->max_level && fault->max_level < vm->max_level ? fault->max_level
 									    : vm->max_level;
-	unsigned wanted = adjust_level(s->slot, vm->geometry, fault->gfn, &s->page, max);
+	unsigned wanted =
+		fault_level_now(s, adjust_level(s->slot, vm->geometry, fault->gfn, &s->page, max));
 	unsigned goal = vm->nx_huge && fault->access == VMMU_EXEC ? 1 : wanted;
 	struct entry_ref ref;
 	uint64_t leaf;
@@ -444,7 +445,6 @@ static int fault_map_page(struct fault_state *s)
 	fault_report_leaf(fault, leaf, goal);
 	if (map_set_leaf(vm, vcpu, s->slot, &ref, leaf) == MAP_SAME)
 		return VMMU_SPURIOUS;
-	fault_flush_local(s, &ref);
 	fault_prefetch(vcpu, &ref);
 	return VMMU_FIXED;
 }
@@ -492,19 +492,30 @@ static int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	return outcome;
 }
 
-static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+/*
+ * Tell the faulting vCPU's TLB, where it may have kept that there was nothing, or less. Also due when another vCPU mapped
+ * the page: a format that caches absence faults until it forgets. No lock needed.
+ */
+static void fault_flush_local(const struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault)
+{
+	uint64_t gfn = align_down(fault->gfn, level_gfns(fault->level));
+	struct vmmu_flush flush = {.gfn_start = gfn,
+				   .gfn_end = gfn + level_gfns(fault->level),
+				   .as_id = vcpu->as_id,
+				   .vcpu_id = vcpu->id,
+				   .local = true};
+	struct tree *tree = &vcpu->vm->tree;
+
+	if (FMT_CAPS & VMMU_CAP_CACHES_ABSENT)
+		tree->hooks.flush(tree->hooks.ctx, &flush);
+}
+
+/* The steps that need memory, the slots and the lock. */
+static int fault_slow(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
 	struct fault_state s = {.vcpu = vcpu, .fault = fault};
 	int outcome;
 
-	/* Beyond what tables can say there is no memory, and no entry to say so. */
-	if (fault->gfn >= gfn_limit())
-		return VMMU_EMULATE;
-	if (vcpu->vm->mode == VMMU_MODE_RANGES)
-		return fault_in_ranges(vcpu, fault);
-	outcome = fault_lockless(vcpu, fault);
-	if (outcome != FAULT_GO_ON)
-		return outcome;
 	if (objcache_topup(&vcpu->chunks, FAULT_CHUNKS))
 		return -ENOMEM;
 	outcome = fault_find_slot(&s);
@@ -518,6 +529,24 @@ static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 		vm_reap(vcpu->vm);
 		outcome = fault_map(&s);
 	}
+	return outcome;
+}
+
+static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	int outcome;
+
+	/* Beyond what tables can say there is no memory, and no entry to say so. */
+	if (fault->gfn >= gfn_limit())
+		return VMMU_EMULATE;
+	if (vcpu->vm->mode == VMMU_MODE_RANGES)
+		outcome = fault_in_ranges(vcpu, fault);
+	else
+		outcome = fault_lockless(vcpu, fault);
+	if (outcome == FAULT_GO_ON)
+		outcome = fault_slow(vcpu, fault);
+	if (outcome == VMMU_FIXED || outcome == VMMU_SPURIOUS)
+		fault_flush_local(vcpu, fault);
 	return outcome;
 }
 

@@ -174,6 +174,9 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 					.bug = vm_hook_bug};
 	int err;
 
+	/* A table entry must be able to point to every frame. */
+	if (hpa >> vm->geometry->pa_bits || bytes > BIT64(vm->geometry->pa_bits) - hpa)
+		return -EINVAL;
 	err = vm_init_locks(vm);
 	if (err)
 		return err;

@@ -119,6 +119,8 @@ bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu);
  * lock held.
  */
 bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq);
+/* Locked: is an invalidation of any of gfns [start, end) under way? May be true for gfns beside it. */
+bool vm_is_invalidating(const struct vmmu_vm *vm, uint64_t start, uint64_t end);
 
 /* Hooks of the memslots (memory/slots.h), with the VM as ctx. */
 void vm_publish_begin(void *ctx);
