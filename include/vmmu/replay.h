@@ -7,6 +7,7 @@
 #define VMMU_REPLAY_H
 
 #include <vmmu/audit.h>
+#include <vmmu/fault.h>
 #include <vmmu/trace.h>
 #include <vmmu/vm.h>
 #include <vmmu/walk.h>
@@ -16,7 +17,7 @@ extern "C" {
 #endif
 
 enum vmmu_backing {
-	/* what the trace's host lines say; without any, what alignment of gpa and hva allows */
+	/* what the trace's host lines say; without any, smallest pages */
 	VMMU_BACKING_AUTO,
 	VMMU_BACKING_4K,
 	VMMU_BACKING_2M,
@@ -32,8 +33,9 @@ struct vmmu_replay_options {
 	enum vmmu_backing backing;
 	unsigned repeat; /* times to replay into a new VM each, digests must agree; 0: 1 */
 	/*
-	 * Called now and then: DONE of TOTAL bytes of input (TOTAL 0: unknown), EVENTS so far.
-	 * NULL: not. Non-zero stops with -EINTR.
+	 * Called now and then: DONE of TOTAL bytes of input (TOTAL 0: unknown), EVENTS so far, over
+	 * all passes: a first one, which only looks, and one for each repeat. NULL: not. Non-zero
+	 * stops with -EINTR.
 	 */
 	int (*progress)(void *ctx, uint64_t done, uint64_t total, uint64_t events);
 	void *progress_ctx;
@@ -62,8 +64,10 @@ struct vmmu_replay_report {
 	uint64_t invalidations_outside;                  /* those that met none */
 	uint64_t slot_calls, slot_errors, slots_trimmed; /* trimmed: to the format's page size */
 	uint64_t dirty_reads, dirty_pages;
-	uint64_t inferred_ram_gfns,
-		inferred_mmio_gfns; /* without a layout: guessed from the trace */
+	uint64_t dirty_errors;      /* reads of a slot that is not there or does not log */
+	uint64_t inferred_ram_gfns; /* without a layout, guessed from the trace: 4 KiB pages */
+	uint64_t inferred_mmio_gfns;
+	uint64_t inferred_lost; /* faults on pages too many for the guess: no memory there */
 	bool layout_inferred;
 	struct vmmu_stats stats; /* of the VM at the end */
 	uint64_t fault_ns_p50, fault_ns_p99, fault_ns_total;
@@ -73,9 +77,17 @@ struct vmmu_replay_report {
 };
 
 /*
- * Replay TRACE from its start into a fresh VM. 0, and *REPORT; -EINVAL: options; -ENODATA: the
- * trace holds no fault of a known architecture and options.format is NULL; errors of
- * vmmu_trace_next() and vmmu_vm_create().
+ * Replay TRACE from its start into a fresh VM. 0, and *REPORT, with the counts and times of the
+ * last run. What the engine refuses is no error: the report counts it. docs/replay.md says what
+ * each event does, and what is assumed where a trace is silent.
+ *
+ *   -EINVAL   options
+ *   -ENODATA  the trace holds no fault of a known architecture and options.format is NULL
+ *   -EINTR    options.progress asked for it
+ *   others    of vmmu_trace_next(), vmmu_vm_create(), vmmu_digest() and options.finish
+ *
+ * With an error *REPORT is unchanged. Registers the calling thread for the duration if it is not
+ * (vmmu/vm.h). Memory does not grow with the length of the trace.
  */
 VMMU_API int vmmu_replay(struct vmmu_trace *trace, const struct vmmu_replay_options *options,
 			 struct vmmu_replay_report *report);

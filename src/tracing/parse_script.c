@@ -11,8 +11,10 @@
 
 typedef bool script_read(struct parser *parser, const char *text, struct vmmu_trace_event *event);
 
-/* "slot ID GPA SIZE FLAGS"; FLAGS says also how the kit is to back the slot: those bits are not the
- * slot's. */
+/*
+ * "slot ID GPA SIZE FLAGS"; FLAGS says also how the kit is to back the slot: those bits are not the
+ * slot's.
+ */
 static bool script_slot(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
 	uint64_t v[4];
@@ -24,6 +26,7 @@ static bool script_slot(struct parser *parser, const char *text, struct vmmu_tra
 	event->slot.gpa = v[1];
 	event->slot.bytes = v[2];
 	event->slot.flags = (unsigned)v[3] & (VMMU_SLOT_LOG_DIRTY | VMMU_SLOT_READ_ONLY);
+	event->count = v[3] & VMMU_TRACE_BACKED;
 	parser->has_slot_marks = true;
 	return true;
 }

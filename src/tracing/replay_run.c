@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+#include "tracing/replay_run.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/bits.h"
+#include "base/mem.h"
+
+#define HOST_PAGE_LG2 12
+/* Faults that may stand between a fault and the host line of its access: bounds the look-ahead. */
+#define HOST_LOOK_AHEAD_FAULTS 16u
+/* Events among which the invalidations of a fault's own page lookup are looked for. */
+#define NESTED_LOOK_AHEAD 64u
+
+static void invalidate(struct replay_run *run, const struct vmmu_hva_range *range)
+{
+	if (!replay_layout_meets(&run->layout, range->start, range->end)) {
+		run->report->invalidations_outside++;
+		return;
+	}
+	run->report->invalidations++;
+	if (vmmu_invalidate_begin(run->vm, range))
+		return;
+	(void)vmmu_invalidate_end(run->vm, range);
+}
+
+/*
+ * The page lookup of a fault. What the host changed for its sake happens in here, as it did when
+ * recorded.
+ */
+static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_request *request,
+					struct vmmu_page *page)
+{
+	struct replay_run *run = ctx;
+	unsigned i, count = request->flags & VMMU_RESOLVE_NO_FAULT ? 0 : run->nested_count;
+
+	for (i = 0; i < count; i++)
+		invalidate(run, &run->nested[i]);
+	if (count)
+		run->nested_count = 0;
+	return replay_backing_page(&run->backing, request, page);
+}
+
+static unsigned host_level(void *ctx, uint64_t hva, uint64_t gfn)
+{
+	struct replay_run *run = ctx;
+
+	(void)gfn;
+	return replay_backing_level(&run->backing, hva);
+}
+
+int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
+{
+	struct vmmu_env env = {.size = sizeof(env), .resolve = resolve, .host_level = host_level};
+	struct vmmu_vm_options options = {
+		.size = sizeof(options),
+		.format = run->format,
+		.env = &env,
+		.env_ctx = run,
+		.address_spaces = run->scan->address_spaces,
+		.max_level = run->options->max_level,
+		.nx_huge = run->options->nx_huge,
+	};
+	int ret;
+
+	run->geometry = vmmu_format_info(run->format)->geometry;
+	replay_queue_init(&run->queue, trace, run->report->kinds);
+	ret = replay_backing_init(&run->backing, run->geometry, run->options->backing);
+	if (ret)
+		return ret;
+	return vmmu_vm_create(&options, &run->vm);
+}
+
+void replay_run_end(struct replay_run *run)
+{
+	/* vCPUs go with their VM. */
+	vmmu_vm_destroy(run->vm);
+	run->vm = NULL;
+	replay_backing_destroy(&run->backing);
+	replay_layout_clear(&run->layout);
+	mem_free(run->held);
+	run->held = NULL;
+}
+
+int replay_run_infer(void *ctx, const struct vmmu_slot *slot)
+{
+	return replay_slot_call(ctx, slot);
+}
+
+/* The vCPU of an event, made when first needed; NULL: out of memory or the VM is poisoned. */
+static struct vmmu_vcpu *vcpu_of(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	/* A trace that does not know its vCPUs is replayed on the first. */
+	unsigned id = event->vcpu == UINT32_MAX ? 0 : event->vcpu % REPLAY_VCPUS_MAX;
+
+	if (!run->vcpus[id] && vmmu_vcpu_create(run->vm, id, &run->vcpus[id]))
+		run->vcpus[id] = NULL;
+	return run->vcpus[id];
+}
+
+/*
+ * Does a new line of the recorded script start here? What host lines say belongs to the line
+ * before.
+ */
+static bool is_script_line(const struct vmmu_trace_event *event)
+{
+	switch (event->kind) {
+	case VMMU_TRACE_ACCESS:
+	case VMMU_TRACE_SCRIPT:
+	case VMMU_TRACE_SLOT:
+	case VMMU_TRACE_DIRTY_GET:
+	case VMMU_TRACE_DROP:
+	case VMMU_TRACE_PROTECT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Learn what the host had behind the faulting page: its line comes after the access that it
+ * describes.
+ */
+static void look_for_host_line(struct replay_run *run, const struct vmmu_trace_fault *fault)
+{
+	const struct vmmu_trace_event *event;
+	unsigned i, faults = 0;
+
+	if (!run->scan->has_host)
+		return;
+	for (i = 0; faults < HOST_LOOK_AHEAD_FAULTS; i++) {
+		event = replay_queue_peek(&run->queue, i);
+		if (!event || is_script_line(event))
+			return;
+		if (event->kind == VMMU_TRACE_HOST_PAGE &&
+		    event->host.gpa >> HOST_PAGE_LG2 == fault->gpa >> HOST_PAGE_LG2) {
+			replay_backing_learn(&run->backing, &event->host);
+			return;
+		}
+		faults += event->kind == VMMU_TRACE_FAULT;
+	}
+}
+
+/*
+ * Find the invalidations that the fault's own thread causes before it does anything else: the
+ * kernel's page lookup (breaking a shared page on a write, splitting a huge one) runs them between
+ * its sequence check's two halves. Replayed afterwards they would take away what the fault mapped,
+ * which the kernel did not map at all.
+ */
+static void look_for_nested(struct replay_run *run, const struct vmmu_trace_event *fault,
+			    struct vmmu_trace_event **found)
+{
+	struct vmmu_trace_event *event;
+	unsigned i;
+
+	run->nested_count = 0;
+	for (i = 0; fault->pid && i < NESTED_LOOK_AHEAD && run->nested_count < REPLAY_NESTED_MAX;
+	     i++) {
+		event = replay_queue_peek(&run->queue, i);
+		if (!event)
+			return;
+		if (event->pid != fault->pid)
+			continue;
+		switch (event->kind) {
+		case VMMU_TRACE_INVALIDATE:
+			found[run->nested_count] = event;
+			run->nested[run->nested_count++] = (struct vmmu_hva_range){event->hva.start,
+										   event->hva.end};
+			break;
+		case VMMU_TRACE_AGE:
+		case VMMU_TRACE_FAST_FIX:
+		case VMMU_TRACE_MMIO_CHECK:
+		case VMMU_TRACE_OTHER:
+			break;
+		default:
+			return;
+		}
+	}
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * Enter the guest and fault, as the vCPU did. Returns what vmmu_fault() does, or the error that
+ * kept it away.
+ */
+static int run_fault(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	struct vmmu_fault fault = {
+		.gpa = event->fault.gpa,
+		.access = event->fault.access,
+		.flags = event->fault.flags,
+	};
+	struct vmmu_vcpu *vcpu = vcpu_of(run, event);
+	struct vmmu_root root;
+	bool flush_local;
+	uint64_t start;
+	int ret;
+
+	if (!vcpu)
+		return -ENOMEM;
+	ret = vmmu_vcpu_root(vcpu, &root, &flush_local);
+	if (ret)
+		return ret;
+	start = now_ns();
+	ret = vmmu_fault(vcpu, &fault);
+	histogram_add(&run->histogram, now_ns() - start);
+	return ret;
+}
+
+static void apply_fault(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	struct vmmu_trace_event *nested[REPLAY_NESTED_MAX];
+	unsigned i, count;
+	int outcome;
+
+	look_for_host_line(run, &event->fault);
+	look_for_nested(run, event, nested);
+	count = run->nested_count;
+	outcome = run_fault(run, event);
+	/*
+	 * Those that a page lookup took are done; if there was none, they happen where they stand.
+	 */
+	for (i = 0; i < count && !run->nested_count; i++)
+		nested[i]->kind = VMMU_TRACE_OTHER;
+	run->nested_count = 0;
+	run->report->faults++;
+	if (outcome >= 0 && outcome < VMMU_OUTCOMES)
+		run->report->outcomes[outcome]++;
+	else
+		run->report->errors++;
+}
+
+static void apply_smm(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	struct vmmu_vcpu *vcpu;
+
+	/* Without slots of its own, SMM sees the memory that everybody sees. */
+	if (run->scan->address_spaces < 2)
+		return;
+	vcpu = vcpu_of(run, event);
+	if (vcpu)
+		(void)vmmu_vcpu_set_as(vcpu, event->writable ? 1 : 0);
+}
+
+/*
+ * Script lines that change the host's memory: the invalidation they cause is an event of its own.
+ */
+static void apply_host_change(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	struct vmmu_slot slot;
+	uint64_t start;
+
+	if (vmmu_slot_get(run->vm, event->slot.as_id, event->slot.id, &slot))
+		return;
+	start = slot.hva + event->gpa;
+	if (event->kind == VMMU_TRACE_DROP)
+		replay_backing_drop(&run->backing, start, start + event->bytes);
+	else if (event->writable)
+		replay_backing_allow(&run->backing, start, start + event->bytes);
+	else
+		replay_backing_forbid(&run->backing, start, start + event->bytes);
+}
+
+static int apply_zap_all(struct replay_run *run)
+{
+	if (run->scan->is_paced)
+		return replay_slot_release(run);
+	if (run->zaps_implied)
+		run->zaps_implied--;
+	else
+		(void)vmmu_zap_all(run->vm);
+	return 0;
+}
+
+int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	struct vmmu_hva_range range;
+
+	run->report->events++;
+	run->report->lines = max_u64(run->report->lines, event->line);
+	switch (event->kind) {
+	case VMMU_TRACE_FAULT:
+		apply_fault(run, event);
+		return 0;
+	case VMMU_TRACE_FAULT_GVA:
+		run->report->refused_gva++;
+		return 0;
+	case VMMU_TRACE_INVALIDATE:
+		range = (struct vmmu_hva_range){event->hva.start, event->hva.end};
+		invalidate(run, &range);
+		return 0;
+	case VMMU_TRACE_SLOT:
+		run->report->slot_calls++;
+		return replay_slot_event(run, event);
+	case VMMU_TRACE_DIRTY_GET:
+		return replay_dirty_read(run, event->slot.as_id, event->slot.id);
+	case VMMU_TRACE_HOST_PAGE:
+		replay_backing_learn(&run->backing, &event->host);
+		return 0;
+	case VMMU_TRACE_DROP:
+	case VMMU_TRACE_PROTECT:
+		apply_host_change(run, event);
+		return 0;
+	case VMMU_TRACE_SMM:
+		apply_smm(run, event);
+		return 0;
+	case VMMU_TRACE_ZAP_ALL:
+		return apply_zap_all(run);
+	default:
+		return 0;
+	}
+}

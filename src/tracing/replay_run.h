@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run of a replay: a fresh VM, driven by the events of the trace in order.
+ */
+#ifndef VMMU_TRACING_REPLAY_RUN_H
+#define VMMU_TRACING_REPLAY_RUN_H
+
+#include <vmmu/fault.h>
+#include <vmmu/invalidate.h>
+#include <vmmu/replay.h>
+
+#include "tracing/histogram.h"
+#include "tracing/replay_backing.h"
+#include "tracing/replay_layout.h"
+#include "tracing/replay_queue.h"
+#include "tracing/replay_scan.h"
+
+/* vCPUs made; a trace with higher ids has them share these. */
+#define REPLAY_VCPUS_MAX 1024u
+/* Invalidations that one fault's own page lookup may cause. */
+#define REPLAY_NESTED_MAX 8u
+
+struct replay_run {
+	const struct vmmu_replay_options *options;
+	const struct vmmu_format *format;
+	const struct vmmu_geometry *geometry;
+	const struct replay_scan *scan;
+	struct vmmu_replay_report *report; /* its counts of this run */
+	struct vmmu_vm *vm;
+	struct replay_backing backing;
+	struct replay_layout layout;
+	struct histogram histogram; /* ns per fault */
+	size_t unplaced;            /* slot calls without an address so far */
+	/*
+	 * Slot calls of a paced layout, waiting for the zaps that they caused: see replay_slots.c.
+	 */
+	struct vmmu_slot *held;
+	size_t held_count, held_capacity, held_next;
+	uint64_t zaps_implied; /* slot deletes whose own zap of everything the trace has still to
+				  tell */
+	/* Invalidations that the fault under way causes, to happen inside its page lookup. */
+	struct vmmu_hva_range nested[REPLAY_NESTED_MAX];
+	unsigned nested_count;
+	/* Ids of slots that were smaller than a page of the format and so do not exist. */
+	uint64_t vanished[VMMU_ADDRESS_SPACES_MAX][(VMMU_SLOT_IDS + 63) / 64];
+	struct vmmu_vcpu *vcpus[REPLAY_VCPUS_MAX];
+	struct replay_queue queue;
+};
+
+/*
+ * Make the VM; the trace stands at its first event. -ENOMEM, errors of vmmu_vm_create(). RUN,
+ * zeroed but for the members up to report, is to be given to replay_run_end() even then.
+ */
+int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace);
+void replay_run_end(struct replay_run *run);
+/*
+ * Apply EVENT, just taken from run->queue. -ENOMEM only: whatever the engine refuses is counted in
+ * the report.
+ */
+int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *event);
+/*
+ * Set a slot of an inferred layout. For replay_pages_slots(): CTX is the run; always 0 or -ENOMEM.
+ */
+int replay_run_infer(void *ctx, const struct vmmu_slot *slot);
+
+/* replay_slots.c: slot calls and dirty-log reads. All as replay_run_event(). */
+int replay_slot_event(struct replay_run *run, const struct vmmu_trace_event *event);
+/* A zap of everything: the moment of the next held delete and of what was called after it. */
+int replay_slot_release(struct replay_run *run);
+int replay_slot_call(struct replay_run *run, const struct vmmu_slot *wanted);
+int replay_dirty_read(struct replay_run *run, unsigned as_id, unsigned id);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* vmmu formats: which there are and what they are like. */
+#include <argp.h>
+#include <json-c/json.h>
+
+#include "tool.h"
+
+struct formats_args {
+	bool as_json;
+};
+
+enum {
+	KEY_JSON = 0x100,
+};
+
+static const struct argp_option options[] = {
+	{"json", KEY_JSON, NULL, 0, "Print JSON", 0},
+	{0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct formats_args *args = state->input;
+
+	if (key == KEY_JSON)
+		args->as_json = true;
+	else if (key == ARGP_KEY_ARG)
+		argp_error(state, "unexpected '%s'", arg);
+	else
+		return ARGP_ERR_UNKNOWN;
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.doc = "List the page-table formats with their geometry and capabilities.",
+};
+
+static const struct {
+	unsigned cap;
+	const char *name;
+} caps[] = {
+	{VMMU_CAP_HW_DIRTY, "hw-dirty"},       {VMMU_CAP_EXEC_ONLY, "exec-only"},
+	{VMMU_CAP_WRITE_ONLY, "write-only"},   {VMMU_CAP_MMIO_TRAP, "mmio-trap"},
+	{VMMU_CAP_BREAK_FIRST, "break-first"}, {VMMU_CAP_CACHES_ABSENT, "caches-absent"},
+};
+
+#define CAPS (sizeof(caps) / sizeof(caps[0]))
+
+static void print_format(const struct vmmu_format_info *info)
+{
+	const struct vmmu_geometry *geometry = info->geometry;
+	const char *comma = "";
+	unsigned level;
+	size_t i;
+
+	printf("%-12s %s\n", info->name, info->description);
+	printf("%12s %s, %u levels, %u-bit input, %u-bit output, pages of ", "", info->architecture,
+	       geometry->levels, geometry->gpa_bits, geometry->pa_bits);
+	for (level = 1; level <= geometry->levels; level++) {
+		if (!(geometry->leaf_levels & (1u << level)))
+			continue;
+		printf("%s%s", comma, tool_size(geometry->shift[level]));
+		comma = ", ";
+	}
+	printf(", root of %s\n", tool_size(geometry->table_lg2[geometry->levels]));
+	printf("%12s", "");
+	for (i = 0; i < CAPS; i++)
+		if (info->caps & caps[i].cap)
+			printf(" %s", caps[i].name);
+	printf(" mmio-generation:%u\n", info->mmio_gen_bits);
+}
+
+static void add(struct json_object *object, const char *name, uint64_t value)
+{
+	json_object_object_add(object, name, json_object_new_uint64(value));
+}
+
+static void add_text(struct json_object *object, const char *name, const char *text)
+{
+	json_object_object_add(object, name, json_object_new_string(text));
+}
+
+static struct json_object *json_levels(const struct vmmu_geometry *geometry)
+{
+	struct json_object *levels = json_object_new_array();
+	unsigned level;
+
+	for (level = 1; level <= geometry->levels; level++) {
+		struct json_object *object = json_object_new_object();
+
+		add(object, "level", level);
+		add(object, "page_bytes", UINT64_C(1) << geometry->shift[level]);
+		json_object_object_add(object, "leaf",
+				       json_object_new_boolean(geometry->leaf_levels >> level & 1));
+		add(object, "table_bytes", UINT64_C(1) << geometry->table_lg2[level]);
+		json_object_array_add(levels, object);
+	}
+	return levels;
+}
+
+static struct json_object *json_format(const struct vmmu_format_info *info)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *names = json_object_new_array();
+	size_t i;
+
+	for (i = 0; i < CAPS; i++)
+		if (info->caps & caps[i].cap)
+			json_object_array_add(names, json_object_new_string(caps[i].name));
+	add_text(object, "name", info->name);
+	add_text(object, "architecture", info->architecture);
+	add_text(object, "description", info->description);
+	add(object, "page_bytes", UINT64_C(1) << info->geometry->page_shift);
+	add(object, "gpa_bits", info->geometry->gpa_bits);
+	add(object, "pa_bits", info->geometry->pa_bits);
+	add(object, "mmio_generation_bits", info->mmio_gen_bits);
+	json_object_object_add(object, "capabilities", names);
+	json_object_object_add(object, "levels", json_levels(info->geometry));
+	return object;
+}
+
+static void print_json(void)
+{
+	struct json_object *root = json_object_new_object(), *formats = json_object_new_array();
+	const struct vmmu_format *format;
+	unsigned index;
+
+	for (index = 0; (format = vmmu_format_at(index)); index++)
+		json_object_array_add(formats, json_format(vmmu_format_info(format)));
+	add_text(root, "schema", "vmmu-formats/1");
+	json_object_object_add(root, "formats", formats);
+	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
+							  JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(root);
+}
+
+int cmd_formats(int argc, char **argv)
+{
+	struct formats_args args = {0};
+	const struct vmmu_format *format;
+	unsigned index;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	if (args.as_json)
+		print_json();
+	for (index = 0; !args.as_json && (format = vmmu_format_at(index)); index++)
+		print_format(vmmu_format_info(format));
+	return tool_finish_output();
+}
