@@ -123,8 +123,10 @@ static void map_gva(const struct row *row, struct stand *stand)
 				    .offset = GUEST_HPA - base};
 	unsigned i, at;
 
+	/* Valid, page, AF, AP by privilege; bits 9:8 are address bits with DS, so no shareability
+	 * there. */
 	guest.entry = (stand->gpa.gpa & ~UINT64_C(0xfff)) |
-		      (row_option(row, "el", 1) ? 0x703 : 0x743);
+		      (row_option(row, "el", 1) ? 0x403 : 0x443);
 	memory_chain(stand->memory, &guest);
 	for (i = 0; i < 4; i++) {
 		host.input = base + i * 0x1000;
