@@ -31,28 +31,28 @@ enum vmmu_hw_arch {
 
 /* What an x86 CPU can do beyond the base; flags of vmmu_hw_x86.features. */
 enum vmmu_hw_x86_feature {
-	VMMU_HW_X86_1G = 1 << 0,	/* 1G pages in guest tables and NPT */
-	VMMU_HW_X86_PSE36 = 1 << 1,	/* 4M pages reach 40 physical bits */
-	VMMU_HW_X86_AMD = 1 << 2,	/* bit 8 of level-4 and level-5 entries is reserved */
+	VMMU_HW_X86_1G = 1 << 0,        /* 1G pages in guest tables and NPT */
+	VMMU_HW_X86_PSE36 = 1 << 1,     /* 4M pages reach 40 physical bits */
+	VMMU_HW_X86_AMD = 1 << 2,       /* bit 8 of level-4 and level-5 entries is reserved */
 	VMMU_HW_EPT_EXEC_ONLY = 1 << 3, /* EPT capability bit 0 */
-	VMMU_HW_EPT_2M = 1 << 4,	/* EPT capability bit 16 */
-	VMMU_HW_EPT_1G = 1 << 5,	/* EPT capability bit 17 */
-	VMMU_HW_EPT_ADVANCED = 1 << 6,	/* EPT capability bit 22: qualification bits 9-11 */
-	VMMU_HW_EPT_MBE = 1 << 7,	/* VM-execution control "mode-based execute" is on */
-	VMMU_HW_NPT_GMET = 1 << 8,	/* VMCB 0x90 bit 3 is on */
+	VMMU_HW_EPT_2M = 1 << 4,        /* EPT capability bit 16 */
+	VMMU_HW_EPT_1G = 1 << 5,        /* EPT capability bit 17 */
+	VMMU_HW_EPT_ADVANCED = 1 << 6,  /* EPT capability bit 22: qualification bits 9-11 */
+	VMMU_HW_EPT_MBE = 1 << 7,       /* VM-execution control "mode-based execute" is on */
+	VMMU_HW_NPT_GMET = 1 << 8,      /* VMCB 0x90 bit 3 is on */
 	VMMU_HW_X86_FEATURES = (1 << 9) - 1,
 };
 
 /* x86: registers of the guest, and of the second stage as the architecture field says. */
 struct vmmu_hw_x86 {
-	unsigned features;	      /* enum vmmu_hw_x86_feature, or-ed */
-	uint8_t maxphyaddr;	      /* CPUID 0x80000008 EAX[7:0]: 32..52 */
+	unsigned features;            /* enum vmmu_hw_x86_feature, or-ed */
+	uint8_t maxphyaddr;           /* CPUID 0x80000008 EAX[7:0]: 32..52 */
 	uint64_t cr0, cr3, cr4, efer; /* guest; CR0.PG off: guest-virtual is guest-physical */
-	uint64_t rflags;	      /* guest; AC matters */
-	uint32_t pkru, pkrs;	      /* guest */
-	uint64_t pdpte[4];	      /* guest PAE, not under NPT: see vmmu_hw_pdptes_load() */
-	uint64_t eptp;		      /* EPT */
-	uint64_t ncr3;		      /* NPT */
+	uint64_t rflags;              /* guest; AC matters */
+	uint32_t pkru, pkrs;          /* guest */
+	uint64_t pdpte[4];            /* guest PAE, not under NPT: see vmmu_hw_pdptes_load() */
+	uint64_t eptp;                /* EPT */
+	uint64_t ncr3;                /* NPT */
 	uint64_t host_cr4, host_efer; /* NPT: paging mode and NXE of the nested tables */
 };
 
@@ -61,7 +61,7 @@ enum vmmu_hw_riscv_feature {
 	VMMU_HW_RISCV_SVPBMT = 1 << 1, /* without it the PBMTE bits read 0 */
 	VMMU_HW_RISCV_SVADU = 1 << 2,  /* without it the ADUE bits read 0: a clear A or D faults */
 	VMMU_HW_RISCV_SVRSW60T59B = 1 << 3, /* bits 60:59 are software's */
-	VMMU_HW_RISCV_ZICFISS = 1 << 4,	    /* without it the SSE bits read 0 */
+	VMMU_HW_RISCV_ZICFISS = 1 << 4,     /* without it the SSE bits read 0 */
 	VMMU_HW_RISCV_FEATURES = (1 << 5) - 1,
 };
 
@@ -69,7 +69,7 @@ struct vmmu_hw_riscv {
 	unsigned features;    /* enum vmmu_hw_riscv_feature, or-ed */
 	uint8_t xlen, vsxlen; /* 32 or 64; vsxlen at most xlen */
 	uint8_t pa_bits; /* implemented physical address bits: 32..56; more is an access fault */
-	uint64_t hgatp, vsatp;	    /* MODE 0 is Bare */
+	uint64_t hgatp, vsatp;      /* MODE 0 is Bare */
 	uint64_t sstatus, vsstatus; /* HS-level sstatus: MXR; vsstatus: SUM, MXR */
 	uint64_t menvcfg, henvcfg;  /* PBMTE, ADUE, SSE */
 };
@@ -86,7 +86,7 @@ enum vmmu_hw_arm64_feature {
 
 struct vmmu_hw_arm64 {
 	unsigned features; /* enum vmmu_hw_arm64_feature, or-ed */
-	uint8_t pamax;	   /* implemented physical address bits: 32, 36, 40, 42, 44, 48, 52 */
+	uint8_t pamax;     /* implemented physical address bits: 32, 36, 40, 42, 44, 48, 52 */
 	uint8_t bbm_level; /* FEAT_BBM: 0..2; 1 and 2 have nT, which faults here */
 	uint64_t hcr_el2;  /* VM, PTW, DC, FWB matter */
 	uint64_t vtcr_el2, vttbr_el2;
@@ -125,7 +125,7 @@ struct vmmu_hw_bus {
 
 /* Properties of an access; flags of vmmu_hw_access.flags. */
 enum vmmu_hw_access_flag {
-	VMMU_HW_USER = 1 << 0,	       /* CPL 3, VU-mode, EL0 */
+	VMMU_HW_USER = 1 << 0,         /* CPL 3, VU-mode, EL0 */
 	VMMU_HW_IMPLICIT = 1 << 1,     /* x86: implicit supervisor access (descriptor tables) */
 	VMMU_HW_SHADOW_STACK = 1 << 2, /* x86 CET, RISC-V Zicfiss */
 	VMMU_HW_CACHE_OP =
@@ -136,10 +136,10 @@ enum vmmu_hw_access_flag {
 
 /* One access. READ|WRITE is an atomic read-modify-write. */
 struct vmmu_hw_access {
-	uint64_t gva;	   /* bytes */
+	uint64_t gva;      /* bytes */
 	unsigned access;   /* VMMU_READ, VMMU_WRITE, VMMU_READ | VMMU_WRITE or VMMU_EXEC */
-	unsigned flags;	   /* enum vmmu_hw_access_flag, or-ed */
-	unsigned bytes;	   /* width, a power of two, for alignment checks on Arm device memory; 0:
+	unsigned flags;    /* enum vmmu_hw_access_flag, or-ed */
+	unsigned bytes;    /* width, a power of two, for alignment checks on Arm device memory; 0:
 			      aligned */
 	uint32_t syndrome; /* Arm: ISS[24:14] that the instruction would report (ISV, SAS ...); 0:
 			      none */
@@ -147,7 +147,7 @@ struct vmmu_hw_access {
 
 /* Why the second stage is asked. */
 enum vmmu_hw_purpose {
-	VMMU_HW_FINAL,	     /* the access itself */
+	VMMU_HW_FINAL,       /* the access itself */
 	VMMU_HW_TABLE_READ,  /* a guest table entry is read */
 	VMMU_HW_TABLE_WRITE, /* a guest table entry is updated (accessed, dirty) */
 	VMMU_HW_PDPTE_LOAD,  /* EPT: MOV to CR0, CR3 or CR4 of a PAE guest */
@@ -171,27 +171,27 @@ struct vmmu_hw_gpa {
 
 /* One memory reference of a walk. */
 struct vmmu_hw_ref {
-	uint64_t hpa;	/* bytes */
+	uint64_t hpa;   /* bytes */
 	uint64_t input; /* the address being translated: guest-virtual in stage 1, guest-physical in
 			   stage 2 */
-	uint64_t gpa;	/* stage 1: guest-physical address of the entry; stage 2: input */
+	uint64_t gpa;   /* stage 1: guest-physical address of the entry; stage 2: input */
 	uint64_t value; /* as read */
 	uint64_t update; /* UPDATE: what was (or, without swap, would be) written */
-	uint8_t stage;	 /* 1 or 2 */
+	uint8_t stage;   /* 1 or 2 */
 	uint8_t level;
-	uint8_t bytes;	/* 4 or 8 */
+	uint8_t bytes;  /* 4 or 8 */
 	bool is_update; /* an accessed or dirty update, else a load */
 };
 
 /* What one stage (or both) makes of the page around the access: all that a TLB may keep of it. */
 struct vmmu_hw_mapping {
-	uint64_t input, output;		    /* bytes, of the access itself */
-	uint8_t level;			    /* of the leaf; 0: this stage is off */
-	uint8_t page_lg2;		    /* lg2 bytes of the leaf; 64: this stage is off */
-	uint8_t range_lg2;		    /* of the contiguous or NAPOT group; else page_lg2 */
+	uint64_t input, output;             /* bytes, of the access itself */
+	uint8_t level;                      /* of the leaf; 0: this stage is off */
+	uint8_t page_lg2;                   /* lg2 bytes of the leaf; 64: this stage is off */
+	uint8_t range_lg2;                  /* of the contiguous or NAPOT group; else page_lg2 */
 	uint8_t kernel_access, user_access; /* rights under the current control registers, accessed
 					       and dirty left aside */
-	uint8_t guest_page;		    /* x86 stage 1: enum vmmu_hw_guest_page */
+	uint8_t guest_page;                 /* x86 stage 1: enum vmmu_hw_guest_page */
 	/*
 	 * Raw type bits: EPT: type | IPAT << 3; x86 and NPT: PWT | PCD << 1 | PAT << 2; RISC-V:
 	 * PBMT; Arm stage 1: AttrIndx; stage 2: MemAttr. 0 in a combined mapping.
@@ -210,7 +210,7 @@ enum vmmu_hw_status {
 /* Why, in neutral words; hardware tells only what the report says. */
 enum vmmu_hw_cause {
 	VMMU_HW_NO_CAUSE,
-	VMMU_HW_ABSENT,	  /* no valid entry */
+	VMMU_HW_ABSENT,   /* no valid entry */
 	VMMU_HW_RESERVED, /* reserved bits or a reserved combination */
 	VMMU_HW_PERMISSION,
 	VMMU_HW_ACCESSED,   /* accessed or dirty bit clear, and hardware does not set it */
@@ -218,15 +218,15 @@ enum vmmu_hw_cause {
 			       cannot be */
 	VMMU_HW_ADDRESS_SIZE, /* an address in a register or entry is too wide */
 	VMMU_HW_ALIGNMENT,    /* unaligned access to device memory */
-	VMMU_HW_BUS,	      /* nothing answers where an entry should be */
+	VMMU_HW_BUS,          /* nothing answers where an entry should be */
 };
 
 struct vmmu_hw_fault {
 	enum vmmu_hw_cause cause;
-	uint8_t stage;		      /* 1 or 2: whose entry (or address) is at fault */
-	uint8_t level;		      /* of the entry; 0: none was read */
+	uint8_t stage;                /* 1 or 2: whose entry (or address) is at fault */
+	uint8_t level;                /* of the entry; 0: none was read */
 	enum vmmu_hw_purpose purpose; /* stage 2 */
-	uint64_t gpa;		      /* stage 2: input; stage 1: address of the entry */
+	uint64_t gpa;                 /* stage 2: input; stage 1: address of the entry */
 	uint64_t entry, entry_hpa;    /* meaningful with level */
 };
 
@@ -236,7 +236,7 @@ struct vmmu_hw_report {
 		uint8_t vector; /* 14 #PF, 13 #GP, 18 #MC */
 		uint32_t error_code;
 		uint64_t cr2; /* #PF */
-	} exception;	      /* x86, guest faults */
+	} exception;          /* x86, guest faults */
 	struct {
 		uint32_t exit_reason; /* 48 EPT violation, 49 misconfiguration */
 		bool gla_valid;
@@ -258,8 +258,10 @@ struct vmmu_hw_report {
 	} arm64;
 };
 
-/* Loads and updates that one access can make: two five-level stages, every entry updated under a
- * new translation. */
+/*
+ * Loads and updates that one access can make: two five-level stages, every entry updated under a
+ * new translation.
+ */
 #define VMMU_HW_REFS_MAX 128
 /* How often lost update races restart a walk before it is given up. */
 #define VMMU_HW_RESTARTS_MAX 64

@@ -2,18 +2,20 @@
 /*
  * Tables without faults: for VMMs that map a guest up front, and for translating.
  *
- * Mapping needs a VM made with VMMU_MODE_RANGES: it has no memslots, and what is mapped is what the calls here mapped. The
- * tables are the ones that faults would have built for the same pages. Translating works on every VM.
+ * Mapping needs a VM made with VMMU_MODE_RANGES: it has no memslots, and what is mapped is what the
+ * calls here mapped. The tables are the ones that faults would have built for the same pages.
+ * Translating works on every VM.
  *
- * Changes are made inside an update, an exclusive section; translations inside a reader, a lockless one:
+ * Changes are made inside an update, an exclusive section; translations inside a reader, a lockless
+ * one:
  *
- *	struct vmmu_update update;
- *	struct vmmu_attr attr;
+ * 	struct vmmu_update update;
+ * 	struct vmmu_attr attr;
  *
- *	vmmu_attr_make(vm, VMMU_RWX, VMMU_MEM_WRITEBACK, &attr);
- *	vmmu_update_begin(vm, 0, &update);
- *	err = vmmu_map(&update, gpa, hpa, bytes, &attr, &done);
- *	vmmu_update_end(&update);
+ * 	vmmu_attr_make(vm, VMMU_RWX, VMMU_MEM_WRITEBACK, &attr);
+ * 	vmmu_update_begin(vm, 0, &update);
+ * 	err = vmmu_map(&update, gpa, hpa, bytes, &attr, &done);
+ * 	vmmu_update_end(&update);
  *
  * TLBs have forgotten what was unmapped or restricted when vmmu_update_end() returns, not before.
  */
@@ -29,7 +31,10 @@ extern "C" {
 /* What vmmu_translate() gives for a gpa that is not mapped. */
 #define VMMU_NOT_MAPPED UINT64_MAX
 
-/* Rights and memory type, compiled to the VM's format once. Members but access and memtype are private. */
+/*
+ * Rights and memory type, compiled to the VM's format once. Members but access and memtype are
+ * private.
+ */
 struct vmmu_attr {
 	unsigned access;
 	enum vmmu_memtype memtype;
@@ -46,7 +51,8 @@ struct vmmu_range_ops {
 	int (*unmap)(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, uint64_t *done);
 	int (*protect)(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, unsigned access,
 		       uint64_t *done);
-	int (*write_protect)(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, uint64_t *done);
+	int (*write_protect)(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
+			     uint64_t *done);
 	uint64_t (*translate)(const struct vmmu_reader *reader, uint64_t gpa);
 	void (*translate_batch)(const struct vmmu_reader *reader, const uint64_t *gpas,
 				uint64_t *hpas, size_t count);
@@ -70,15 +76,17 @@ struct vmmu_reader {
 };
 
 /*
- * Prepare ACCESS (VMMU_READ, and any of WRITE, EXEC) and MEMTYPE for VM's format. The result serves all VMs of that
- * format, from any thread, as long as it lives. -EINVAL: NULL, or access without READ or with unknown bits.
+ * Prepare ACCESS (VMMU_READ, and any of WRITE, EXEC) and MEMTYPE for VM's format. The result serves
+ * all VMs of that format, from any thread, as long as it lives. -EINVAL: NULL, or access without
+ * READ or with unknown bits.
  */
 VMMU_API int vmmu_attr_make(const struct vmmu_vm *vm, unsigned access, enum vmmu_memtype memtype,
 			    struct vmmu_attr *attr);
 
 /*
- * Begin to change the tables of address space AS_ID: takes the VM's mmu lock until vmmu_update_end() by the same thread.
- * In between, this thread calls nothing else on the VM. -EINVAL; -ENOTSUP: the VM is not one of VMMU_MODE_RANGES;
+ * Begin to change the tables of address space AS_ID: takes the VM's mmu lock until
+ * vmmu_update_end() by the same thread. In between, this thread calls nothing else on the VM.
+ * -EINVAL; -ENOTSUP: the VM is not one of VMMU_MODE_RANGES;
  * -ENOMEM: no frame for the root; -EIO: poisoned.
  */
 VMMU_API int vmmu_update_begin(struct vmmu_vm *vm, unsigned as_id, struct vmmu_update *update);
@@ -86,16 +94,19 @@ VMMU_API int vmmu_update_begin(struct vmmu_vm *vm, unsigned as_id, struct vmmu_u
 VMMU_API void vmmu_update_end(struct vmmu_update *update);
 
 /*
- * Map [gpa, gpa + bytes) to hpa onwards, all three page aligned, with the largest pages that alignment, format and the
- * VM's max_level allow.
+ * Map [gpa, gpa + bytes) to hpa onwards, all three page aligned, with the largest pages that
+ * alignment, format and the VM's max_level allow.
  *
- * Errors leave what comes before *done mapped (bytes from gpa on, also written on success; done may be NULL):
- *   -EINVAL  misaligned, no bytes, gpa beyond the input size or hpa beyond the output size: nothing was mapped
+ * Errors leave what comes before *done mapped (bytes from gpa on, also written on success; done may
+ * be NULL):
+ *   -EINVAL  misaligned, no bytes, gpa beyond the input size or hpa beyond the output size: nothing
+ *            was mapped
  *   -EEXIST  the page at gpa + *done is mapped already, and not in just this way
  *   -ENOMEM  no table frame
  * What is mapped already in just this way counts as mapped.
  *
- * Cost: one page: a walk, three tests and a store, no lock, nothing allocated but a missing table. Ranges go table by table.
+ * Cost: one page: a walk, three tests and a store, no lock, nothing allocated but a missing table.
+ * Ranges go table by table.
  */
 static inline int vmmu_map(struct vmmu_update *update, uint64_t gpa, uint64_t hpa, uint64_t bytes,
 			   const struct vmmu_attr *attr, uint64_t *done)
@@ -104,18 +115,21 @@ static inline int vmmu_map(struct vmmu_update *update, uint64_t gpa, uint64_t hp
 }
 
 /*
- * Unmap [gpa, gpa + bytes), page aligned; what is not mapped is skipped. A large page that the range cuts is split. Tables
- * that the range covers whole are given back.
- * -EINVAL as vmmu_map(); -ENOMEM: no frame for the table of a split at gpa + *done, before which all is unmapped.
+ * Unmap [gpa, gpa + bytes), page aligned; what is not mapped is skipped. A large page that the
+ * range cuts is split. Tables that the range covers whole are given back.
+ * -EINVAL as vmmu_map(); -ENOMEM: no frame for the table of a split at gpa + *done, before which
+ *         all is unmapped.
  */
-static inline int vmmu_unmap(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, uint64_t *done)
+static inline int vmmu_unmap(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
+			     uint64_t *done)
 {
 	return update->ops->unmap(update, gpa, bytes, done);
 }
 
 /*
- * Give what is mapped in [gpa, gpa + bytes), page aligned, the rights ACCESS (with READ); what is not mapped is skipped. WRITE is given
- * only to what was mapped with it. A large page that the range cuts is split. Accessed and dirty bits that hardware sets meanwhile are kept.
+ * Give what is mapped in [gpa, gpa + bytes), page aligned, the rights ACCESS (with READ); what is
+ * not mapped is skipped. WRITE is given only to what was mapped with it. A large page that the
+ * range cuts is split. Accessed and dirty bits that hardware sets meanwhile are kept.
  * -EINVAL as vmmu_map(), or access without READ or with unknown bits; -ENOMEM as vmmu_unmap().
  */
 static inline int vmmu_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
@@ -125,9 +139,10 @@ static inline int vmmu_protect(struct vmmu_update *update, uint64_t gpa, uint64_
 }
 
 /*
- * Take WRITE from all that is mapped in [gpa, gpa + bytes), whatever else it may; vmmu_protect() or the lockless fix of vmmu_fault() gives
- * it back. Errors as vmmu_protect(). Cost: no atomic for tables whose entries hardware has nothing left to set in, one for each
- * entry that changes in others.
+ * Take WRITE from all that is mapped in [gpa, gpa + bytes), whatever else it may; vmmu_protect() or
+ * the lockless fix of vmmu_fault() gives it back. Errors as vmmu_protect(). Cost: no atomic for
+ * tables whose entries hardware has nothing left to set in, one for each entry that changes in
+ * others.
  */
 static inline int vmmu_write_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
 				     uint64_t *done)
@@ -136,8 +151,9 @@ static inline int vmmu_write_protect(struct vmmu_update *update, uint64_t gpa, u
 }
 
 /*
- * Begin to read the tables of address space AS_ID, as they are now: an RCU read section until vmmu_reader_end() by the same thread, in which
- * it must not sleep long and not change the VM. Another thread's changes are seen or not, each as a whole entry.
+ * Begin to read the tables of address space AS_ID, as they are now: an RCU read section until
+ * vmmu_reader_end() by the same thread, in which it must not sleep long and not change the VM.
+ * Another thread's changes are seen or not, each as a whole entry.
  * -EINVAL; -ENOENT: there is no root yet.
  */
 VMMU_API int vmmu_reader_begin(struct vmmu_vm *vm, unsigned as_id, struct vmmu_reader *reader);
@@ -149,14 +165,20 @@ static inline uint64_t vmmu_translate(const struct vmmu_reader *reader, uint64_t
 	return reader->ops->translate(reader, gpa);
 }
 
-/* vmmu_translate() of COUNT addresses, their cache misses overlapped. GPAS and HPAS may be the same array. */
+/*
+ * vmmu_translate() of COUNT addresses, their cache misses overlapped. GPAS and HPAS may be the same
+ * array.
+ */
 static inline void vmmu_translate_batch(const struct vmmu_reader *reader, const uint64_t *gpas,
 					uint64_t *hpas, size_t count)
 {
 	reader->ops->translate_batch(reader, gpas, hpas, count);
 }
 
-/* One translation with its own read section; VMMU_NOT_MAPPED also for a bad VM, as_id or no root. RCU: reader. */
+/*
+ * One translation with its own read section; VMMU_NOT_MAPPED also for a bad VM, as_id or no root.
+ * RCU: reader.
+ */
 VMMU_API uint64_t vmmu_translate_once(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa);
 
 #ifdef __cplusplus

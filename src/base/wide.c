@@ -5,7 +5,10 @@
 
 #include "base/sanitize.h"
 
-/* One body, compiled for old and for new CPUs; the loader picks. Sanitizers do not get along with that. */
+/*
+ * One body, compiled for old and for new CPUs; the loader picks. Sanitizers do not get along with
+ * that.
+ */
 #if defined(__x86_64__) && defined(__GNUC__) && !BASE_HAS_ASAN && !BASE_HAS_TSAN
 #define WIDE_CLONES __attribute__((target_clones("avx2", "default")))
 #else
@@ -19,7 +22,8 @@
 #define WIDE_OPTIMIZE
 #endif
 
-WIDE_CLONES WIDE_OPTIMIZE void wide_fill(uint64_t *entries, size_t count, uint64_t first, uint64_t step)
+WIDE_CLONES WIDE_OPTIMIZE void wide_fill(uint64_t *entries, size_t count, uint64_t first,
+					 uint64_t step)
 {
 	for (size_t i = 0; i < count; i++)
 		entries[i] = first + i * step;
@@ -47,7 +51,8 @@ bool wide_has_any(const _Atomic uint64_t *entries, size_t count, uint64_t bits)
 
 #else
 
-WIDE_CLONES WIDE_OPTIMIZE static void wide_clear_plain(uint64_t *entries, size_t count, uint64_t bits)
+WIDE_CLONES WIDE_OPTIMIZE static void wide_clear_plain(uint64_t *entries, size_t count,
+						       uint64_t bits)
 {
 	entries = __builtin_assume_aligned(entries, 64);
 	for (size_t i = 0; i < count; i++)

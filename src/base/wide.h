@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whole tables at a time: loops over arrays of 64-bit entries that use the widest vectors of the CPU they run on.
+ * Whole tables at a time: loops over arrays of 64-bit entries that use the widest vectors of the
+ * CPU they run on.
  *
- * wide_fill() is for memory that nobody else sees yet. wide_clear() and wide_has_any() run on live tables: every entry is read and
- * written as one aligned 64-bit unit, as vector units do it on every CPU that has them; ThreadSanitizer builds use atomics.
+ * wide_fill() is for memory that nobody else sees yet. wide_clear() and wide_has_any() run on live
+ * tables: every entry is read and written as one aligned 64-bit unit, as vector units do it on
+ * every CPU that has them; ThreadSanitizer builds use atomics.
  */
 #ifndef VMMU_BASE_WIDE_H
 #define VMMU_BASE_WIDE_H

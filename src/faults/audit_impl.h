@@ -135,7 +135,8 @@ static void audit_entries(struct audit_run *run, struct table *table)
 	bool has_volatile = false;
 	uint64_t used = 0;
 
-	table_for_each(&run->vm->tree, table, ref) {
+	table_for_each(&run->vm->tree, table, ref)
+	{
 		uint64_t pte = pte_load(ref.ptep);
 
 		audit_entry(run, &ref);

@@ -104,14 +104,14 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
 }
 
 /*
- * Under RCU: give WRITE back to the leaf PTE at REF, which has mmu_writable. FIXED, or RETRY: another
- * write came between.
+ * Under RCU: give WRITE back to the leaf PTE at REF, which has mmu_writable. FIXED, or RETRY:
+ * another write came between.
  *
- *	fast fix                              write-protect (locked)
- *	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
- *	compare-exchange sets WRITE
- *	mark dirty                            bitmap read after the protection: this write is in
- *	                                      what is read now, or in what is read next
+ * 	fast fix                              write-protect (locked)
+ * 	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
+ * 	compare-exchange sets WRITE
+ * 	mark dirty                            bitmap read after the protection: this write is in
+ * 	                                      what is read now, or in what is read next
  *
  * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange
  * here fails.
@@ -493,8 +493,9 @@ static int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 }
 
 /*
- * Tell the faulting vCPU's TLB, where it may have kept that there was nothing, or less. Also due when another vCPU mapped
- * the page: a format that caches absence faults until it forgets. No lock needed.
+ * Tell the faulting vCPU's TLB, where it may have kept that there was nothing, or less. Also due
+ * when another vCPU mapped the page: a format that caches absence faults until it forgets. No lock
+ * needed.
  */
 static void fault_flush_local(const struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault)
 {

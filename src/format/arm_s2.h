@@ -53,7 +53,7 @@
 #define ARM_BLOCK_LEVELS (ARM_GRANULE_SHIFT == 12 ? 1 << 3 | 1 << 2 : 1 << 2)
 #define ARM_LEAF_LEVELS  ((ARM_BLOCK_LEVELS | 1 << 1) & ((1 << (ARM_LEVELS + 1)) - 1))
 
-#define FMT_WRITE_BITS    ARM_S2AP_WRITE
+#define FMT_WRITE_BITS ARM_S2AP_WRITE
 
 #define ARM_VALID         BIT64(0)
 #define ARM_TABLE         BIT64(1)

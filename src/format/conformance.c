@@ -266,7 +266,8 @@ static const char *check_mmio_accesses(struct conformance *check, uint64_t gfn, 
 	return broken;
 }
 
-/* Every generation with the smallest and largest gfn; every single gfn bit with a few generations.
+/*
+ * Every generation with the smallest and largest gfn; every single gfn bit with a few generations.
  */
 const char *conformance_check_mmio(struct conformance *check)
 {

@@ -8,8 +8,9 @@
  * ops_impl.h makes a table of the same functions for whoever needs a format at run time (tests,
  * conformance, dumps, formats from outside).
  *
- * It may define FMT_WRITE_BITS: write_protect() of any leaf at any level clears just these bits, and absent and table
- * entries do not mind their being cleared. Whole tables are protected at once then.
+ * It may define FMT_WRITE_BITS: write_protect() of any leaf at any level clears just these bits,
+ * and absent and table entries do not mind their being cleared. Whole tables are protected at once
+ * then.
  *
  * All functions are pure and total: any 64-bit entry and any level 1..levels is a legal argument,
  * and where a comment says "LEAF" the result for another kind is unspecified but defined behaviour.

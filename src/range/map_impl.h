@@ -30,7 +30,8 @@ static inline void range_map_advance(struct range_map_state *s, uint64_t bytes)
 }
 
 /* Does the leaf PTE at REF map what is left just as asked? Then step over what it covers. */
-static inline bool range_map_is_same(struct range_map_state *s, const struct entry_ref *ref, uint64_t pte)
+static inline bool range_map_is_same(struct range_map_state *s, const struct entry_ref *ref,
+				     uint64_t pte)
 {
 	uint64_t inside = s->gpa & (range_bytes(ref->level) - 1);
 
@@ -61,8 +62,8 @@ static int range_map_pages(struct range_map_state *s, struct entry_ref ref)
 }
 
 /*
- * The entry at REF is absent: fill it with a large leaf, with a table full of leaves, or with an empty table. 1: done, the range moved on; 0: a
- * table stands there now.
+ * The entry at REF is absent: fill it with a large leaf, with a table full of leaves, or with an
+ * empty table. 1: done, the range moved on; 0: a table stands there now.
  */
 static int range_map_absent(struct range_map_state *s, const struct entry_ref *ref)
 {
@@ -76,8 +77,8 @@ static int range_map_absent(struct range_map_state *s, const struct entry_ref *r
 		return 1;
 	}
 	is_full = below && range_is_leaf_level(vm, below) && s->bytes >= range_bytes(ref->level) &&
-		  is_aligned(s->gpa, range_bytes(ref->level)) && is_aligned(s->hpa, range_bytes(below)) &&
-		  !vm->tree.hooks.event;
+		  is_aligned(s->gpa, range_bytes(ref->level)) &&
+		  is_aligned(s->hpa, range_bytes(below)) && !vm->tree.hooks.event;
 	if (!is_full)
 		return range_link_empty(vm, ref) ? 0 : -ENOMEM;
 	if (!range_link_full(vm, ref, range_leaf(s->attr, s->hpa, below), UINT64_MAX))
@@ -117,11 +118,11 @@ static int range_map_step(struct range_map_state *s)
 	return ret < 0 ? ret : 0;
 }
 
-static __attribute__((noinline)) int range_map_slow(struct vmmu_update *update, uint64_t gpa, uint64_t hpa,
-						    uint64_t bytes, const struct vmmu_attr *attr,
-						    uint64_t *done)
+static __attribute__((noinline)) int range_map_slow(struct vmmu_update *update, uint64_t gpa,
+						    uint64_t hpa, uint64_t bytes,
+						    const struct vmmu_attr *attr, uint64_t *done)
 {
-	struct range_map_state s = { update, attr, gpa, hpa, bytes };
+	struct range_map_state s = {update, attr, gpa, hpa, bytes};
 	uint64_t hpa_limit = BIT64(fmt_geometry.pa_bits);
 	int err = 0;
 
@@ -137,9 +138,12 @@ static __attribute__((noinline)) int range_map_slow(struct vmmu_update *update, 
 	return err;
 }
 
-/* One leaf at LEVEL, a constant, over an absent entry that tables lead to. False: not that simple. */
-static inline __attribute__((always_inline)) bool range_map_leaf(struct vmmu_update *update, uint64_t gpa,
-								 uint64_t hpa, unsigned level,
+/*
+ * One leaf at LEVEL, a constant, over an absent entry that tables lead to. False: not that simple.
+ */
+static inline __attribute__((always_inline)) bool range_map_leaf(struct vmmu_update *update,
+								 uint64_t gpa, uint64_t hpa,
+								 unsigned level,
 								 const struct vmmu_attr *attr)
 {
 	struct entry_ref ref;
@@ -149,7 +153,8 @@ static inline __attribute__((always_inline)) bool range_map_leaf(struct vmmu_upd
 		return false;
 	if (unlikely(!range_find(update, gpa, level, &ref)))
 		return false;
-	if (unlikely(atomic_load_explicit(ref.ptep, memory_order_relaxed) != fmt_make_absent(level)))
+	if (unlikely(atomic_load_explicit(ref.ptep, memory_order_relaxed) !=
+		     fmt_make_absent(level)))
 		return false;
 	funnel_fill(&update->vm->tree, &ref, range_leaf(attr, hpa, level));
 	return true;
@@ -162,7 +167,8 @@ static int range_map(struct vmmu_update *update, uint64_t gpa, uint64_t hpa, uin
 
 	if (likely(bytes == RANGE_PAGE))
 		is_done = range_map_leaf(update, gpa, hpa, 1, attr);
-	else if (fmt_geometry.levels > 1 && bytes == range_bytes(2) && range_is_leaf_level(update->vm, 2))
+	else if (fmt_geometry.levels > 1 && bytes == range_bytes(2) &&
+		 range_is_leaf_level(update->vm, 2))
 		is_done = range_map_leaf(update, gpa, hpa, 2, attr);
 	if (unlikely(!is_done))
 		return range_map_slow(update, gpa, hpa, bytes, attr, done);

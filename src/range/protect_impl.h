@@ -13,7 +13,8 @@ static inline uint64_t range_with_access(uint64_t pte, unsigned level, unsigned 
 	if (access == fmt_access(pte, level))
 		return pte;
 	if ((access ^ fmt_access(pte, level)) == VMMU_WRITE)
-		return access & VMMU_WRITE ? fmt_write_allow(pte, level) : fmt_write_protect(pte, level);
+		return access & VMMU_WRITE ? fmt_write_allow(pte, level)
+					   : fmt_write_protect(pte, level);
 	parts = (struct fmt_leaf){
 		.pfn = fmt_leaf_pfn(pte, level),
 		.access = access,
@@ -27,10 +28,10 @@ static inline uint64_t range_with_access(uint64_t pte, unsigned level, unsigned 
 }
 
 /* One function for each set of rights: funnel_update() takes pure functions of the entry. */
-#define RANGE_ACCESS(name, access)                                                                   \
-	static uint64_t range_access_##name(uint64_t pte, unsigned level)                            \
-	{                                                                                            \
-		return range_with_access(pte, level, access);                                        \
+#define RANGE_ACCESS(name, access)                                        \
+	static uint64_t range_access_##name(uint64_t pte, unsigned level) \
+	{                                                                 \
+		return range_with_access(pte, level, access);             \
 	}
 RANGE_ACCESS(r, VMMU_READ)
 RANGE_ACCESS(rw, VMMU_READ | VMMU_WRITE)
@@ -63,7 +64,8 @@ static inline void range_write_protect_leaf(struct tree *tree, const struct entr
 {
 	uint64_t pte = pte_load(ref->ptep);
 
-	if (fmt_classify(pte, ref->level) == VMMU_ENTRY_LEAF && (fmt_access(pte, ref->level) & VMMU_WRITE))
+	if (fmt_classify(pte, ref->level) == VMMU_ENTRY_LEAF &&
+	    (fmt_access(pte, ref->level) & VMMU_WRITE))
 		funnel_update(tree, ref, fmt_write_protect);
 }
 
@@ -72,7 +74,8 @@ static inline void range_write_protect_leaf(struct tree *tree, const struct entr
 #define RANGE_LINE 8
 
 /*
- * Take WRITE from all entries of the level-1 TABLE: without an atomic if none is volatile, else with one for each entry that has WRITE.
+ * Take WRITE from all entries of the level-1 TABLE: without an atomic if none is volatile, else
+ * with one for each entry that has WRITE.
  */
 static void range_write_protect_table(struct vmmu_vm *vm, struct table *table)
 {
@@ -97,8 +100,7 @@ static void range_write_protect_table(struct vmmu_vm *vm, struct table *table)
 #else
 static void range_write_protect_table(struct vmmu_vm *vm, struct table *table)
 {
-	table_for_each(&vm->tree, table, ref)
-		range_write_protect_leaf(&vm->tree, &ref);
+	table_for_each(&vm->tree, table, ref) range_write_protect_leaf(&vm->tree, &ref);
 }
 #endif
 
@@ -109,8 +111,8 @@ struct range_protect_state {
 	unsigned access;   /* 0: only take WRITE away */
 };
 
-static inline void range_protect_one(const struct range_protect_state *s, const struct entry_ref *ref,
-				     uint64_t pte)
+static inline void range_protect_one(const struct range_protect_state *s,
+				     const struct entry_ref *ref, uint64_t pte)
 {
 	struct tree *tree = &s->update->vm->tree;
 
@@ -167,14 +169,16 @@ static int range_protect_step(struct range_protect_state *s)
 }
 
 static __attribute__((noinline)) int range_protect_slow(struct vmmu_update *update, uint64_t gpa,
-							uint64_t bytes, unsigned access, uint64_t *done)
+							uint64_t bytes, unsigned access,
+							uint64_t *done)
 {
-	struct range_protect_state s = { update, gpa, gpa + bytes, access };
+	struct range_protect_state s = {update, gpa, gpa + bytes, access};
 	int err = 0;
 
 	if (done)
 		*done = 0;
-	if (!range_is_valid(gpa, bytes) || (access & ~(unsigned)VMMU_RWX) || (access && !(access & VMMU_READ)))
+	if (!range_is_valid(gpa, bytes) || (access & ~(unsigned)VMMU_RWX) ||
+	    (access && !(access & VMMU_READ)))
 		return -EINVAL;
 	while (!err && s.gpa < s.end)
 		err = range_protect_step(&s);
@@ -193,7 +197,8 @@ static int range_protect(struct vmmu_update *update, uint64_t gpa, uint64_t byte
 		return -EINVAL;
 	/* The permission fix: one page, WRITE given back. */
 	if (bytes != RANGE_PAGE || gpa & (RANGE_PAGE - 1) || gpa >> fmt_geometry.gpa_bits ||
-	    access & ~(unsigned)VMMU_RWX || !(access & VMMU_READ) || !range_find(update, gpa, 1, &ref))
+	    access & ~(unsigned)VMMU_RWX || !(access & VMMU_READ) ||
+	    !range_find(update, gpa, 1, &ref))
 		return range_protect_slow(update, gpa, bytes, access, done);
 	pte = pte_load(ref.ptep);
 	if (likely(fmt_classify(pte, 1) == VMMU_ENTRY_LEAF))
@@ -203,7 +208,8 @@ static int range_protect(struct vmmu_update *update, uint64_t gpa, uint64_t byte
 	return 0;
 }
 
-static int range_write_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, uint64_t *done)
+static int range_write_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
+			       uint64_t *done)
 {
 	return range_protect_slow(update, gpa, bytes, 0, done);
 }

@@ -6,7 +6,8 @@
 
 #include "base/sync.h"
 
-int vmmu_attr_make(const struct vmmu_vm *vm, unsigned access, enum vmmu_memtype memtype, struct vmmu_attr *attr)
+int vmmu_attr_make(const struct vmmu_vm *vm, unsigned access, enum vmmu_memtype memtype,
+		   struct vmmu_attr *attr)
 {
 	if (!vm || !attr || !(access & VMMU_READ) || (access & ~(unsigned)VMMU_RWX))
 		return -EINVAL;
@@ -52,11 +53,11 @@ int vmmu_update_begin(struct vmmu_vm *vm, unsigned as_id, struct vmmu_update *up
 		vm_unlock(vm);
 		return -ENOMEM;
 	}
-	*update = (struct vmmu_update){ .ops = vm->engine->range,
-					.vm = vm,
-					.root = (void *)tree_entries(&vm->tree, root),
-					.offset = range_offset(vm),
-					.as_id = as_id };
+	*update = (struct vmmu_update){.ops = vm->engine->range,
+				       .vm = vm,
+				       .root = (void *)tree_entries(&vm->tree, root),
+				       .offset = range_offset(vm),
+				       .as_id = as_id};
 	return 0;
 }
 
@@ -80,9 +81,9 @@ int vmmu_reader_begin(struct vmmu_vm *vm, unsigned as_id, struct vmmu_reader *re
 		sync_read_unlock();
 		return -ENOENT;
 	}
-	*reader = (struct vmmu_reader){ .ops = vm->engine->range,
-					.root = (const void *)tree_entries(&vm->tree, root),
-					.offset = range_offset(vm) };
+	*reader = (struct vmmu_reader){.ops = vm->engine->range,
+				       .root = (const void *)tree_entries(&vm->tree, root),
+				       .offset = range_offset(vm)};
 	return 0;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mapping, unmapping and protecting ranges. Template. The mmu lock is held throughout: see vmmu_update_begin().
+ * Mapping, unmapping and protecting ranges. Template. The mmu lock is held throughout: see
+ * vmmu_update_begin().
  *
- * The way of all three: walk down from the root with one cursor; where the range covers all that an entry maps, act on the entry,
- * else go below it. Tables are filled before they are linked, and detached before they are forgotten.
+ * The way of all three: walk down from the root with one cursor; where the range covers all that an
+ * entry maps, act on the entry, else go below it. Tables are filled before they are linked, and
+ * detached before they are forgotten.
  */
 #ifndef VMMU_RANGE_RANGE_IMPL_H
 #define VMMU_RANGE_RANGE_IMPL_H
@@ -47,8 +49,8 @@ static inline bool range_is_valid(uint64_t gpa, uint64_t bytes)
 }
 
 /* The place of ENTRIES' entry for gpa. */
-static inline struct entry_ref range_ref(const struct tree *tree, _Atomic uint64_t *entries, uint64_t gpa,
-					 unsigned level)
+static inline struct entry_ref range_ref(const struct tree *tree, _Atomic uint64_t *entries,
+					 uint64_t gpa, unsigned level)
 {
 	return (struct entry_ref){
 		.table = frame_meta(&tree->frames, (const void *)entries),
@@ -59,17 +61,19 @@ static inline struct entry_ref range_ref(const struct tree *tree, _Atomic uint64
 }
 
 /*
- * The entry for gpa at LEVEL, if tables lead there. False: something else stands in the way. LEVEL is a constant where speed matters: the
- * loop unrolls to shifts and masks.
+ * The entry for gpa at LEVEL, if tables lead there. False: something else stands in the way. LEVEL
+ * is a constant where speed matters: the loop unrolls to shifts and masks.
  */
-static inline __attribute__((always_inline)) bool range_find(const struct vmmu_update *update, uint64_t gpa,
-							     unsigned level, struct entry_ref *ref)
+static inline __attribute__((always_inline)) bool range_find(const struct vmmu_update *update,
+							     uint64_t gpa, unsigned level,
+							     struct entry_ref *ref)
 {
 	_Atomic uint64_t *entries = update->root;
 
 #pragma GCC unroll 5
 	for (unsigned l = fmt_geometry.levels; l > level; l--) {
-		uint64_t pte = atomic_load_explicit(entries + range_index(gpa, l), memory_order_relaxed);
+		uint64_t pte = atomic_load_explicit(entries + range_index(gpa, l),
+						    memory_order_relaxed);
 
 		if (unlikely(fmt_classify(pte, l) != VMMU_ENTRY_TABLE))
 			return false;
@@ -80,28 +84,31 @@ static inline __attribute__((always_inline)) bool range_find(const struct vmmu_u
 }
 
 /* Walk towards gpa down to LEVEL as far as tables lead. */
-static inline struct entry_ref range_walk(const struct vmmu_update *update, uint64_t gpa, unsigned level,
-					  uint64_t *pte)
+static inline struct entry_ref range_walk(const struct vmmu_update *update, uint64_t gpa,
+					  unsigned level, uint64_t *pte)
 {
 	const struct tree *tree = &update->vm->tree;
 
-	return walk_to(tree, frame_meta(&tree->frames, update->root), gpa >> fmt_geometry.page_shift, level,
-		       pte);
+	return walk_to(tree, frame_meta(&tree->frames, update->root),
+		       gpa >> fmt_geometry.page_shift, level, pte);
 }
 
 /* A table for gfn at LEVEL, its entries not initialised. NULL: no frame. */
-static inline struct table *range_table(struct vmmu_vm *vm, const struct entry_ref *parent, bool *is_zeroed)
+static inline struct table *range_table(struct vmmu_vm *vm, const struct entry_ref *parent,
+					bool *is_zeroed)
 {
 	if (!tree_has_room(&vm->tree, 1))
 		vm_reap_locked(vm);
-	return tree_alloc(&vm->tree, parent->table->as_id, parent->gfn, parent->level - 1, is_zeroed);
+	return tree_alloc(&vm->tree, parent->table->as_id, parent->gfn, parent->level - 1,
+			  is_zeroed);
 }
 
 /* Put the filled CHILD below REF, which is absent or a leaf that CHILD replaces. */
 static inline void range_link(struct vmmu_vm *vm, const struct entry_ref *ref, struct table *child)
 {
 	funnel_set(&vm->tree, ref, fmt_make_table(tree_table_hpa(&vm->tree, child), ref->level));
-	atomic_store_explicit(&child->parents, (uint64_t)(uintptr_t)ref->ptep, memory_order_relaxed);
+	atomic_store_explicit(&child->parents, (uint64_t)(uintptr_t)ref->ptep,
+			      memory_order_relaxed);
 }
 
 /* An empty table below REF. False: no frame. */
@@ -119,9 +126,11 @@ static inline bool range_link_empty(struct vmmu_vm *vm, const struct entry_ref *
 }
 
 /*
- * A table below REF filled with leaves from LEAF on, one step of pfns apart; entry SKIP is left absent (no entry: -1). False: no frame.
+ * A table below REF filled with leaves from LEAF on, one step of pfns apart; entry SKIP is left
+ * absent (no entry: -1). False: no frame.
  */
-static inline bool range_link_full(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t leaf, uint64_t skip)
+static inline bool range_link_full(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t leaf,
+				   uint64_t skip)
 {
 	unsigned level = ref->level - 1;
 	uint64_t count = table_entry_count(level), used = count;
@@ -144,7 +153,10 @@ static inline bool range_link_full(struct vmmu_vm *vm, const struct entry_ref *r
 	return true;
 }
 
-/* The leaf one level below LEAF, for the first of the pages that LEAF at LEVEL maps: same rights, type and software bits. */
+/*
+ * The leaf one level below LEAF, for the first of the pages that LEAF at LEVEL maps: same rights,
+ * type and software bits.
+ */
 static inline uint64_t range_smaller_leaf(uint64_t leaf, unsigned level)
 {
 	struct fmt_leaf parts = {
@@ -160,26 +172,30 @@ static inline uint64_t range_smaller_leaf(uint64_t leaf, unsigned level)
 	return fmt_make_leaf(parts, level - 1);
 }
 
-/* Replace the large leaf at REF by a table that maps the same; entry SKIP is left absent. False: no frame. */
-static inline bool range_split(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte, uint64_t skip)
+/*
+ * Replace the large leaf at REF by a table that maps the same; entry SKIP is left absent. False: no
+ * frame.
+ */
+static inline bool range_split(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte,
+			       uint64_t skip)
 {
 	return range_link_full(vm, ref, range_smaller_leaf(pte, ref->level), skip);
 }
 
 #include "range/map_impl.h"
-#include "range/unmap_impl.h"
 #include "range/protect_impl.h"
 #include "range/translate_impl.h"
+#include "range/unmap_impl.h"
 
 static void range_attr_make(struct vmmu_attr *attr)
 {
 	bool is_writable = attr->access & VMMU_WRITE;
-	struct fmt_leaf leaf = { .access = attr->access,
-				 .memtype = attr->memtype,
-				 .host_writable = is_writable,
-				 .mmu_writable = is_writable,
-				 .accessed = true,
-				 .dirty = is_writable };
+	struct fmt_leaf leaf = {.access = attr->access,
+				.memtype = attr->memtype,
+				.host_writable = is_writable,
+				.mmu_writable = is_writable,
+				.accessed = true,
+				.dirty = is_writable};
 
 	for (unsigned level = 1; level <= fmt_geometry.levels; level++)
 		if (level_is_leaf(level))

@@ -9,7 +9,8 @@
 /* What the leaf PTE at LEVEL makes of gpa. */
 static inline uint64_t translate_leaf(uint64_t pte, unsigned level, uint64_t gpa)
 {
-	return fmt_leaf_pfn(pte, level) << fmt_geometry.page_shift | (gpa & (range_bytes(level) - 1));
+	return fmt_leaf_pfn(pte, level) << fmt_geometry.page_shift |
+	       (gpa & (range_bytes(level) - 1));
 }
 
 static uint64_t range_translate(const struct vmmu_reader *reader, uint64_t gpa)
@@ -18,22 +19,30 @@ static uint64_t range_translate(const struct vmmu_reader *reader, uint64_t gpa)
 
 	if (unlikely(gpa >> fmt_geometry.gpa_bits))
 		return VMMU_NOT_MAPPED;
-	/* Loads are ordered by the addresses that they depend on; pairs with the funnel's release stores. */
+		/*
+		 * Loads are ordered by the addresses that they depend on; pairs with the funnel's
+		 * release stores.
+		 */
 #pragma GCC unroll 5
 	for (unsigned level = fmt_geometry.levels; level; level--) {
-		uint64_t pte = atomic_load_explicit(entries + range_index(gpa, level), memory_order_relaxed);
+		uint64_t pte = atomic_load_explicit(entries + range_index(gpa, level),
+						    memory_order_relaxed);
 		enum vmmu_entry_kind kind = fmt_classify(pte, level);
 
 		if (unlikely(kind != VMMU_ENTRY_TABLE))
-			return kind == VMMU_ENTRY_LEAF ? translate_leaf(pte, level, gpa) : VMMU_NOT_MAPPED;
+			return kind == VMMU_ENTRY_LEAF ? translate_leaf(pte, level, gpa)
+						       : VMMU_NOT_MAPPED;
 		entries = range_below(pte, level, reader->offset);
 	}
 	return VMMU_NOT_MAPPED;
 }
 
-/* COUNT <= TRANSLATE_BATCH addresses, level by level: the loads of one level wait for memory together. */
-static inline void translate_some(const struct vmmu_reader *reader, const uint64_t *gpas, uint64_t *hpas,
-				  size_t count)
+/*
+ * COUNT <= TRANSLATE_BATCH addresses, level by level: the loads of one level wait for memory
+ * together.
+ */
+static inline void translate_some(const struct vmmu_reader *reader, const uint64_t *gpas,
+				  uint64_t *hpas, size_t count)
 {
 	const _Atomic uint64_t *at[TRANSLATE_BATCH];
 
@@ -60,15 +69,15 @@ static inline void translate_some(const struct vmmu_reader *reader, const uint64
 				__builtin_prefetch((const void *)at[i]);
 				continue;
 			}
-			hpas[i] = kind == VMMU_ENTRY_LEAF ? translate_leaf(pte, level, hpas[i]) :
-							    VMMU_NOT_MAPPED;
+			hpas[i] = kind == VMMU_ENTRY_LEAF ? translate_leaf(pte, level, hpas[i])
+							  : VMMU_NOT_MAPPED;
 			at[i] = NULL;
 		}
 	}
 }
 
-static void range_translate_batch(const struct vmmu_reader *reader, const uint64_t *gpas, uint64_t *hpas,
-				  size_t count)
+static void range_translate_batch(const struct vmmu_reader *reader, const uint64_t *gpas,
+				  uint64_t *hpas, size_t count)
 {
 	for (size_t done = 0; done < count; done += TRANSLATE_BATCH) {
 		size_t some = count - done < TRANSLATE_BATCH ? count - done : TRANSLATE_BATCH;

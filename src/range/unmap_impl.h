@@ -9,7 +9,8 @@ static void range_forget(struct vmmu_vm *vm, struct table *table)
 	if (table->level == 1) {
 		funnel_forget(&vm->tree, table);
 	} else {
-		table_for_each(&vm->tree, table, ref) {
+		table_for_each(&vm->tree, table, ref)
+		{
 			uint64_t old_pte = pte_load(ref.ptep);
 
 			if (old_pte == fmt_make_absent(ref.level))
@@ -32,11 +33,11 @@ static void range_unmap_whole(struct vmmu_vm *vm, const struct entry_ref *ref, u
 }
 
 /*
- * A large leaf of which only [gpa, gpa + bytes) goes. One page at its table's level goes with the split itself. Returns the
- * bytes done with, 0: go on below, or -ENOMEM.
+ * A large leaf of which only [gpa, gpa + bytes) goes. One page at its table's level goes with the
+ * split itself. Returns the bytes done with, 0: go on below, or -ENOMEM.
  */
-static int64_t range_unmap_cut(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte, uint64_t gpa,
-			       uint64_t bytes)
+static int64_t range_unmap_cut(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte,
+			       uint64_t gpa, uint64_t bytes)
 {
 	unsigned below = ref->level - 1;
 	bool is_one = bytes >= range_bytes(below) && is_aligned(gpa, range_bytes(below));

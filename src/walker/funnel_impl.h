@@ -182,8 +182,8 @@ static inline bool funnel_try(const struct tree *tree, const struct entry_ref *r
 }
 
 /*
- * Exclusive: LEAF over an absent entry, for loops that know what they do: no flush can be due but a local one, nothing can be illegal, and
- * LEAF is not volatile.
+ * Exclusive: LEAF over an absent entry, for loops that know what they do: no flush can be due but a
+ * local one, nothing can be illegal, and LEAF is not volatile.
  */
 static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, uint64_t leaf)
 {
@@ -196,8 +196,9 @@ static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, u
 }
 
 /*
- * Exclusive: give WRITE to the leaf OLD_PTE at REF, which has mmu_writable. A plain store while hardware has no bit left to set (accessed is
- * set, dirty cannot be without WRITE): the lockless fix, the only other writer, stores the same value.
+ * Exclusive: give WRITE to the leaf OLD_PTE at REF, which has mmu_writable. A plain store while
+ * hardware has no bit left to set (accessed is set, dirty cannot be without WRITE): the lockless
+ * fix, the only other writer, stores the same value.
  */
 static inline void funnel_grant(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte)
 {
@@ -215,8 +216,8 @@ static inline void funnel_grant(struct tree *tree, const struct entry_ref *ref, 
 }
 
 /*
- * Exclusive: what detaching TABLE, a level-1 table with nothing but leaves in it, does to the counts. Its entries stay as they are: whoever still walks
- * through it finds what was there.
+ * Exclusive: what detaching TABLE, a level-1 table with nothing but leaves in it, does to the
+ * counts. Its entries stay as they are: whoever still walks through it finds what was there.
  */
 static inline void funnel_forget(struct tree *tree, const struct table *table)
 {
@@ -232,12 +233,14 @@ static inline void funnel_adopt(struct tree *tree, struct table *table, uint64_t
 
 #ifdef FMT_WRITE_BITS
 /*
- * Exclusive: take WRITE from every entry of TABLE, none of which is volatile: hardware and the lockless fix have nothing to set in any, so plain
- * stores lose nothing. Flush and events are the caller's.
+ * Exclusive: take WRITE from every entry of TABLE, none of which is volatile: hardware and the
+ * lockless fix have nothing to set in any, so plain stores lose nothing. Flush and events are the
+ * caller's.
  */
 static inline void funnel_protect_all(struct tree *tree, struct table *table)
 {
-	wide_clear(tree_entries(tree, table), BIT64(fmt_geometry.index_bits[table->level]), FMT_WRITE_BITS);
+	wide_clear(tree_entries(tree, table), BIT64(fmt_geometry.index_bits[table->level]),
+		   FMT_WRITE_BITS);
 	/* WRITE can be given back by the lockless fix from now on. */
 	table->has_volatile = true;
 }

@@ -28,7 +28,7 @@ struct table {
 	_Atomic uint8_t flags; /* enum table_flag */
 	uint16_t used;         /* entries that are not absent */
 	bool is_hashed;
-	bool has_volatile;     /* an entry may be volatile; never false when one is */
+	bool has_volatile; /* an entry may be volatile; never false when one is */
 };
 
 _Static_assert(sizeof(struct table) <= FRAME_META_BYTES, "a table's record is frame metadata");

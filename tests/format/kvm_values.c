@@ -160,11 +160,13 @@ struct table_case {
 	uint64_t hpa, want;
 };
 
-/* x86: everything granted, accessed preset, present mark. RISC-V and Arm: from the manuals' and
- * recorded values. */
+/*
+ * x86: everything granted, accessed preset, present mark. RISC-V and Arm: from the manuals' and
+ * recorded values.
+ */
 static const struct table_case table_cases[] = {
-	{"ept4", 0x12345000, 0x12345907},	  {"npt4", 0x12345000, 0x12345827},
-	{"sv39x4", 0x80200000, 0x20080001},	  {"arm-s2-4k", 0x43642000, 0x43642003},
+	{"ept4", 0x12345000, 0x12345907},         {"npt4", 0x12345000, 0x12345827},
+	{"sv39x4", 0x80200000, 0x20080001},       {"arm-s2-4k", 0x43642000, 0x43642003},
 	{"arm-s2-4k-40", 0x40080000, 0x40080003}, {"arm-s2-64k", 0x40080000, 0x40080003},
 };
 

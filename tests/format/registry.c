@@ -6,8 +6,10 @@
 #include "base/bits.h"
 #include "format/registry.h"
 
-/* By hand from the manuals: levels, page shift, input bits, output bits, leaf levels as a mask,
- * root table bytes. */
+/*
+ * By hand from the manuals: levels, page shift, input bits, output bits, leaf levels as a mask,
+ * root table bytes.
+ */
 struct expected_format {
 	const char *name, *architecture;
 	unsigned levels, page_shift, gpa_bits, pa_bits, leaf_levels, root_frame_lg2, caps;

@@ -450,7 +450,8 @@ Test(slots, starved_create__changes_nothing)
 {
 	struct vmmu_slot slot = {.id = 40, .gpa = 0x10000, .bytes = 0x4000, .flags = 1};
 
-	/* The slot, two rmap arrays, one of counts, the bitmap; two sets' arrays and the id table.
+	/*
+	 * The slot, two rmap arrays, one of counts, the bitmap; two sets' arrays and the id table.
 	 */
 	cr_assert_eq(starve(&slot), 8);
 	cr_assert_eq(find(0x10)->id, 40);
