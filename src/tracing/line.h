@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One line of a trace, taken apart: thread, time, event name, event text. The three tools' lines
+ * differ little:
  *
- *   tracefs     comm-pid [cpu] flags time: name: text      (flags: 4 or 5 characters, or none)
- *   trace-cmd   comm-pid [cpu] flags time: name:   text    (text in a column of its own; flags:
- * newer versions) perf        comm pid [cpu] time: system:name: text
+ * - tracefs: "comm-pid [cpu] flags time: name: text"; flags are 4 or 5 characters, or absent
+ * - trace-cmd: the same with the text in a column of its own; flags in newer versions only
+ * - perf: "comm pid [cpu] time: system:name: text"
  *
- * differ little, so each line is read on its own and says which tool it looks like. A comm may hold
- * anything: what follows the bracket decides. A line may start with the name alone, when somebody
- * cut the columns off.
+ * So each line is read on its own and says which tool it looks like. A comm may hold anything: what
+ * follows the bracket decides. A line may start with the name alone, when somebody cut the columns
+ * off.
  */
 #ifndef VMMU_TRACING_LINE_H
 #define VMMU_TRACING_LINE_H

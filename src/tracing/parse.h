@@ -19,6 +19,7 @@ struct parser {
 	const char *architecture;	  /* of the first second-stage fault; NULL: none yet */
 	uint32_t next_vcpu;		  /* number for the next thread that never says its vCPU */
 	bool has_slot_marks;		  /* script lines of slot calls were met */
+	uint64_t write_exits;		  /* exits to the VMM for an MMIO write so far */
 	int error;			  /* -ENOMEM while reading an event */
 };
 
@@ -49,6 +50,8 @@ bool parse_fault(struct parser *parser, const char *architecture,
 parse_read parse_x86_page_fault, parse_x86_nested_exit, parse_x86_nested_enter, parse_x86_smm;
 parse_read parse_entry, parse_exit, parse_guest_fault;
 parse_read parse_mmio, parse_match_mmio, parse_fast_mmio, parse_arm_mmio, parse_mmio_fault;
+parse_read parse_userspace_exit;
+parse_read parse_userspace_exit;
 parse_read parse_unmap, parse_set_hva, parse_age, parse_test_age;
 parse_read parse_requested, parse_set_spte, parse_spte_changed, parse_mark_mmio, parse_check_mmio;
 parse_read parse_fast_fault, parse_get_page, parse_zap_page, parse_zap_all;

@@ -266,6 +266,7 @@ int stream_rewind(struct stream *stream)
 	threads_clear(&parser->threads);
 	parser->known = stream->look.known;
 	parser->next_vcpu = 0;
+	parser->write_exits = 0;
 	parser->error = 0;
 	counts_clear(&stream->counts);
 	memset(stream->kinds, 0, sizeof(stream->kinds));

@@ -15,11 +15,11 @@ struct thread {
 	uint32_t vcpu; /* THREADS_NO_VCPU: it never said */
 	enum vmmu_trace_semantics
 		exit; /* x86: what its last exit makes of a fault; AUTO: that exit was no fault */
-	uint64_t exit_info; /* x86: first information word of that exit */
-	uint64_t fault_gpa; /* of its last second-stage fault */
-	bool has_fault;
-	bool is_nested;	      /* x86: its last exit was out of a nested guest */
-	bool has_flat_nested; /* x86: its nested guest runs without second-stage tables of its own
+	uint64_t exit_info;    /* x86: first information word of that exit */
+	uint64_t fault_gpa;    /* of its last second-stage fault */
+	unsigned fault_access; /* likewise; 0: no fault yet */
+	bool is_nested;	       /* x86: its last exit was out of a nested guest */
+	bool has_flat_nested;  /* x86: its nested guest runs without second-stage tables of its own
 			       */
 };
 
