@@ -14,7 +14,7 @@ struct counts_entry {
 	uint64_t count;
 	bool is_understood;
 	const struct parse_event *event; /* who reads events of this name; NULL: nobody */
-	struct counts_entry *failed;	 /* counts the texts that its reader did not understand */
+	struct counts_entry *failed;     /* counts the texts that its reader did not understand */
 };
 
 struct counts {

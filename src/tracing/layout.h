@@ -21,7 +21,7 @@
 
 struct layout_call {
 	struct vmmu_slot slot;
-	uint64_t line;	  /* of the file */
+	uint64_t line;    /* of the file */
 	uint64_t writes;  /* lines of MMIO writes before it */
 	uint64_t time_ns; /* 0: none */
 	bool is_refused;

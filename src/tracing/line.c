@@ -5,7 +5,7 @@
 
 /* A bracket that belongs to a line's columns stands near its start. */
 #define LINE_BRACKET_MAX 96
-#define LINE_NAME_MAX	 63
+#define LINE_NAME_MAX    63
 
 bool line_time(const char **text, char end, uint64_t *time_ns)
 {

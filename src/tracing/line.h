@@ -36,7 +36,7 @@ enum line_mark {
 	LINE_HAS_FLAGS = 1 << 0,  /* irq and preempt column */
 	LINE_HAS_SYSTEM = 1 << 1, /* system:name */
 	LINE_HAS_COLUMN = 1 << 2, /* more than one blank after the name */
-	LINE_HAS_DASH = 1 << 3,	  /* comm-pid */
+	LINE_HAS_DASH = 1 << 3,   /* comm-pid */
 };
 
 struct line {
@@ -44,8 +44,8 @@ struct line {
 	size_t name_bytes;
 	const char *text; /* after the name and its blanks, to the end of the line */
 	uint64_t time_ns; /* 0: none */
-	uint32_t pid;	  /* 0: none */
-	unsigned marks;	  /* enum line_mark, or-ed */
+	uint32_t pid;     /* 0: none */
+	unsigned marks;   /* enum line_mark, or-ed */
 };
 
 /* Take TEXT apart. *LINE is written for LINE_EVENT and LINE_NAME and points into TEXT. */

@@ -16,11 +16,11 @@ struct parser {
 	struct threads threads;
 	enum vmmu_trace_semantics option; /* the user's word on x86 faults */
 	enum vmmu_trace_semantics known;  /* x86: what the last telling exit of any thread said */
-	const char *architecture;	  /* of the first second-stage fault; NULL: none yet */
-	uint32_t next_vcpu;		  /* number for the next thread that never says its vCPU */
-	bool has_slot_marks;		  /* script lines of slot calls were met */
-	uint64_t write_exits;		  /* exits to the VMM for an MMIO write so far */
-	int error;			  /* -ENOMEM while reading an event */
+	const char *architecture;         /* of the first second-stage fault; NULL: none yet */
+	uint32_t next_vcpu;               /* number for the next thread that never says its vCPU */
+	bool has_slot_marks;              /* script lines of slot calls were met */
+	uint64_t write_exits;             /* exits to the VMM for an MMIO write so far */
+	int error;                        /* -ENOMEM while reading an event */
 };
 
 /* Reads TEXT into EVENT, whose line, time, pid, name and text are set and the rest 0. False: not

@@ -14,8 +14,8 @@ static const struct {
 	enum vmmu_trace_semantics semantics;
 } run_fault_exits[] = {
 	{"EPT_VIOLATION", VMMU_SEMANTICS_EPT}, {"EPT_MISCONFIG", VMMU_SEMANTICS_EPT},
-	{"npf", VMMU_SEMANTICS_NPT},	       {"EXIT_NPF", VMMU_SEMANTICS_NPT},
-	{"0x400", VMMU_SEMANTICS_NPT},	       {"EXCEPTION_NMI", VMMU_SEMANTICS_SHADOW},
+	{"npf", VMMU_SEMANTICS_NPT},           {"EXIT_NPF", VMMU_SEMANTICS_NPT},
+	{"0x400", VMMU_SEMANTICS_NPT},         {"EXCEPTION_NMI", VMMU_SEMANTICS_SHADOW},
 	{"PF excp", VMMU_SEMANTICS_SHADOW},    {"EXIT_EXCP_PF", VMMU_SEMANTICS_SHADOW},
 };
 

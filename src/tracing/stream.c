@@ -20,9 +20,9 @@ static const struct {
 	bool is_understood;
 } stream_skips[STREAM_SKIPS] = {
 	[LINE_NAME] = {"(unparsed line)", false},   [LINE_EMPTY] = {"(empty line)", true},
-	[LINE_COMMENT] = {"(comment)", true},	    [LINE_TRACER] = {"(comment)", true},
-	[LINE_HEADER] = {"(header)", true},	    [LINE_STACK] = {"(stack trace line)", true},
-	[LINE_LOST] = {"(lost events)", false},	    [LINE_UNKNOWN] = {"(unparsed line)", false},
+	[LINE_COMMENT] = {"(comment)", true},       [LINE_TRACER] = {"(comment)", true},
+	[LINE_HEADER] = {"(header)", true},         [LINE_STACK] = {"(stack trace line)", true},
+	[LINE_LOST] = {"(lost events)", false},     [LINE_UNKNOWN] = {"(unparsed line)", false},
 	[STREAM_LONG] = {"(line too long)", false}, [STREAM_BINARY] = {"(binary line)", false},
 };
 

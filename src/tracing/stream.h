@@ -12,7 +12,7 @@
 struct stream_look {
 	enum vmmu_trace_syntax syntax;
 	enum vmmu_trace_semantics known; /* as parser.known after the first lines */
-	uint64_t first_time_ns;		 /* of the first event that has one; 0: none */
+	uint64_t first_time_ns;          /* of the first event that has one; 0: none */
 	bool has_first_slot;
 	struct vmmu_slot first_slot; /* of the first script line that is a slot call */
 	/* votes for the syntax */

@@ -6,7 +6,7 @@
 
 #include <vmmu/trace.h>
 
-#define THREADS_MAX	65536u
+#define THREADS_MAX     65536u
 #define THREADS_NO_VCPU UINT32_MAX
 
 struct thread {
@@ -18,17 +18,17 @@ struct thread {
 	uint64_t exit_info;    /* x86: first information word of that exit */
 	uint64_t fault_gpa;    /* of its last second-stage fault */
 	unsigned fault_access; /* likewise; 0: no fault yet */
-	bool is_nested;	       /* x86: its last exit was out of a nested guest */
+	bool is_nested;        /* x86: its last exit was out of a nested guest */
 	bool has_flat_nested;  /* x86: its nested guest runs without second-stage tables of its own
 			       */
 };
 
 struct threads {
 	struct thread *entries; /* capacity of them */
-	uint32_t *buckets;	/* 2 * capacity: index + 1; 0: empty */
+	uint32_t *buckets;      /* 2 * capacity: index + 1; 0: empty */
 	uint32_t count, capacity;
 	uint32_t oldest; /* the entry to give up next once all THREADS_MAX are in use */
-	uint32_t last;	 /* index of the thread found last */
+	uint32_t last;   /* index of the thread found last */
 };
 
 /* The thread PID, or NULL when it is not known. */

@@ -44,7 +44,7 @@ struct vmmu_trace {
 	enum trace_merge merge;
 	size_t next_call;  /* first call of the layout that has not been handed out */
 	size_t lead_count; /* BEFORE, MARKS: calls that come before the first event */
-	bool has_held;	   /* TIME: held is the trace's next event */
+	bool has_held;     /* TIME: held is the trace's next event */
 	struct vmmu_trace_event held;
 	int failed; /* sticky -errno */
 	char error[TRACE_ERROR_BYTES];

@@ -72,8 +72,8 @@ Test(layouts, other_lines__are_no_call)
 #define CALL_1_NO \
 	"kvm_set_user_memory Slot#1 flags=0x1 gpa=0x200000 size=0x1000 ua=0x8000 ret=-22\n"
 #define CALL_DEL "kvm_set_user_memory Slot#1 flags=0x0 gpa=0x0 size=0x0 ua=0x8000 ret=0\n"
-#define MARK_1	 "vmm-1 [000] ..... 1.0: tracing_mark_write: slot 1 200000 1000 301\n"
-#define MARK_R	 "vmm-1 [000] ..... 1.1: tracing_mark_write: r 200000\n"
+#define MARK_1   "vmm-1 [000] ..... 1.0: tracing_mark_write: slot 1 200000 1000 301\n"
+#define MARK_R   "vmm-1 [000] ..... 1.1: tracing_mark_write: r 200000\n"
 #define MARK_DEL "vmm-1 [000] ..... 1.2: tracing_mark_write: del 1\n"
 
 static void expect_slot(struct vmmu_trace *trace, unsigned id, uint64_t bytes, uint64_t hva)
@@ -275,8 +275,8 @@ Test(layouts, kit_recordings__match_line_by_line)
 	static const struct {
 		const char *name;
 		uint64_t calls;
-	} runs[] = {{"slots-and-dirty", 8}, {"huge-pages", 6}, {"mmio", 6},	{"hugetlb", 5},
-		    {"guest-32", 2},	    {"guest-64", 6},   {"guest-pae", 2}};
+	} runs[] = {{"slots-and-dirty", 8}, {"huge-pages", 6}, {"mmio", 6},     {"hugetlb", 5},
+		    {"guest-32", 2},        {"guest-64", 6},   {"guest-pae", 2}};
 
 	for (size_t i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
 		struct vmmu_trace_options options = {.size = sizeof(options)};
