@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How often each event name and each kind of line was met, in order of first appearance. Bounded.
+/*
+ * How often each event name and each kind of line was met, in order of first appearance. Bounded.
  */
 #ifndef VMMU_TRACING_COUNTS_H
 #define VMMU_TRACING_COUNTS_H

@@ -33,8 +33,10 @@ enum input_result {
 	INPUT_BINARY, /* a line with a NUL in it was skipped */
 };
 
-/* Open PATH ("-": standard input) and fill the buffer. Errors: source_open(), -ENOMEM. Then
- * input_close(). */
+/*
+ * Open PATH ("-": standard input) and fill the buffer. Errors: source_open(), -ENOMEM. Then
+ * input_close().
+ */
 int input_open(struct input *input, const char *path);
 /*
  * The next line without its newline, in place, NUL after it, good until the next call. Returns an

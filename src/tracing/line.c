@@ -79,7 +79,8 @@ static enum line_kind line_after_cpu(const char *at, struct line *line)
 	return line_name(at, line) ? LINE_EVENT : LINE_UNKNOWN;
 }
 
-/* The digits that end before AT: a thread, after '-' (tracefs, trace-cmd), a blank or '/' (perf).
+/*
+ * The digits that end before AT: a thread, after '-' (tracefs, trace-cmd), a blank or '/' (perf).
  */
 static void line_thread(const char *text, const char *at, struct line *line)
 {
@@ -105,8 +106,10 @@ static void line_thread(const char *text, const char *at, struct line *line)
 		line->marks |= LINE_HAS_DASH;
 }
 
-/* Lines with a [cpu] column. A comm may hold brackets too: the first one that the rest fits to
- * counts. */
+/*
+ * Lines with a [cpu] column. A comm may hold brackets too: the first one that the rest fits to
+ * counts.
+ */
 static enum line_kind line_with_cpu(const char *text, struct line *line)
 {
 	const char *open = text;

@@ -81,8 +81,10 @@ struct thread *parse_vcpu(struct parser *parser, struct vmmu_trace_event *event,
 	}
 	thread->vcpu = (uint32_t)vcpu;
 	event->vcpu = thread->vcpu;
-	/* Numbers that a trace gives away and numbers made up for silent threads stay apart, as far
-	 * as read. */
+	/*
+	 * Numbers that a trace gives away and numbers made up for silent threads stay apart, as far
+	 * as read.
+	 */
 	if (vcpu < UINT32_MAX - 1 && vcpu >= parser->next_vcpu)
 		parser->next_vcpu = (uint32_t)vcpu + 1;
 	return thread;

@@ -23,8 +23,10 @@ struct parser {
 	int error;                        /* -ENOMEM while reading an event */
 };
 
-/* Reads TEXT into EVENT, whose line, time, pid, name and text are set and the rest 0. False: not
- * understood. */
+/*
+ * Reads TEXT into EVENT, whose line, time, pid, name and text are set and the rest 0. False: not
+ * understood.
+ */
 typedef bool parse_read(struct parser *parser, const char *text, struct vmmu_trace_event *event);
 
 struct parse_event {
@@ -41,7 +43,8 @@ bool parse_is_kvm_name(const char *name, size_t name_bytes);
 struct thread *parse_thread(struct parser *parser, struct vmmu_trace_event *event);
 /* As parse_thread(), and the event says that its vCPU is VCPU. */
 struct thread *parse_vcpu(struct parser *parser, struct vmmu_trace_event *event, uint64_t vcpu);
-/* Make EVENT the second-stage fault that SYNDROME reports on ARCHITECTURE. False: it reports none.
+/*
+ * Make EVENT the second-stage fault that SYNDROME reports on ARCHITECTURE. False: it reports none.
  */
 bool parse_fault(struct parser *parser, const char *architecture,
 		 const struct vmmu_syndrome *syndrome, struct vmmu_trace_event *event);

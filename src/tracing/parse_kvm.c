@@ -74,7 +74,10 @@ bool parse_mmio_fault(struct parser *parser, const char *text, struct vmmu_trace
 	return parse_thread(parser, event);
 }
 
-/* A write that ends in the VMM is a place in time that a program's own log may tell too (see layout.h). */
+/*
+ * A write that ends in the VMM is a place in time that a program's own log may tell too (see
+ * layout.h).
+ */
 bool parse_userspace_exit(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
 	struct thread *thread = threads_find(&parser->threads, event->pid);

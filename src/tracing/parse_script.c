@@ -11,8 +11,10 @@
 
 typedef bool script_read(struct parser *parser, const char *text, struct vmmu_trace_event *event);
 
-/* "slot ID GPA SIZE FLAGS"; FLAGS says also how the kit is to back the slot: those bits are not the
- * slot's. */
+/*
+ * "slot ID GPA SIZE FLAGS"; FLAGS says also how the kit is to back the slot: those bits are not the
+ * slot's.
+ */
 static bool script_slot(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
 	uint64_t v[4];

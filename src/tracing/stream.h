@@ -7,8 +7,10 @@
 #include "tracing/input.h"
 #include "tracing/parse.h"
 
-/* What a look at the first lines found: whether this is a trace, of which tool, and hints for
- * reading it. */
+/*
+ * What a look at the first lines found: whether this is a trace, of which tool, and hints for
+ * reading it.
+ */
 struct stream_look {
 	enum vmmu_trace_syntax syntax;
 	enum vmmu_trace_semantics known; /* as parser.known after the first lines */

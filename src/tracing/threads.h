@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known about each thread of a trace. Bounded: beyond THREADS_MAX the thread seen first is
- * forgotten. */
+/*
+ * What is known about each thread of a trace. Bounded: beyond THREADS_MAX the thread seen first is
+ * forgotten.
+ */
 #ifndef VMMU_TRACING_THREADS_H
 #define VMMU_TRACING_THREADS_H
 

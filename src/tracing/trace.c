@@ -223,8 +223,10 @@ static int trace_next_call(struct vmmu_trace *trace, size_t limit, struct vmmu_t
 	return 1;
 }
 
-/* A slot call that the trace tells: the file adds the hva and the result, or has said it all
- * already. */
+/*
+ * A slot call that the trace tells: the file adds the hva and the result, or has said it all
+ * already.
+ */
 static int trace_merge_mark(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
 	struct counts *counts = &trace->stream.counts;
@@ -249,8 +251,10 @@ static int trace_merge_mark(struct vmmu_trace *trace, struct vmmu_trace_event *e
 	return 1;
 }
 
-/* By time: the layout's call or the trace's event, whichever is earlier. Events without a time wait
- * for no call. */
+/*
+ * By time: the layout's call or the trace's event, whichever is earlier. Events without a time wait
+ * for no call.
+ */
 static int trace_next_by_time(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
 	const struct layout *layout = &trace->layout;
@@ -300,8 +304,10 @@ static int trace_step(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 	}
 }
 
-/* Calls that the trace did not get to: those of a program that outlived it are handed out, those
- * that no mark asked for are counted, once. */
+/*
+ * Calls that the trace did not get to: those of a program that outlived it are handed out, those
+ * that no mark asked for are counted, once.
+ */
 static int trace_end(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
 	size_t left = trace->layout.count - trace->next_call;

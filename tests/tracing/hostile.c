@@ -12,7 +12,9 @@
 
 #define LINE "q-1 [000] ..... 1.0: kvm_fpu: load\n"
 
-/* Open CONTENT, which must fail: its error text in *ERROR starts with the file name, left out here. */
+/*
+ * Open CONTENT, which must fail: its error text in *ERROR starts with the file name, left out here.
+ */
 static int open_bad(const void *content, size_t bytes, char *error, size_t error_bytes)
 {
 	char path[HELP_PATH_BYTES], text[256];
@@ -74,7 +76,10 @@ Test(hostile, single_line_of_10_megabytes__is_refused)
 	free(text);
 }
 
-/* Lines of 64 KiB are read, longer ones are skipped as one line each, wherever the buffer's end falls. */
+/*
+ * Lines of 64 KiB are read, longer ones are skipped as one line each, wherever the buffer's end
+ * falls.
+ */
 Test(hostile, long_lines_between_events__are_counted_and_skipped)
 {
 	static const size_t lengths[] = {65536, 65537, 262143, 262144, 262145, 1000000};

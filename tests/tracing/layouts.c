@@ -188,7 +188,10 @@ Test(layouts, times_on_another_clock__come_before_the_first_event)
 	vmmu_trace_close(trace);
 }
 
-/* Both the trace and the file tell slot calls that do not fit each other: the file has the last word. */
+/*
+ * Both the trace and the file tell slot calls that do not fit each other: the file has the last
+ * word.
+ */
 Test(layouts, foreign_layout__wins_over_marks)
 {
 	struct vmmu_trace *trace = help_open_all(MARK_1 MARK_DEL, CALL_0, VMMU_SEMANTICS_AUTO);
@@ -269,7 +272,10 @@ Test(layouts, calls_after_the_trace__come_at_its_end)
 	vmmu_trace_close(trace);
 }
 
-/* Every slot line of the kit's recordings finds its call; calls (grep -c kvm_set_user_memory) are one more: slot 0. */
+/*
+ * Every slot line of the kit's recordings finds its call; calls (grep -c kvm_set_user_memory) are
+ * one more: slot 0.
+ */
 Test(layouts, kit_recordings__match_line_by_line)
 {
 	static const struct {

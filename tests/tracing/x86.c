@@ -122,7 +122,10 @@ Test(x86, preceding_exit_and_bits__decide_what_a_fault_means)
 	}
 }
 
-/* The same fault text, read as told; 0x6: write, page-fault style, or qualification write and fetch. */
+/*
+ * The same fault text, read as told; 0x6: write, page-fault style, or qualification write and
+ * fetch.
+ */
 Test(x86, told_semantics__win_over_the_exit)
 {
 	static const struct {
