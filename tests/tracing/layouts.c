@@ -188,6 +188,18 @@ Test(layouts, times_on_another_clock__come_before_the_first_event)
 	vmmu_trace_close(trace);
 }
 
+Test(layouts, refused_call_without_a_mark__is_left_out)
+{
+	struct vmmu_trace *trace = help_open_all(FPU("51.5"), CALL_1_NO CALL_0 CALL_1_NO,
+						 VMMU_SEMANTICS_AUTO);
+
+	expect_slot(trace, 0, 0x100000, 0x7000);
+	cr_expect_eq(help_next(trace).kind, VMMU_TRACE_OTHER);
+	expect_end(trace);
+	cr_expect_eq(help_count(trace, "(refused slot call)", NULL), 2);
+	vmmu_trace_close(trace);
+}
+
 /*
  * Both the trace and the file tell slot calls that do not fit each other: the file has the last
  * word.
