@@ -118,7 +118,8 @@ bool parse_x86_page_fault(struct parser *parser, const char *text, struct vmmu_t
 	return parse_fault(parser, "x86-ept", &syndrome, event);
 }
 
-/* kvm_nested_vmexit stands between kvm_exit and the fault when the exit is out of a nested guest.
+/*
+ * kvm_nested_vmexit stands between kvm_exit and the fault when the exit is out of a nested guest.
  */
 bool parse_x86_nested_exit(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {

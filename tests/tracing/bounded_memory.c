@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A million lines from a pipe, read twice by a process of its own: its memory at the end must not depend on the
- * trace. A plain program, so that nothing else is in the process that is measured.
+ * A million lines from a pipe, read twice by a process of its own: its memory at the end must not
+ * depend on the trace. A plain program, so that nothing else is in the process that is measured.
  */
 #include <vmmu/trace.h>
 
@@ -62,7 +62,10 @@ static int read_lines(void)
 
 int main(void)
 {
-	/* Measured: 9 MB, of which the thread table is 5. The input is 105 MB. Sanitizers keep freed memory. */
+	/*
+	 * Measured: 9 MB, of which the thread table is 5. The input is 105 MB. Sanitizers keep
+	 * freed memory.
+	 */
 	const long limit_kib = BASE_HAS_ASAN || BASE_HAS_TSAN ? 512 << 10 : 32 << 10;
 	struct rusage usage;
 	int ends[2], status;

@@ -39,7 +39,10 @@ static const struct {
 	{COLUMNS "kvm_exit:   PC: 0x802c21c8; exit count: 80671\n", {.kind = VMMU_TRACE_EXIT}},
 	{COLUMNS "kvm_exit: SEPC:0x1004, SCAUSE:0x3, STVAL:0x0, HTVAL:0x0, HTINST:0x0\n",
 	 {.kind = VMMU_TRACE_EXIT}},
-	/* arm64: EC 0x20 fetch, 0x24 data; WnR is bit 6; fault status 0b0001LL translation, 0b0011LL permission */
+	/*
+	 * arm64: EC 0x20 fetch, 0x24 data; WnR is bit 6; fault status 0b0001LL translation,
+	 * 0b0011LL permission
+	 */
 	{COLUMNS
 	 "kvm_guest_fault: ipa 0x80000000, hsr 0x82000005, hxfar 0x80000000, pc 0x00000080000000\n",
 	 {.kind = VMMU_TRACE_FAULT, .gpa = 0x80000000, .access = VMMU_EXEC}},

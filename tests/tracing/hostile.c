@@ -12,7 +12,9 @@
 
 #define LINE "q-1 [000] ..... 1.0: kvm_fpu: load\n"
 
-/* Open CONTENT, which must fail: its error text in *ERROR starts with the file name, left out here. */
+/*
+ * Open CONTENT, which must fail: its error text in *ERROR starts with the file name, left out here.
+ */
 static int open_bad(const void *content, size_t bytes, char *error, size_t error_bytes)
 {
 	char path[HELP_PATH_BYTES], text[256];
@@ -74,7 +76,10 @@ Test(hostile, single_line_of_10_megabytes__is_refused)
 	free(text);
 }
 
-/* Lines of 64 KiB are read, longer ones are skipped as one line each, wherever the buffer's end falls. */
+/*
+ * Lines of 64 KiB are read, longer ones are skipped as one line each, wherever the buffer's end
+ * falls.
+ */
 Test(hostile, long_lines_between_events__are_counted_and_skipped)
 {
 	static const size_t lengths[] = {65536, 65537, 262143, 262144, 262145, 1000000};
@@ -202,7 +207,7 @@ static uint64_t count_events(struct vmmu_trace *trace, int *result)
 	return count;
 }
 
-Test(hostile, gzip_members_and_trailing_zeros__are_one_text)
+Test(hostile, gzip_members_and_trailing_zeros__are_one_text, .timeout = 30)
 {
 	static unsigned char packed[1 << 16];
 	size_t bytes = pack_lines(packed, sizeof(packed), 3);
@@ -351,26 +356,33 @@ Test(hostile, pipe_without_a_temporary_folder__cannot_be_rewound)
 	free(text);
 }
 
-Test(hostile, more_threads_than_the_table_holds__forget_the_oldest)
+/* Thread N: numbers far apart, many of which share a bucket of the table. */
+static uint32_t thread_number(uint32_t n)
+{
+	return n << 15;
+}
+
+Test(hostile, more_threads_than_the_table_holds__forget_the_oldest, .timeout = 30)
 {
 	struct threads threads = {0};
 
-	for (uint32_t pid = 1; pid <= THREADS_MAX + 10; pid++) {
-		struct thread *thread = threads_get(&threads, pid);
+	for (uint32_t n = 1; n <= THREADS_MAX + 1000; n++) {
+		struct thread *thread = threads_get(&threads, thread_number(n));
 
 		cr_assert_not_null(thread);
-		thread->vcpu = pid;
+		thread->vcpu = n;
 	}
-	for (uint32_t pid = 1; pid <= THREADS_MAX + 10; pid++) {
-		struct thread *thread = threads_find(&threads, pid);
+	for (uint32_t n = 1; n <= THREADS_MAX + 1000; n++) {
+		struct thread *thread = threads_find(&threads, thread_number(n));
 
-		if (pid <= 10)
-			cr_assert_null(thread, "%u", pid);
+		if (n <= 1000)
+			cr_assert_null(thread, "%u", n);
 		else
-			cr_assert(thread && thread->pid == pid && thread->vcpu == pid, "%u", pid);
+			cr_assert(thread && thread->vcpu == n, "%u", n);
 	}
+	cr_expect_eq(threads.count, THREADS_MAX);
 	threads_clear(&threads);
-	cr_assert_null(threads_find(&threads, 100));
+	cr_assert_null(threads_find(&threads, thread_number(2000)));
 	threads_destroy(&threads);
 }
 

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whole recordings against a table of counts that other tools made: for each column grep counted the lines, as in
+ * Whole recordings against a table of counts that other tools made: for each column grep counted
+ * the lines, as in
  *
  *   events          zcat -f FILE | grep -v '^#\|^cpus=\|^....$\|^ => \|<stack trace>' | wc -l
  *   faults or gva   zgrep -cE '[ :]kvm_page_fault:| kvm_guest_fault:|SCAUSE:0x1[457],' FILE
  *   invalidations   zgrep -cE '[ :]kvm_(unmap_hva_range|set_spte_hva):' FILE
  *   age             zgrep -cE ' kvm_(test_)?age_hva:' FILE
- *   mmio            zgrep -cE '[ :](kvm_mmio|vcpu_match_mmio|kvm_fast_mmio|handle_mmio_page_fault):' FILE
- *   set             zgrep -cE '[ :]kvm_mmu_set_spte:' FILE
- *   changed         zgrep -cE '[ :]kvm_tdp_mmu_spte_changed:|tracing_mark_write: entry level' FILE
- *   fast            zgrep -cE ' fast_page_fault:' FILE
- *   host            zgrep -cE 'write: host gpa' FILE
+ *   mmio            zgrep -cE '[
+ *   :](kvm_mmio|vcpu_match_mmio|kvm_fast_mmio|handle_mmio_page_fault):' FILE set             zgrep
+ *   -cE '[ :]kvm_mmu_set_spte:' FILE changed         zgrep -cE '[
+ *   :]kvm_tdp_mmu_spte_changed:|tracing_mark_write: entry level' FILE fast            zgrep -cE '
+ *   fast_page_fault:' FILE host            zgrep -cE 'write: host gpa' FILE
  *   accesses        zgrep -cE 'write: (r|w|x|range) ' FILE
  *   slots           zgrep -cE 'write: (slot|del) ' FILE
  *
- * Faults are in the gva column where the exits before them say shadow paging ("PF excp", EXCEPTION_NMI) or a nested
- * guest (kvm_nested_vmexit before kvm_page_fault).
+ * Faults are in the gva column where the exits before them say shadow paging ("PF excp",
+ * EXCEPTION_NMI) or a nested guest (kvm_nested_vmexit before kvm_page_fault).
  */
 #include "tracing/help.h"
 

@@ -46,6 +46,20 @@ static const struct {
 	 COLUMNS
 	 "kvm_page_fault: vcpu 219 rip 0x0 address 0x00000018cbc00000 error_code 0x500000004\n",
 	 VMMU_TRACE_FAULT, 0x18cbc00000, VMMU_READ, 0, 219},
+	{"NPT code after an exit of another thread that says EPT",
+	 "other-8 [001] ..... 1.0: kvm_exit: reason EPT_VIOLATION rip 0x1 info 181 0\n" COLUMNS
+	 "kvm_page_fault: vcpu 3 rip 0x1 address 0x0000000000003000 error_code 0x100000006\n",
+	 VMMU_TRACE_FAULT, 0x3000, VMMU_WRITE, 0, 3},
+	{"undecided code after an exit of another thread that says EPT: fetch, no linear address",
+	 "other-8 [001] ..... 1.0: kvm_exit: reason EPT_VIOLATION rip 0x1 info 181 0\n" COLUMNS
+	 "kvm_page_fault: vcpu 3 rip 0x1 address 0x0000000000003000 error_code 0x4\n",
+	 VMMU_TRACE_FAULT, 0x3000, VMMU_EXEC, VMMU_FAULT_GUEST_WALK, 3},
+	{"undecided code alone: nested paging walks as user",
+	 COLUMNS "kvm_page_fault: address 84d000 error_code 6\n", VMMU_TRACE_FAULT, 0x84d000,
+	 VMMU_WRITE, 0, 0},
+	{"undecided code alone, no user bit",
+	 COLUMNS "kvm_page_fault: address 84d000 error_code 2\n", VMMU_TRACE_FAULT_GVA, 0x84d000,
+	 VMMU_WRITE, 0, 0},
 	{"EPT write",
 	 EPT COLUMNS "kvm_page_fault: vcpu 3 rip 0x1 address 0x0000000113674000 error_code 0x182\n",
 	 VMMU_TRACE_FAULT, 0x113674000, VMMU_WRITE, 0, 3},
@@ -122,7 +136,10 @@ Test(x86, preceding_exit_and_bits__decide_what_a_fault_means)
 	}
 }
 
-/* The same fault text, read as told; 0x6: write, page-fault style, or qualification write and fetch. */
+/*
+ * The same fault text, read as told; 0x6: write, page-fault style, or qualification write and
+ * fetch.
+ */
 Test(x86, told_semantics__win_over_the_exit)
 {
 	static const struct {
