@@ -106,6 +106,14 @@ static void expected_mmio(struct expected_build *build, const struct vmmu_trace_
 		build->fault.has_mmio = true;
 }
 
+/* Fixed and spurious at once is no end. */
+static enum fact_end expected_fast_end(const struct vmmu_trace_event *event)
+{
+	if (event->count)
+		return event->stride ? END_ERROR : END_FAST;
+	return event->stride ? END_SPURIOUS : END_SLOW;
+}
+
 static void expected_fast_fix(struct expected_build *build, const struct vmmu_trace_event *event)
 {
 	build->fault.is_fast |= event->count;
@@ -114,9 +122,7 @@ static void expected_fast_fix(struct expected_build *build, const struct vmmu_tr
 					  .address = event->gpa,
 					  .old_pte = event->old_pte,
 					  .pte = event->new_pte,
-					  .value = event->count    ? END_FAST
-						   : event->stride ? END_SPURIOUS
-								   : END_SLOW});
+					  .value = expected_fast_end(event)});
 }
 
 /* KVM zaps a root once more when its last vCPU leaves it; the engine unlinked it the first time. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inputs of a recording, and nothing else: the script's lines, where the VMM's memory lies, what
- * the host had behind each page that was accessed, and the host's invalidations. The machine sees
- * only this, so that no level, permission, frame of an entry or result that KVM chose can reach the
- * engine.
+ * The inputs of a recording, and nothing else: the script's lines, where the VMM's memory lies,
+ * what the host had behind each page that was accessed, and the host's invalidations. The machine
+ * sees only this, so that no level, permission, frame of an entry or result that KVM chose can
+ * reach the engine.
  */
 #ifndef TESTS_KVM_LIVE_SCRIPT_H
 #define TESTS_KVM_LIVE_SCRIPT_H
