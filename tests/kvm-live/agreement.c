@@ -50,3 +50,20 @@ Test(agreement, pool_pages__as_kvm)
 {
 	agreement_check("hugetlb", 0);
 }
+
+/* Guests with paging of their own: hardware walks their tables through the second stage. */
+
+Test(agreement, guest_with_64_bit_tables__as_kvm)
+{
+	agreement_check("guest-64", 0);
+}
+
+Test(agreement, guest_with_pae_tables__as_kvm)
+{
+	agreement_check("guest-pae", 0);
+}
+
+Test(agreement, guest_with_32_bit_tables__as_kvm)
+{
+	agreement_check("guest-32", 0);
+}

@@ -14,7 +14,8 @@
 
 #define HONESTY_SEED 20261120
 
-static const char *const names[] = {"slots-and-dirty", "huge-pages", "mmio", "hugetlb"};
+static const char *const names[] = {"slots-and-dirty", "huge-pages", "mmio",    "hugetlb",
+				    "guest-64",        "guest-pae",  "guest-32"};
 #define NAMES (sizeof(names) / sizeof(*names))
 
 /* A judged field of a recorded event and the bits to turn over in it. */

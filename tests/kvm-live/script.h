@@ -14,11 +14,14 @@
 
 /* What one instruction of the guest does. */
 struct script_access {
-	uint64_t gpa; /* bytes */
+	uint64_t address; /* bytes: gpa, or gva once the guest has paging on */
 	unsigned access;
-	uint64_t pc;                 /* of the instruction; for EXEC equal to gpa */
+	uint64_t pc; /* of the instruction; equal to address for EXEC */
+	/* What a write stores. */
+	uint64_t value;
+	unsigned bytes;
 	struct vmmu_trace_host page; /* as the host has it afterwards */
-	bool has_page;               /* false: no slot there */
+	bool has_page;               /* false: no slot there, or not known */
 	/* Invalidations that the host made meanwhile; half-open. */
 	size_t invalidations_start, invalidations_end;
 };
