@@ -21,7 +21,6 @@ struct expected_build {
 	const struct recording *recording;
 	size_t next_reply;
 	unsigned line;
-	enum vmmu_trace_kind mark; /* of the line */
 	const char *text;
 	size_t done_count; /* facts when the line's last access was done */
 	struct expected_fault fault;
@@ -106,6 +105,14 @@ static void expected_mmio(struct expected_build *build, const struct vmmu_trace_
 		build->fault.has_mmio = true;
 }
 
+/* Fixed and spurious at once is no end. */
+static enum fact_end expected_fast_end(const struct vmmu_trace_event *event)
+{
+	if (event->count)
+		return event->stride ? END_ERROR : END_FAST;
+	return event->stride ? END_SPURIOUS : END_SLOW;
+}
+
 static void expected_fast_fix(struct expected_build *build, const struct vmmu_trace_event *event)
 {
 	build->fault.is_fast |= event->count;
@@ -114,9 +121,7 @@ static void expected_fast_fix(struct expected_build *build, const struct vmmu_tr
 					  .address = event->gpa,
 					  .old_pte = event->old_pte,
 					  .pte = event->new_pte,
-					  .value = event->count    ? END_FAST
-						   : event->stride ? END_SPURIOUS
-								   : END_SLOW});
+					  .value = expected_fast_end(event)});
 }
 
 /* KVM zaps a root once more when its last vCPU leaves it; the engine unlinked it the first time. */
@@ -143,12 +148,10 @@ static void expected_end_line(struct expected_build *build)
 {
 	static const enum fact_kind kinds[] = {
 		[REPLY_SLOT] = FACT_SLOT, [REPLY_ACCESS] = FACT_RESULT, [REPLY_DIRTY] = FACT_DIRTY};
-	bool is_silent = !strncmp(build->text, "range", 5) || build->mark == VMMU_TRACE_DROP ||
-			 build->mark == VMMU_TRACE_PROTECT;
 	const struct reply *reply;
 
 	expected_end_fault(build, END_ERROR);
-	if (is_silent || build->next_reply == build->recording->reply_count)
+	if (!recording_has_reply(build->text) || build->next_reply == build->recording->reply_count)
 		return;
 	reply = &build->recording->replies[build->next_reply++];
 	expected_add(build, (struct fact){.kind = kinds[reply->kind],
@@ -191,8 +194,7 @@ static void expected_event(struct expected_build *build, const struct vmmu_trace
 
 void expected_build(struct facts *facts, const struct recording *recording)
 {
-	struct expected_build build = {
-		.facts = facts, .recording = recording, .mark = VMMU_TRACE_SLOT, .text = ""};
+	struct expected_build build = {.facts = facts, .recording = recording, .text = ""};
 
 	for (size_t i = 0; i < recording->event_count; i++) {
 		const struct vmmu_trace_event *event = &recording->events[i];
@@ -203,7 +205,6 @@ void expected_build(struct facts *facts, const struct recording *recording)
 		}
 		expected_end_line(&build);
 		build.line++;
-		build.mark = event->kind;
 		build.text = event->text;
 		build.done_count = 0;
 	}

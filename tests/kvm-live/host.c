@@ -218,7 +218,10 @@ void host_learn(struct host *host, const struct vmmu_trace_host *known)
 
 	if (!known->present || !host_find(host, known->hva, &place))
 		return;
-	/* An invented frame may be mapped by now: it stays, the judge knows which one it stands for. */
+	/*
+	 * An invented frame may be mapped by now: it stays, the judge knows which one it stands
+	 * for.
+	 */
 	if (place.page->pfn < HOST_INVENTED_PFN)
 		place.page->pfn = known->pfn;
 	place.page->is_zero = known->zero;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host's memory as its own kernel sees it: what is mapped at each hva of the VMM, changed by the
- * script and by what accesses bring in, with frames learned from the recording's "host" lines.
+ * The host's memory as its own kernel sees it: what is mapped at each hva of the VMM, changed by
+ * the script and by what accesses bring in, with frames learned from the recording's "host" lines.
  *
  * What Linux 6.1 does with private anonymous memory, as far as the scripts go:
  *  - a page that comes in by a read is the zero page, or a fresh huge page of the pool, and is
@@ -67,8 +67,8 @@ void host_write(struct host *host, uint64_t hva);
 void host_drop(struct host *host, const struct vmmu_hva_range *range);
 void host_protect(struct host *host, const struct vmmu_hva_range *range, bool is_writable);
 /*
- * Bring the page at HVA in for ACCESS as a page fault of the VMM would. KNOWN, or NULL: how the host
- * has the page afterwards.
+ * Bring the page at HVA in for ACCESS as a page fault of the VMM would. KNOWN, or NULL: how the
+ * host has the page afterwards.
  */
 enum vmmu_resolve_status host_touch(struct host *host, uint64_t hva, unsigned access,
 				    const struct vmmu_trace_host *known, struct vmmu_page *page);

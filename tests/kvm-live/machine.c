@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "kvm-live/machine.h"
 
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vmmu/vmmu.h>
 
+#include "kvm-live/guest.h"
 #include "kvm-live/host.h"
 
 /* Faults that one instruction may take before something is wrong. */
@@ -15,6 +18,10 @@
 /* Each access is made by two bytes of code, with hlt behind. */
 #define HLT_OFFSET 2
 #define SLOT_FLAGS (VMMU_SLOT_LOG_DIRTY | VMMU_SLOT_READ_ONLY)
+/* Bits that hardware sets in entries of MACHINE_FORMAT. */
+#define NPT_ACCESSED (UINT64_C(1) << 5)
+#define NPT_DIRTY    (UINT64_C(1) << 6)
+/* Room for the largest slot's pages. */
 #define DIRTY_BITS (UINT64_C(1) << 16)
 
 struct machine {
@@ -23,6 +30,7 @@ struct machine {
 	struct vmmu_vcpu *vcpu;
 	const struct vmmu_format *format;
 	struct host host;
+	struct guest guest;
 	struct facts *facts;
 	unsigned line;
 	/* The access under way; NULL: none. */
@@ -204,9 +212,9 @@ static void on_event(void *ctx, const struct vmmu_event *event)
 
 /* Hand a refused access to the engine. WALK: where the walk ended; NULL: nowhere. */
 static enum step machine_fault(struct machine *machine, uint64_t gpa, unsigned access,
-			       const struct vmmu_walk *walk)
+			       unsigned flags, const struct vmmu_walk *walk)
 {
-	struct vmmu_fault fault = {.gpa = gpa, .access = access, .flags = VMMU_FAULT_USER};
+	struct vmmu_fault fault = {.gpa = gpa, .access = access, .flags = flags | VMMU_FAULT_USER};
 	int outcome;
 
 	machine->why = WHY_ABSENT;
@@ -227,16 +235,66 @@ static enum step machine_fault(struct machine *machine, uint64_t gpa, unsigned a
 		       : STEP_FAILED;
 }
 
-/* Use GPA as hardware would, by the engine's tables. */
-static enum step machine_use(struct machine *machine, uint64_t gpa, unsigned access)
+/* An entry that hardware marks, and with what. */
+struct mark {
+	uint64_t hpa, bits;
+};
+
+static int machine_mark_frame(void *ctx, const struct vmmu_table_frame *frame)
+{
+	const struct mark *mark = ctx;
+	uint64_t offset = mark->hpa - frame->hpa;
+
+	if (offset >= frame->bytes)
+		return 0;
+	/* Tables are memory that hardware writes, whoever else may only read them. */
+	atomic_fetch_or((_Atomic uint64_t *)((uintptr_t)frame->data + offset), mark->bits);
+	return 1;
+}
+
+/* Set accessed and dirty as hardware does when it uses the leaf at WALK's end. */
+static void machine_mark(struct machine *machine, const struct vmmu_walk *walk, unsigned access)
+{
+	bool is_dirtied = access == VMMU_WRITE && !walk->entry.dirty;
+	struct mark mark = {walk->pte_hpa, NPT_ACCESSED | (is_dirtied ? NPT_DIRTY : 0)};
+
+	if (walk->entry.accessed && !is_dirtied)
+		return;
+	if (vmmu_tables(machine->vm, machine_mark_frame, &mark) != 1)
+		machine_break(machine, "a walk ended in no table");
+}
+
+/* Use GPA as hardware would, by the engine's tables. FLAGS: of a fault, if it comes to one. */
+static enum step machine_use(struct machine *machine, uint64_t gpa, unsigned access, unsigned flags)
 {
 	struct vmmu_walk walk;
 	int err = vmmu_walk(machine->vm, 0, gpa, &walk);
 
-	if (!err && walk.entry.kind == VMMU_ENTRY_LEAF && !walk.entry.malformed &&
-	    (walk.access & access))
-		return STEP_DONE;
-	return machine_fault(machine, gpa, access, err ? NULL : &walk);
+	if (err || walk.entry.kind != VMMU_ENTRY_LEAF || walk.entry.malformed ||
+	    !(walk.access & access))
+		return machine_fault(machine, gpa, access, flags, err ? NULL : &walk);
+	machine_mark(machine, &walk, access);
+	return STEP_DONE;
+}
+
+/*
+ * Use ADDRESS as the guest does: its own tables first, which hardware reads as if to write them.
+ * *GPA: where it is.
+ */
+static enum step machine_use_address(struct machine *machine, uint64_t address, unsigned access,
+				     uint64_t *gpa)
+{
+	enum step step = STEP_DONE;
+	struct guest_walk walk;
+
+	if (!guest_translate(&machine->guest, address, &walk)) {
+		machine_break(machine, "the guest's own tables refuse");
+		return STEP_FAILED;
+	}
+	for (unsigned i = 0; i < walk.entry_count && step == STEP_DONE; i++)
+		step = machine_use(machine, walk.entries[i], VMMU_WRITE, VMMU_FAULT_GUEST_WALK);
+	*gpa = walk.gpa;
+	return step == STEP_DONE ? machine_use(machine, walk.gpa, access, 0) : step;
 }
 
 /* One instruction at PC: fetched, then its data, if it has any. */
@@ -246,12 +304,15 @@ static enum step machine_instruction(struct machine *machine, uint64_t pc,
 	for (unsigned i = 0; i < INSTRUCTION_FAULTS && !machine->is_broken; i++) {
 		struct vmmu_root root;
 		enum step step;
+		uint64_t gpa;
 
 		if (vmmu_vcpu_root(machine->vcpu, &root, NULL))
 			break;
-		step = machine_use(machine, pc, VMMU_EXEC);
+		step = machine_use_address(machine, pc, VMMU_EXEC, &gpa);
 		if (step == STEP_DONE && data)
-			step = machine_use(machine, data->gpa, data->access);
+			step = machine_use_address(machine, data->address, data->access, &gpa);
+		if (step == STEP_DONE && data && data->bytes)
+			guest_store(&machine->guest, gpa, data->value, data->bytes);
 		if (step != STEP_AGAIN)
 			return step;
 	}
@@ -286,6 +347,8 @@ static void machine_accesses(struct machine *machine, const struct script_line *
 
 	for (size_t i = line->accesses_start; i < line->accesses_end; i++)
 		result = machine_access(machine, &machine->script->accesses[i]);
+	if (!strcmp(line->word, "cr3"))
+		machine->guest.root = line->args[0];
 	if (strcmp(line->word, "range"))
 		machine_add(machine, (struct fact){.kind = FACT_RESULT, .value = result});
 }
@@ -347,6 +410,41 @@ static void machine_host_call(struct machine *machine, const struct script_line 
 		host_protect(&machine->host, &range, line->args[3]);
 }
 
+/* The VMM writes guest memory, which brings it in. */
+static bool machine_poke(struct machine *machine, uint64_t gpa, uint64_t value)
+{
+	const struct script_line *slot0 = machine->script->lines;
+
+	if (gpa - slot0->args[1] >= slot0->args[2])
+		return false;
+	host_write(&machine->host, slot0->hva + gpa - slot0->args[1]);
+	return guest_poke(&machine->guest, gpa, value);
+}
+
+/* "mode NAME ROOT", "poke GPA VALUE", "fill GPA COUNT FIRST STEP" */
+static bool machine_guest_call(struct machine *machine, const struct script_line *line)
+{
+	const uint64_t *args = line->args;
+	bool is_good = true;
+	char mode[16];
+	uint64_t root = 0;
+
+	if (!strcmp(line->word, "poke"))
+		return machine_poke(machine, args[0], args[1]);
+	for (uint64_t i = 0; !strcmp(line->word, "fill") && is_good && i < args[1]; i++)
+		is_good = machine_poke(machine, args[0] + 8 * i, args[2] + i * args[3]);
+	if (!strcmp(line->word, "mode"))
+		is_good = sscanf(line->text, "mode %15s %" SCNx64, mode, &root) >= 1 &&
+			  guest_set_mode(&machine->guest, mode, root);
+	return is_good;
+}
+
+static bool machine_is_guest_call(const struct script_line *line)
+{
+	return !strcmp(line->word, "poke") || !strcmp(line->word, "fill") ||
+	       !strcmp(line->word, "mode");
+}
+
 static bool machine_line(struct machine *machine, const struct script_line *line)
 {
 	if (!strcmp(line->word, "slot") || !strcmp(line->word, "del"))
@@ -357,8 +455,8 @@ static bool machine_line(struct machine *machine, const struct script_line *line
 		machine_host_call(machine, line);
 	else if (line->accesses_start < line->accesses_end)
 		machine_accesses(machine, line);
-	else
-		return machine_break(machine, "no such line in a script");
+	else if (!machine_is_guest_call(line) || !machine_guest_call(machine, line))
+		return machine_break(machine, "no such line in a script, or too much for it");
 	machine_invalidate(machine, line->invalidations_start, line->invalidations_end);
 	return !machine->is_broken;
 }

@@ -169,6 +169,17 @@ bool recording_is_mark(const struct vmmu_trace_event *event)
 	}
 }
 
+bool recording_has_reply(const char *text)
+{
+	static const char *const silent[] = {"range ", "dontneed ", "protect ",
+					     "poke ",  "fill ",     "mode "};
+
+	for (size_t i = 0; i < sizeof(silent) / sizeof(*silent); i++)
+		if (!strncmp(text, silent[i], strlen(silent[i])))
+			return false;
+	return true;
+}
+
 void recording_drop(struct recording *recording, size_t index)
 {
 	size_t after = --recording->event_count - index;

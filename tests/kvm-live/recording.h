@@ -41,6 +41,8 @@ void recording_copy(struct recording *copy, const struct recording *original);
 void recording_free(struct recording *recording);
 /* Is EVENT a line of the script? Its text is the line then. */
 bool recording_is_mark(const struct vmmu_trace_event *event);
+/* Did the VMM print something about the script's line TEXT? */
+bool recording_has_reply(const char *text);
 /* Take event INDEX out. */
 void recording_drop(struct recording *recording, size_t index);
 

@@ -7,9 +7,22 @@
 #include <string.h>
 
 /* The guest's code: a piece for each kind of access, each ending in hlt. */
-#define CODE_READ  UINT64_C(0x1000)
-#define CODE_WRITE UINT64_C(0x1010)
-#define CODE_WIDE  UINT64_C(0x1020)
+static const struct script_code {
+	const char *word;
+	unsigned access;
+	uint64_t pc; /* 0: the address itself is executed */
+	unsigned bytes;
+	bool has_data;
+} script_codes[] = {
+	{"r", VMMU_READ, 0x1000, 0, true},    {"w", VMMU_WRITE, 0x1010, 1, true},
+	{"x", VMMU_EXEC, 0, 0, true},         {"wq", VMMU_WRITE, 0x1020, 8, true},
+	{"wl", VMMU_WRITE, 0x1050, 4, true},  {"invlpg", VMMU_EXEC, 0x1030, 0, false},
+	{"cr3", VMMU_EXEC, 0x1040, 0, false},
+};
+/* Kinds of a "range". */
+static const char *const script_ranges[] = {"r", "w", "wq"};
+/* What plain writes leave: hlt. */
+#define STORED_HLT UINT64_C(0xf4)
 
 /* Where the building stands. */
 struct script_build {
@@ -54,32 +67,49 @@ static struct script_line *script_add_line(struct script *script, const char *te
 	return line;
 }
 
-static void script_add_access(struct script *script, uint64_t gpa, unsigned access, uint64_t pc)
+static void script_add_access(struct script *script, const char *word, uint64_t address,
+			      uint64_t value)
 {
+	const struct script_code *code = script_codes;
+	uint64_t at;
+
+	while (strcmp(code->word, word))
+		code++;
+	at = code->has_data ? address : code->pc;
 	script->accesses = script_grow(script->accesses, script->access_count,
 				       sizeof(*script->accesses));
 	script->accesses[script->access_count++] = (struct script_access){
-		.gpa = gpa, .access = access, .pc = access == VMMU_EXEC ? gpa : pc};
+		.address = at,
+		.access = code->access,
+		.pc = code->pc ? code->pc : at,
+		.value = value,
+		.bytes = code->bytes,
+	};
+}
+
+static bool script_is_access(const char *word)
+{
+	for (size_t i = 0; i < sizeof(script_codes) / sizeof(*script_codes); i++)
+		if (!strcmp(script_codes[i].word, word))
+			return true;
+	return false;
 }
 
 /* LINE's accesses; no more than a script would ever have. */
 static bool script_add_accesses(struct script *script, struct script_line *line)
 {
-	static const uint64_t codes[] = {CODE_READ, CODE_WRITE, CODE_WIDE};
+	const uint64_t *args = line->args;
 
-	if (!strcmp(line->word, "r")) {
-		script_add_access(script, line->args[0], VMMU_READ, CODE_READ);
-	} else if (!strcmp(line->word, "w")) {
-		script_add_access(script, line->args[0], VMMU_WRITE, CODE_WRITE);
-	} else if (!strcmp(line->word, "x")) {
-		script_add_access(script, line->args[0], VMMU_EXEC, 0);
+	if (script_is_access(line->word)) {
+		bool has_value = line->word[0] == 'w' && line->word[1];
+
+		script_add_access(script, line->word, args[0], has_value ? args[1] : STORED_HLT);
 	} else if (!strcmp(line->word, "range")) {
-		if (line->args[0] > 2 || line->args[2] > 4096)
+		if (args[0] > 2 || args[2] > 4096)
 			return false;
-		for (uint64_t i = 0; i < line->args[2]; i++)
-			script_add_access(script, line->args[1] + i * line->args[3],
-					  line->args[0] ? VMMU_WRITE : VMMU_READ,
-					  codes[line->args[0]]);
+		for (uint64_t i = 0; i < args[2]; i++)
+			script_add_access(script, script_ranges[args[0]], args[1] + i * args[3],
+					  STORED_HLT);
 	}
 	line->accesses_end = script->access_count;
 	return true;
@@ -97,17 +127,6 @@ static bool script_take_hva(struct script_build *build, struct script_line *line
 	return true;
 }
 
-static bool script_has_reply(const struct script_line *line)
-{
-	static const char *const silent[] = {"range", "dontneed", "protect",
-					     "poke",  "fill",     "mode"};
-
-	for (size_t i = 0; i < sizeof(silent) / sizeof(*silent); i++)
-		if (!strcmp(line->word, silent[i]))
-			return false;
-	return true;
-}
-
 static bool script_take_mark(struct script_build *build, const char *text)
 {
 	struct script_line *line = script_add_line(build->script, text);
@@ -117,7 +136,7 @@ static bool script_take_mark(struct script_build *build, const char *text)
 		return false;
 	if (!script_add_accesses(build->script, line))
 		return script_complain(build->recording, text);
-	build->next_reply += script_has_reply(line);
+	build->next_reply += recording_has_reply(text);
 	build->next_access = line->accesses_start;
 	build->pending_start = build->script->invalidation_count;
 	return true;
@@ -146,7 +165,7 @@ static bool script_take_page(struct script_build *build, const struct vmmu_trace
 	for (size_t i = build->next_access; i < line->accesses_end; i++) {
 		struct script_access *access = &script->accesses[i];
 
-		if (access->gpa >> 12 != page->gpa >> 12)
+		if (access->address >> 12 != page->gpa >> 12)
 			continue;
 		access->page = *page;
 		access->has_page = true;

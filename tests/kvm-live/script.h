@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inputs of a recording, and nothing else: the script's lines, where the VMM's memory lies, what
- * the host had behind each page that was accessed, and the host's invalidations. The machine sees
- * only this, so that no level, permission, frame of an entry or result that KVM chose can reach the
- * engine.
+ * The inputs of a recording, and nothing else: the script's lines, where the VMM's memory lies,
+ * what the host had behind each page that was accessed, and the host's invalidations. The machine
+ * sees only this, so that no level, permission, frame of an entry or result that KVM chose can
+ * reach the engine.
  */
 #ifndef TESTS_KVM_LIVE_SCRIPT_H
 #define TESTS_KVM_LIVE_SCRIPT_H
@@ -14,11 +14,14 @@
 
 /* What one instruction of the guest does. */
 struct script_access {
-	uint64_t gpa; /* bytes */
+	uint64_t address; /* bytes: gpa, or gva once the guest has paging on */
 	unsigned access;
-	uint64_t pc;                 /* of the instruction; for EXEC equal to gpa */
+	uint64_t pc; /* of the instruction; equal to address for EXEC */
+	/* What a write stores. */
+	uint64_t value;
+	unsigned bytes;
 	struct vmmu_trace_host page; /* as the host has it afterwards */
-	bool has_page;               /* false: no slot there */
+	bool has_page;               /* false: no slot there, or not known */
 	/* Invalidations that the host made meanwhile; half-open. */
 	size_t invalidations_start, invalidations_end;
 };
