@@ -13,8 +13,9 @@ extern "C" {
 #endif
 
 enum vmmu_event_kind {
-	VMMU_EVENT_FAULT,         /* a fault came in: gpa, access */
-	VMMU_EVENT_MAP_REQUESTED, /* goal decided: gfn, pfn, level (kvm_mmu_spte_requested) */
+	VMMU_EVENT_FAULT, /* a fault came in: gpa, access */
+	/* goal decided: gfn and pfn of the faulting page, level (kvm_mmu_spte_requested) */
+	VMMU_EVENT_MAP_REQUESTED,
 	/* leaf written by a fault or prefetch: gfn, level, new_pte (kvm_mmu_set_spte) */
 	VMMU_EVENT_MAP_SET,
 	/* MMIO entry written: gfn, access, generation (mark_mmio_spte) */

@@ -19,51 +19,50 @@ extern "C" {
 /* What an event is to a replay. */
 enum vmmu_trace_kind {
 	/* inputs */
-	VMMU_TRACE_FAULT,      /* second-stage fault: fault, architecture */
-	VMMU_TRACE_FAULT_GVA,  /* fault of shadow paging: gpa holds the gva */
+	VMMU_TRACE_FAULT, /* second-stage fault: fault, architecture */
+	/*
+	 * Fault of shadow paging: gpa holds the gva. Or of a nested guest with second-stage tables
+	 * of its own: gpa holds that guest's gpa, which is no gpa of ours. fault as far as known.
+	 */
+	VMMU_TRACE_FAULT_GVA,
 	VMMU_TRACE_INVALIDATE, /* host invalidation: hva */
 	VMMU_TRACE_AGE,        /* kvm_age_hva, kvm_test_age_hva: hva */
-	/*
-	 * slot call: slot, whose hva is 0 when the trace does not say; count: enum
-	 * vmmu_trace_backed
-	 */
-	VMMU_TRACE_SLOT,
-	VMMU_TRACE_DIRTY_GET, /* dirty log read: slot.as_id, slot.id */
-	VMMU_TRACE_HOST_PAGE, /* what the host has behind a page: host */
-	VMMU_TRACE_DROP,      /* script "dontneed": slot.as_id, slot.id, gpa = offset, bytes */
-	VMMU_TRACE_PROTECT,   /* script "protect": as DROP, and writable */
-	VMMU_TRACE_ACCESS,    /* script r, w, x, range: access, gpa, count, stride */
-	VMMU_TRACE_SCRIPT,    /* any other script line (mode, poke, ...) */
-	VMMU_TRACE_SMM,       /* vCPU enters (writable = true) or leaves SMM */
+	VMMU_TRACE_SLOT,       /* slot call: slot; slot.hva is 0 when the trace does not say */
+	VMMU_TRACE_DIRTY_GET,  /* dirty log read: slot.as_id, slot.id */
+	VMMU_TRACE_HOST_PAGE,  /* what the host has behind a page: host */
+	VMMU_TRACE_DROP,       /* script "dontneed": slot.as_id, slot.id, gpa = offset, bytes */
+	VMMU_TRACE_PROTECT,    /* script "protect": as DROP, and writable */
+	/* script r, w, x, range: access, gpa (after a "mode" line a gva), count, stride */
+	VMMU_TRACE_ACCESS,
+	VMMU_TRACE_SCRIPT, /* any other script line (mode, poke, ...) */
+	VMMU_TRACE_SMM,    /* vCPU enters (writable = true) or leaves SMM */
 	/* what the guest or the kernel did next: used to tell MMIO from RAM, and as judge */
 	VMMU_TRACE_ENTRY, /* kvm_entry */
 	VMMU_TRACE_EXIT,  /* kvm_exit that is no second-stage fault by itself */
 	/*
-	 * kvm_mmio, vcpu_match_mmio, kvm_fast_mmio, kvm_mmio_emulate, handle_mmio_page_fault: gpa
+	 * kvm_mmio, vcpu_match_mmio, kvm_fast_mmio, kvm_mmio_emulate, handle_mmio_page_fault: gpa;
+	 * access and bytes where the text says them, else 0. An exit by EPT_MISCONFIG is an EXIT:
+	 * it carries no gpa, the MMIO event after it does.
 	 */
 	VMMU_TRACE_MMIO,
 	VMMU_TRACE_MAP_REQUESTED, /* kvm_mmu_spte_requested: gfn, pfn, level */
 	/* kvm_mmu_set_spte: gfn, level, new_pte, access (as printed), pte_hpa */
 	VMMU_TRACE_MAP_SET,
-	VMMU_TRACE_MMIO_SET,   /* mark_mmio_spte: gfn, access, generation */
-	VMMU_TRACE_MMIO_CHECK, /* check_mmio_spte: new_pte, generation, writable = valid */
+	VMMU_TRACE_MMIO_SET, /* mark_mmio_spte: gfn, access (KVM's bits as printed), generation */
+	/* check_mmio_spte: new_pte, generation, count = current generation, writable = valid */
+	VMMU_TRACE_MMIO_CHECK,
 	/* fast_page_fault: gpa, old_pte, new_pte, level 0, count = fixed, stride = spurious */
 	VMMU_TRACE_FAST_FIX,
 	VMMU_TRACE_TABLE_GET, /* kvm_mmu_get_page: gfn, level, writable = new */
-	VMMU_TRACE_TABLE_ZAP, /* kvm_mmu_prepare_zap_page: gfn, level */
+	VMMU_TRACE_TABLE_ZAP, /* kvm_mmu_prepare_zap_page: gfn (~0: not in the text), level */
 	VMMU_TRACE_ZAP_ALL,   /* kvm_mmu_zap_all_fast */
-	/* kvm_tdp_mmu_spte_changed; kit "entry" lines: gfn (entry: gpa), level, old_pte, new_pte */
+	/*
+	 * kvm_tdp_mmu_spte_changed: slot.as_id; kit "entry" lines: pte_hpa, level as the
+	 * architecture counts (arm64: page 3, riscv64: page 0). Both: gfn, gpa, old_pte, new_pte
+	 */
 	VMMU_TRACE_ENTRY_CHANGED,
 	VMMU_TRACE_OTHER, /* understood as an event, of no use here; counted by name */
 	VMMU_TRACE_KINDS,
-};
-
-/* How a script has the host back a new slot, or-ed. */
-enum vmmu_trace_backed {
-	VMMU_TRACE_BACKED_HUGE = 0x100,    /* by transparent huge pages, where it can */
-	VMMU_TRACE_BACKED_PRESENT = 0x200, /* by pages that it has touched before */
-	VMMU_TRACE_BACKED_POOL = 0x400,    /* by pages of its pool of huge pages */
-	VMMU_TRACE_BACKED = 0x700,
 };
 
 /* A host page as a kvm-live `host` line gives it. */
@@ -120,8 +119,14 @@ enum vmmu_trace_semantics {
 };
 
 struct vmmu_trace_options {
-	size_t size;        /* sizeof(struct vmmu_trace_options) */
-	const char *layout; /* path of a layout file, or NULL */
+	size_t size; /* sizeof(struct vmmu_trace_options) */
+	/*
+	 * Path of a layout file, or NULL. Its slot calls become SLOT events: at the trace's own
+	 * "slot" and "del" lines where it has them; by time where the calls have times of the
+	 * trace's clock; after the exits for the MMIO writes that the file logs; else all before
+	 * the first event. Calls that KVM refused are left out. line is then a line of the layout.
+	 */
+	const char *layout;
 	enum vmmu_trace_semantics semantics;
 };
 
@@ -145,8 +150,9 @@ struct vmmu_trace;
 VMMU_API int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options,
 			     struct vmmu_trace **trace, char *error, size_t error_bytes);
 /*
- * Next event: 1 and *EVENT filled; 0 at the end; -EIO, -EBADMSG (corrupt gzip), -ENOMEM: see
- * vmmu_trace_error(). Memory does not grow with the trace.
+ * Next event: 1 and *EVENT filled; 0 at the end; -EIO and what read() says, -EBADMSG (corrupt
+ * gzip), -ENOMEM: see vmmu_trace_error(); the error stays until a rewind; -EINVAL: NULL. Memory
+ * does not grow with the trace.
  */
 VMMU_API int vmmu_trace_next(struct vmmu_trace *trace, struct vmmu_trace_event *event);
 /*

@@ -18,6 +18,12 @@
 extern "C" {
 #endif
 
+/* Who decides what is mapped. */
+enum vmmu_mode {
+	VMMU_MODE_FAULTS, /* memslots and vmmu_fault(): KVM's direct MMU */
+	VMMU_MODE_RANGES, /* the embedder, up front: vmmu/range.h. There are no memslots */
+};
+
 struct vmmu_vm_options {
 	size_t size;                      /* sizeof(struct vmmu_vm_options) of the caller */
 	const struct vmmu_format *format; /* required */
@@ -30,6 +36,7 @@ struct vmmu_vm_options {
 	unsigned max_level;      /* largest mapping; 0: the format's largest */
 	/* no executable mapping above level 1 (the iTLB multihit rule) */
 	bool nx_huge;
+	enum vmmu_mode mode;
 };
 
 struct vmmu_root {

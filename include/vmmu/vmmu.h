@@ -9,6 +9,7 @@
 #include <vmmu/fault.h>
 #include <vmmu/format.h>
 #include <vmmu/invalidate.h>
+#include <vmmu/range.h>
 #include <vmmu/replay.h>
 #include <vmmu/slot.h>
 #include <vmmu/trace.h>

@@ -172,7 +172,8 @@ static bool frame_bump(struct frame_pool *pool, unsigned lg2, uint64_t *offset)
 	uint64_t old_bump = pool->bump;
 	uint64_t start = align_up(old_bump, BIT64(lg2));
 
-	if (start >= pool->bytes || BIT64(lg2) > pool->bytes - start)
+	/* The range is a multiple of the largest frame: one that begins inside also ends inside. */
+	if (start >= pool->bytes)
 		return false;
 	pool->bump = start + BIT64(lg2);
 	frame_poison_ahead(pool, old_bump);

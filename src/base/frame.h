@@ -6,7 +6,10 @@
  *
  * Memory is reserved, not used: a frame costs memory when first touched. Freed frames are reused,
  * newest first. Callers serialise (the VM's mmu lock); hpa/pointer conversions are free for all.
- * Sanitizer builds poison free frames and reject double frees.
+ *
+ * A free of what is not handed out (twice, misaligned, with another size) ends the program in
+ * sanitizer and assertion builds and is ignored in others. Sanitizer builds poison free frames, and
+ * all of their metadata but the first 16 bytes.
  */
 #ifndef VMMU_BASE_FRAME_H
 #define VMMU_BASE_FRAME_H

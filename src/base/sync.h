@@ -11,11 +11,15 @@
 
 #include <stdbool.h>
 
-/* Per-thread registration; both idempotent. */
+/*
+ * Per-thread registration; both idempotent. Outside readers only. A thread that ends registered is
+ * unregistered by itself.
+ */
 void sync_thread_register(void);
 void sync_thread_unregister(void);
 bool sync_thread_is_registered(void);
 
+/* Registers the calling thread if it forgot to: a reader that is not known is not waited for. */
 void sync_read_lock(void);
 void sync_read_unlock(void);
 /*

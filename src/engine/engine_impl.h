@@ -9,9 +9,11 @@
 #include "faults/visit_impl.h"
 #include "faults/zap_impl.h"
 #include "format/registry.h"
+#include "range/range_impl.h"
 
 const struct vmmu_engine ENGINE_OBJECT = {
 	.format = &FMT_OBJECT,
+	.range = &range_ops,
 	.fault = engine_fault,
 	.root_get = map_root_get,
 	.table_zap = engine_table_zap,

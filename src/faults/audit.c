@@ -185,9 +185,10 @@ static void audit_books(struct audit_run *run)
 	audit_count(run, "table-conservation", tree->frames.allocated,
 		    tree->live + tree->frames.freed + tree->retired_count);
 	audit_count(run, "frame-count", tree->frames.live, tree->live + tree->retired_count);
-	audit_count(run, "rmap-count", run->rmap_entries,
-		    run->leaves[1] + run->leaves[2] + run->leaves[3] + run->leaves[4] +
-			    run->leaves[5]);
+	if (run->vm->mode == VMMU_MODE_FAULTS)
+		audit_count(run, "rmap-count", run->rmap_entries,
+			    run->leaves[1] + run->leaves[2] + run->leaves[3] + run->leaves[4] +
+				    run->leaves[5]);
 	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++)
 		audit_check(run, tree->pending[as].start >= tree->pending[as].end, "flush-owed",
 			    NULL, "a flush is still owed");

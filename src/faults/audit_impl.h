@@ -47,6 +47,8 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 		    "reserved bits are set");
 	audit_check(run, spte_is_sane_leaf(pte, ref->level), "leaf-writable", &place,
 		    "WRITE needs mmu-writable, which needs host-writable");
+	if (run->vm->mode == VMMU_MODE_RANGES)
+		return;
 	if (!audit_check(run, slot != NULL, "leaf-no-slot", &place,
 			 "memory is mapped where no slot is"))
 		return;
@@ -127,6 +129,26 @@ static void audit_entry(struct audit_run *run, const struct entry_ref *ref)
 	}
 }
 
+static void audit_entries(struct audit_run *run, struct table *table)
+{
+	struct audit_place place = {table->as_id, table->level, table->gfn, 0};
+	bool has_volatile = false;
+	uint64_t used = 0;
+
+	table_for_each(&run->vm->tree, table, ref)
+	{
+		uint64_t pte = pte_load(ref.ptep);
+
+		audit_entry(run, &ref);
+		used += pte != fmt_make_absent(ref.level);
+		has_volatile |= fmt_is_volatile(pte, ref.level);
+	}
+	audit_check(run, used == table->used, "table-used", &place,
+		    "the table's count of used entries is wrong");
+	audit_check(run, table->has_volatile || !has_volatile, "table-volatile", &place,
+		    "an entry is volatile in a table that has none by its record");
+}
+
 /* Each entry that TABLE takes for a parent does point to it. */
 static void audit_parents(struct audit_run *run, struct table *table)
 {
@@ -190,7 +212,7 @@ static void engine_audit(struct vmmu_vm *vm, struct audit_run *run)
 		struct table *table = container_of(node, struct table, link);
 
 		run->tables++;
-		table_for_each(&vm->tree, table, ref) audit_entry(run, &ref);
+		audit_entries(run, table);
 		audit_parents(run, table);
 	}
 	for (unsigned as = 0; as < vm->as_count; as++) {

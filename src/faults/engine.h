@@ -10,6 +10,7 @@
 
 #include <vmmu/audit.h>
 #include <vmmu/fault.h>
+#include <vmmu/range.h>
 #include <vmmu/walk.h>
 
 #include "memory/slots.h"
@@ -19,6 +20,8 @@ struct audit_run;
 
 struct vmmu_engine {
 	const struct vmmu_format *format;
+	/* The calls of vmmu/range.h. */
+	const struct vmmu_range_ops *range;
 	/*
 	 * Handle a fault whose inputs were checked; an outcome or -errno. Takes the lock itself
 	 * where it needs it.

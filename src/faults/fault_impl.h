@@ -104,23 +104,33 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
 }
 
 /*
- * Under RCU: give WRITE back to the leaf PTE at REF that logging took it from. FIXED, SPURIOUS,
- * RETRY (another write came between) or go on.
+ * Under RCU: give WRITE back to the leaf PTE at REF, which has mmu_writable. FIXED, or RETRY:
+ * another write came between.
  *
  * 	fast fix                              write-protect (locked)
  * 	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
- * 	cmpxchg sets WRITE
- * 	mark dirty                            bitmap read after the protection: this write is in it
- * or in the next
+ * 	compare-exchange sets WRITE
+ * 	mark dirty                            bitmap read after the protection: this write is in
+ * 	                                      what is read now, or in what is read next
  *
  * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange
  * here fails.
  */
+static int fast_fix_grant(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+			  const struct entry_ref *ref, uint64_t pte)
+{
+	if (!funnel_try(&vcpu->vm->tree, ref, pte, fmt_write_allow(pte, ref->level)))
+		return VMMU_RETRY;
+	vcpu->stats.fast_fixes++;
+	fault->fast = true;
+	return VMMU_FIXED;
+}
+
+/* Under RCU: what can be done without the lock for a write to the leaf PTE at REF of SLOT. */
 static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
 			 const struct entry_ref *ref, uint64_t pte, struct memslot *slot)
 {
-	struct vmmu_vm *vm = vcpu->vm;
-	uint64_t fixed;
+	int outcome;
 
 	if (fmt_access(pte, ref->level) & VMMU_WRITE)
 		return VMMU_SPURIOUS;
@@ -129,13 +139,10 @@ static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
 	/* A huge page under logging must be split to know which part was written. */
 	if (ref->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
 		return FAULT_GO_ON;
-	fixed = fmt_write_allow(pte, ref->level);
-	if (!funnel_try(&vm->tree, ref, pte, fixed))
-		return VMMU_RETRY;
-	memslot_mark_dirty(slot, fault->gfn);
-	vcpu->stats.fast_fixes++;
-	fault->fast = true;
-	return VMMU_FIXED;
+	outcome = fast_fix_grant(vcpu, fault, ref, pte);
+	if (outcome == VMMU_FIXED)
+		memslot_mark_dirty(slot, fault->gfn);
+	return outcome;
 }
 
 /* Under RCU: repair the entry without the lock, if permission is all that it lacks. */
@@ -305,20 +312,6 @@ static bool fault_walk_to_goal(struct fault_state *s, unsigned *goal, unsigned w
 	}
 }
 
-/* Locked: tell the faulting vCPU's TLB, where it may have kept that there was nothing. */
-static void fault_flush_local(const struct fault_state *s, const struct entry_ref *ref)
-{
-	struct vmmu_flush flush = {.gfn_start = ref->gfn,
-				   .gfn_end = entry_end(ref),
-				   .as_id = ref->table->as_id,
-				   .vcpu_id = s->vcpu->id,
-				   .local = true};
-	struct tree *tree = &s->vcpu->vm->tree;
-
-	if (FMT_CAPS & VMMU_CAP_CACHES_ABSENT)
-		tree->hooks.flush(tree->hooks.ctx, &flush);
-}
-
 /* Locked: map the neighbour at REF if the host has it at hand. */
 static bool prefetch_one(struct vmmu_vcpu *vcpu, struct memslot *slot, const struct entry_ref *ref)
 {
@@ -400,7 +393,8 @@ static int fault_map_mmio(struct fault_state *s)
 	struct entry_ref ref;
 
 	mmio_cache_fill(vcpu, s->fault->gfn, s->generation);
-	if (s->generation & SLOTS_GEN_UPDATING)
+	/* A gfn with more bits than an entry has room for is remembered by the vCPU alone. */
+	if ((s->generation & SLOTS_GEN_UPDATING) || s->fault->gfn >> FMT_MMIO_GFN_BITS)
 		return VMMU_EMULATE;
 	if (!fault_walk_to_goal(s, &goal, 1, &ref))
 		return -ENOMEM;
@@ -416,6 +410,19 @@ static int fault_map_mmio(struct fault_state *s)
 	return VMMU_EMULATE;
 }
 
+/* Locked: LEVEL, or as much less as keeps the page clear of what the host is taking away. */
+static unsigned fault_level_now(const struct fault_state *s, unsigned level)
+{
+	for (; level > 1; level--) {
+		uint64_t start = align_down(s->fault->gfn, level_gfns(level));
+
+		if ((fmt_geometry.leaf_levels & (1u << level)) &&
+		    !vm_is_invalidating(s->vcpu->vm, start, start + level_gfns(level)))
+			break;
+	}
+	return level;
+}
+
 /* Locked: map s->page. */
 static int fault_map_page(struct fault_state *s)
 {
@@ -424,21 +431,20 @@ static int fault_map_page(struct fault_state *s)
 	struct vmmu_fault *fault = s->fault;
 	unsigned max = fault->max_level && fault->max_level < vm->max_level ? fault->max_level
 									    : vm->max_level;
-	unsigned wanted = adjust_level(s->slot, vm->geometry, fault->gfn, &s->page, max);
+	unsigned wanted =
+		fault_level_now(s, adjust_level(s->slot, vm->geometry, fault->gfn, &s->page, max));
 	unsigned goal = vm->nx_huge && fault->access == VMMU_EXEC ? 1 : wanted;
 	struct entry_ref ref;
 	uint64_t leaf;
 
 	vm_event(vm, .kind = VMMU_EVENT_MAP_REQUESTED, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .level = goal, .gfn = align_down(fault->gfn, level_gfns(goal)),
-		 .pfn = align_down(s->page.pfn, level_gfns(goal)));
+		 .level = goal, .gfn = fault->gfn, .pfn = s->page.pfn);
 	if (!fault_walk_to_goal(s, &goal, wanted, &ref))
 		return -ENOMEM;
 	leaf = map_make_leaf(vm, s->slot, fault->gfn, &s->page, goal, 0);
 	fault_report_leaf(fault, leaf, goal);
 	if (map_set_leaf(vm, vcpu, s->slot, &ref, leaf) == MAP_SAME)
 		return VMMU_SPURIOUS;
-	fault_flush_local(s, &ref);
 	fault_prefetch(vcpu, &ref);
 	return VMMU_FIXED;
 }
@@ -460,17 +466,57 @@ static int fault_map(struct fault_state *s)
 	return outcome;
 }
 
-static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+/*
+ * A VM of VMMU_MODE_RANGES maps nothing by itself: an access that its tables grant is spurious,
+ * WRITE that they would give is given back, and for the rest there is no memory.
+ */
+static int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	int outcome = VMMU_RETRY;
+
+	sync_read_lock();
+	for (unsigned i = 0; i < FAST_TRIES && outcome == VMMU_RETRY; i++) {
+		uint64_t pte;
+		struct entry_ref ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &pte);
+
+		outcome = VMMU_EMULATE;
+		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
+			break;
+		fault_report_leaf(fault, pte, ref.level);
+		if (fmt_access(pte, ref.level) & fault->access)
+			outcome = VMMU_SPURIOUS;
+		else if (fault->access == VMMU_WRITE && fmt_mmu_writable(pte, ref.level))
+			outcome = fast_fix_grant(vcpu, fault, &ref, pte);
+	}
+	sync_read_unlock();
+	return outcome;
+}
+
+/*
+ * Tell the faulting vCPU's TLB, where it may have kept that there was nothing, or less. Also due
+ * when another vCPU mapped the page: a format that caches absence faults until it forgets. No lock
+ * needed.
+ */
+static void fault_flush_local(const struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault)
+{
+	uint64_t gfn = align_down(fault->gfn, level_gfns(fault->level));
+	struct vmmu_flush flush = {.gfn_start = gfn,
+				   .gfn_end = gfn + level_gfns(fault->level),
+				   .as_id = vcpu->as_id,
+				   .vcpu_id = vcpu->id,
+				   .local = true};
+	struct tree *tree = &vcpu->vm->tree;
+
+	if (FMT_CAPS & VMMU_CAP_CACHES_ABSENT)
+		tree->hooks.flush(tree->hooks.ctx, &flush);
+}
+
+/* The steps that need memory, the slots and the lock. */
+static int fault_slow(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
 	struct fault_state s = {.vcpu = vcpu, .fault = fault};
 	int outcome;
 
-	/* Beyond what tables can say there is no memory, and no entry to say so. */
-	if (fault->gfn >= gfn_limit())
-		return VMMU_EMULATE;
-	outcome = fault_lockless(vcpu, fault);
-	if (outcome != FAULT_GO_ON)
-		return outcome;
 	if (objcache_topup(&vcpu->chunks, FAULT_CHUNKS))
 		return -ENOMEM;
 	outcome = fault_find_slot(&s);
@@ -484,6 +530,24 @@ static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 		vm_reap(vcpu->vm);
 		outcome = fault_map(&s);
 	}
+	return outcome;
+}
+
+static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	int outcome;
+
+	/* Beyond what tables can say there is no memory, and no entry to say so. */
+	if (fault->gfn >= gfn_limit())
+		return VMMU_EMULATE;
+	if (vcpu->vm->mode == VMMU_MODE_RANGES)
+		outcome = fault_in_ranges(vcpu, fault);
+	else
+		outcome = fault_lockless(vcpu, fault);
+	if (outcome == FAULT_GO_ON)
+		outcome = fault_slow(vcpu, fault);
+	if (outcome == VMMU_FIXED || outcome == VMMU_SPURIOUS)
+		fault_flush_local(vcpu, fault);
 	return outcome;
 }
 

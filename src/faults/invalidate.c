@@ -54,6 +54,15 @@ bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq)
 	return atomic_load_explicit(&inv->seq, memory_order_acquire) != seq;
 }
 
+bool vm_is_invalidating(const struct vmmu_vm *vm, uint64_t start, uint64_t end)
+{
+	const struct vm_invalidate *inv = &vm->invalidate;
+
+	return atomic_load_explicit(&inv->in_progress, memory_order_relaxed) &&
+	       start < atomic_load_explicit(&inv->gfn_end, memory_order_relaxed) &&
+	       end > atomic_load_explicit(&inv->gfn_start, memory_order_relaxed);
+}
+
 /* What an invalidation met so far. */
 struct invalidate_run {
 	struct vmmu_vm *vm;

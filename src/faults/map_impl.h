@@ -30,8 +30,13 @@ static inline rmap_head *map_rmap(const struct vmmu_vm *vm, struct memslot *slot
 static inline void map_drop_leaf(struct vmmu_vm *vm, const struct entry_ref *ref,
 				 struct slot_cache *cache)
 {
-	struct memslot *slot = map_slot(vm, ref->table->as_id, ref->gfn, cache);
+	struct memslot *slot;
 
+	if (vm->mode == VMMU_MODE_RANGES) {
+		funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
+		return;
+	}
+	slot = map_slot(vm, ref->table->as_id, ref->gfn, cache);
 	funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
 	if (unlikely(!slot || !rmap_remove(map_rmap(vm, slot, ref), ref->ptep)))
 		vm_bug(vm, "a leaf was in no rmap");

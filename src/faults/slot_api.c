@@ -16,6 +16,8 @@ int vmmu_slot_set(struct vmmu_vm *vm, const struct vmmu_slot *slot)
 {
 	if (!vm || !slot)
 		return -EINVAL;
+	if (vm->mode == VMMU_MODE_RANGES)
+		return -ENOTSUP;
 	if (vm_is_poisoned(vm))
 		return -EIO;
 	return slots_set(&vm->slots, slot);

@@ -131,6 +131,9 @@ static int vcpu_reload(struct vmmu_vcpu *vcpu)
 
 	vm_lock(vm);
 	err = vcpu_load_root(vcpu);
+	/* Our obsolete root may be the only frame of a root's size that is left. */
+	if (err)
+		vcpu_drop_root(vcpu);
 	vm_unlock(vm);
 	if (err != -ENOMEM)
 		return err;

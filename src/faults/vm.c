@@ -61,6 +61,20 @@ void vm_reap(struct vmmu_vm *vm)
 		vm_free_retired(vm, retired);
 }
 
+void vm_reap_locked(struct vmmu_vm *vm)
+{
+	struct table *retired;
+
+	tree_flush(&vm->tree);
+	retired = tree_take_retired(&vm->tree);
+	if (!retired)
+		return;
+	sync_read_unlock();
+	sync_wait_readers();
+	sync_read_lock();
+	tree_free(&vm->tree, retired);
+}
+
 void vm_bug(struct vmmu_vm *vm, const char *what)
 {
 	atomic_store(&vm->is_poisoned, true);
@@ -102,6 +116,8 @@ static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 	if (options->env->size != sizeof(*options->env) || !options->env->resolve)
 		return false;
 	if (options->address_spaces > VMMU_ADDRESS_SPACES_MAX)
+		return false;
+	if (options->mode != VMMU_MODE_FAULTS && options->mode != VMMU_MODE_RANGES)
 		return false;
 	geometry = vmmu_format_info(options->format)->geometry;
 	return !options->max_level || (options->max_level <= geometry->levels &&
@@ -158,6 +174,9 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 					.bug = vm_hook_bug};
 	int err;
 
+	/* A table entry must be able to point to every frame. */
+	if (hpa >> vm->geometry->pa_bits || bytes > BIT64(vm->geometry->pa_bits) - hpa)
+		return -EINVAL;
 	err = vm_init_locks(vm);
 	if (err)
 		return err;
@@ -190,6 +209,7 @@ int vmmu_vm_create(const struct vmmu_vm_options *options, struct vmmu_vm **out)
 	vm->max_level = options->max_level ? options->max_level : geometry_max_leaf(vm->geometry);
 	vm->as_count = options->address_spaces ? options->address_spaces : 1;
 	vm->nx_huge = options->nx_huge;
+	vm->mode = options->mode;
 	list_init(&vm->vcpus);
 	err = vm->engine ? vm_init(vm, options) : -EINVAL;
 	if (err) {

@@ -53,6 +53,7 @@ struct vmmu_vm {
 	unsigned max_level; /* largest mapping */
 	unsigned as_count;
 	bool nx_huge;
+	enum vmmu_mode mode;
 	_Atomic bool is_poisoned;
 	_Atomic uint64_t flushes, local_flushes;
 	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX]; /* current ones; NULL: none yet */
@@ -92,6 +93,11 @@ void vm_lock(struct vmmu_vm *vm);
 void vm_unlock(struct vmmu_vm *vm);
 /* Wait for readers and free all retired tables. Not locked, no RCU section. */
 void vm_reap(struct vmmu_vm *vm);
+/*
+ * Locked: the same without letting go of the lock, for whoever cannot: readers take no lock, so
+ * they leave all the same. Ends and begins the RCU section that comes with the lock.
+ */
+void vm_reap_locked(struct vmmu_vm *vm);
 /* An invariant broke: the VM answers -EIO from now on. */
 void vm_bug(struct vmmu_vm *vm, const char *what);
 static inline bool vm_is_poisoned(const struct vmmu_vm *vm)
@@ -113,6 +119,10 @@ bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu);
  * lock held.
  */
 bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq);
+/*
+ * Locked: is an invalidation of any of gfns [start, end) under way? May be true for gfns beside it.
+ */
+bool vm_is_invalidating(const struct vmmu_vm *vm, uint64_t start, uint64_t end);
 
 /* Hooks of the memslots (memory/slots.h), with the VM as ctx. */
 void vm_publish_begin(void *ctx);

@@ -34,11 +34,6 @@ static inline void zap_for_level(struct vmmu_vm *vm, const struct slot_range *ra
 	}
 }
 
-static inline bool level_is_leaf(unsigned level)
-{
-	return fmt_geometry.leaf_levels & (1u << level);
-}
-
 static inline void zap_for_levels(struct vmmu_vm *vm, const struct slot_range *range, unsigned from,
 				  unsigned to,
 				  bool (*fn)(struct vmmu_vm *vm, const struct entry_ref *ref,

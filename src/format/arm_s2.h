@@ -53,6 +53,8 @@
 #define ARM_BLOCK_LEVELS (ARM_GRANULE_SHIFT == 12 ? 1 << 3 | 1 << 2 : 1 << 2)
 #define ARM_LEAF_LEVELS  ((ARM_BLOCK_LEVELS | 1 << 1) & ((1 << (ARM_LEVELS + 1)) - 1))
 
+#define FMT_WRITE_BITS ARM_S2AP_WRITE
+
 #define ARM_VALID         BIT64(0)
 #define ARM_TABLE         BIT64(1)
 #define ARM_ATTR          BITS64(5, 2)
@@ -176,6 +178,12 @@ static inline uint64_t fmt_make_leaf(struct fmt_leaf leaf, unsigned level)
 	       (leaf.access & VMMU_EXEC ? 0 : ARM_XN_NONE) |
 	       (leaf.host_writable ? ARM_HOST_WRITABLE : 0) |
 	       (leaf.mmu_writable ? ARM_MMU_WRITABLE : 0);
+}
+
+static inline uint64_t fmt_leaf_with_pfn(uint64_t leaf, uint64_t pfn, unsigned level)
+{
+	(void)level;
+	return leaf | (pfn << ARM_GRANULE_SHIFT & ARM_ADDRESS);
 }
 
 static inline uint64_t fmt_make_table(uint64_t hpa, unsigned level)

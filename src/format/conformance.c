@@ -266,7 +266,8 @@ static const char *check_mmio_accesses(struct conformance *check, uint64_t gfn, 
 	return broken;
 }
 
-/* Every generation with the smallest and largest gfn; every single gfn bit with a few generations.
+/*
+ * Every generation with the smallest and largest gfn; every single gfn bit with a few generations.
  */
 const char *conformance_check_mmio(struct conformance *check)
 {
@@ -293,9 +294,10 @@ const char *conformance_check_mmio(struct conformance *check)
 
 const char *conformance_check(const struct vmmu_format *format, uint64_t seed)
 {
+	/* The longest last. */
 	static const char *(*const parts[])(struct conformance *) = {
-		conformance_check_shape, conformance_check_values, conformance_check_states,
-		conformance_check_mmio,	 conformance_check_leaves, conformance_check_changes,
+		conformance_check_shape,  conformance_check_values,  conformance_check_states,
+		conformance_check_leaves, conformance_check_changes, conformance_check_mmio,
 	};
 	struct conformance check = {.format = format, .seed = seed};
 	const char *broken = NULL;

@@ -14,9 +14,9 @@
 
 struct conformance {
 	const struct vmmu_format *format; /* in */
-	uint64_t seed;			  /* in: where random values start */
-	unsigned level;			  /* out: level of the values below, 0: none involved */
-	uint64_t pte, other;		  /* out: the entry; the changed or second one */
+	uint64_t seed;                    /* in: where random values start */
+	unsigned level;                   /* out: level of the values below, 0: none involved */
+	uint64_t pte, other;              /* out: the entry; the changed or second one */
 };
 
 /* Everything is there, and the geometry adds up. All other checks need this one passed. */

@@ -4,8 +4,10 @@
 #include "format/conformance.h"
 #include "format/conformance_impl.h"
 
-/* Entries of one level to try against each other: the variants over two pfns, and a few that are no
- * leaves. */
+/*
+ * Entries of one level to try against each other: the variants over two pfns, and a few that are no
+ * leaves.
+ */
 struct sample {
 	unsigned count;
 	uint64_t pte[2 * LEAF_VARIANTS + 8];
@@ -128,8 +130,10 @@ static const char *check_change(const struct conformance *check)
 		return change.flush != FMT_FLUSH_NONE || change.needs_break
 			       ? "changes: something is due although nothing changes"
 			       : NULL;
-	/* Values from outside may be malformed: no format installs them, so nothing is due to get
-	 * there. */
+	/*
+	 * Values from outside may be malformed: no format installs them, so nothing is due to get
+	 * there.
+	 */
 	broken = change.new_view.malformed ? NULL : check_break(check, &change);
 	if (broken)
 		return broken;

@@ -11,7 +11,8 @@ static bool is_equal(const struct leaf_view *a, const struct leaf_view *b)
 	       a->accessed == b->accessed && a->dirty == b->dirty;
 }
 
-/* Calls VISIT for every variant over pfns with one bit, with all bits, and 0, at all leaf levels.
+/*
+ * Calls VISIT for every variant over pfns with one bit, with all bits, and 0, at all leaf levels.
  */
 static const char *for_each_leaf(struct conformance *check,
 				 const char *(*visit)(struct conformance *check,

@@ -43,6 +43,8 @@
 #define FMT_CAPS          (VMMU_CAP_HW_DIRTY | VMMU_CAP_MMIO_TRAP | (EPT_EXEC_ONLY ? VMMU_CAP_EXEC_ONLY : 0))
 #define FMT_MMIO_GEN_BITS 19
 
+#define FMT_WRITE_BITS EPT_WRITE
+
 #define EPT_READ          BIT64(0)
 #define EPT_WRITE         BIT64(1)
 #define EPT_EXEC          BIT64(2)
@@ -185,6 +187,12 @@ static inline uint64_t fmt_make_leaf(struct fmt_leaf leaf, unsigned level)
 	       (leaf.accessed ? EPT_ACCESSED : 0) | (leaf.dirty ? EPT_DIRTY : 0) |
 	       (leaf.host_writable ? EPT_HOST_WRITABLE : 0) |
 	       (leaf.mmu_writable ? EPT_MMU_WRITABLE : 0);
+}
+
+static inline uint64_t fmt_leaf_with_pfn(uint64_t leaf, uint64_t pfn, unsigned level)
+{
+	(void)level;
+	return leaf | (pfn << 12 & EPT_ADDRESS);
 }
 
 /* Accessed is preset: tables are not aged, and hardware need not write them then. */

@@ -44,6 +44,8 @@
 #define FMT_CAPS          (VMMU_CAP_HW_DIRTY | VMMU_CAP_MMIO_TRAP)
 #define FMT_MMIO_GEN_BITS 19
 
+#define FMT_WRITE_BITS NPT_WRITE
+
 #define NPT_PRESENT       BIT64(0)
 #define NPT_WRITE         BIT64(1)
 #define NPT_USER          BIT64(2)
@@ -182,6 +184,12 @@ static inline uint64_t fmt_make_leaf(struct fmt_leaf leaf, unsigned level)
 	       (level > 1 ? NPT_LARGE : 0) | (leaf.accessed ? NPT_ACCESSED : 0) |
 	       (leaf.dirty ? NPT_DIRTY : 0) | (leaf.host_writable ? NPT_HOST_WRITABLE : 0) |
 	       (leaf.mmu_writable ? NPT_MMU_WRITABLE : 0);
+}
+
+static inline uint64_t fmt_leaf_with_pfn(uint64_t leaf, uint64_t pfn, unsigned level)
+{
+	(void)level;
+	return leaf | (pfn << 12 & NPT_ADDRESS);
 }
 
 /* Accessed is preset: tables are not aged, and hardware need not write them then. */

@@ -14,6 +14,7 @@ static const struct format_ops fmt_ops = {
 	.memtype = fmt_memtype,
 	.is_malformed = fmt_is_malformed,
 	.make_leaf = fmt_make_leaf,
+	.leaf_with_pfn = fmt_leaf_with_pfn,
 	.make_table = fmt_make_table,
 	.make_absent = fmt_make_absent,
 	.make_frozen = fmt_make_frozen,

@@ -35,6 +35,7 @@
 #define FMT_CAPS          (VMMU_CAP_CACHES_ABSENT | VMMU_CAP_EXEC_ONLY)
 #define FMT_MMIO_GEN_BITS 19
 
+#define FMT_WRITE_BITS   SV_WRITE
 #define SV_LEVELS        ((SV_BITS - 12) / 9)
 #define SV_VALID         BIT64(0)
 #define SV_READ          BIT64(1)
@@ -161,6 +162,12 @@ static inline uint64_t fmt_make_leaf(struct fmt_leaf leaf, unsigned level)
 	       (uint64_t)(leaf.access & VMMU_RWX) << 1 | (is_dirty ? SV_DIRTY : 0) |
 	       sv_type_bits(leaf.memtype) | (leaf.host_writable ? SV_HOST_WRITABLE : 0) |
 	       (leaf.mmu_writable ? SV_MMU_WRITABLE : 0);
+}
+
+static inline uint64_t fmt_leaf_with_pfn(uint64_t leaf, uint64_t pfn, unsigned level)
+{
+	(void)level;
+	return leaf | (pfn << 10 & SV_PPN);
 }
 
 static inline uint64_t fmt_make_table(uint64_t hpa, unsigned level)

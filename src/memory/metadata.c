@@ -60,20 +60,16 @@ int memslot_metadata_make(struct memslot *slot, const struct vmmu_geometry *geom
 		if (level_is_leaf(geometry, level)) {
 			slot->rmap[level] = mem_alloc_array(count, sizeof(*slot->rmap[level]));
 			if (!slot->rmap[level])
-				goto nomem;
+				return -ENOMEM;
 		}
 		if (level < 2)
 			continue;
 		slot->lpage[level] = mem_alloc_array(count, sizeof(*slot->lpage[level]));
 		if (!slot->lpage[level])
-			goto nomem;
+			return -ENOMEM;
 		lpage_fill(slot, geometry, level);
 	}
 	return 0;
-
-nomem:
-	memslot_metadata_free(slot);
-	return -ENOMEM;
 }
 
 void memslot_metadata_free(struct memslot *slot)

@@ -11,8 +11,8 @@
 #include "memory/slots.h"
 
 /*
- * Fill SLOT's page counts and reverse maps for levels up to MAX_LEVEL. -ENOMEM: SLOT has none of
- * them.
+ * Fill SLOT's page counts and reverse maps for levels up to MAX_LEVEL. -ENOMEM: SLOT has some of
+ * them, to be freed with memslot_metadata_free() all the same.
  */
 int memslot_metadata_make(struct memslot *slot, const struct vmmu_geometry *geometry,
 			  unsigned max_level);

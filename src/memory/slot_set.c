@@ -185,17 +185,17 @@ void slot_set_destroy(struct slot_set *set)
 
 /*
  * Bring hva_reach up to date from INDEX on, after a slot came or went there and the array moved
- * along. Entries below INDEX are right; those from CHECKED on are right as soon as one of them is
- * found right, since each depends on the one before it and its own slot only.
+ * along. Entries below INDEX are right. Once one is found right, so are all behind it: each
+ * depends on the one before it and its own slot only, and what stands at INDEX itself is what the
+ * slot now behind it had.
  */
-static void hva_reach_update(struct slot_set *set, const struct slots *slots, size_t index,
-			     size_t checked)
+static void hva_reach_update(struct slot_set *set, const struct slots *slots, size_t index)
 {
 	uint64_t reach = index ? set->hva_reach[index - 1] : 0;
 
 	for (size_t i = index; i < set->count; i++) {
 		reach = max_u64(reach, hva_end(set->by_hva[i], slots));
-		if (i >= checked && set->hva_reach[i] == reach)
+		if (set->hva_reach[i] == reach)
 			return;
 		set->hva_reach[i] = reach;
 	}
@@ -223,7 +223,7 @@ static void slot_set_remove(struct slot_set *set, const struct slots *slots,
 		hva_behind * sizeof(*set->by_hva));
 	memmove(&set->hva_reach[hva_index], &set->hva_reach[hva_index + 1],
 		hva_behind * sizeof(*set->hva_reach));
-	hva_reach_update(set, slots, hva_index, hva_index);
+	hva_reach_update(set, slots, hva_index);
 }
 
 static void slot_set_insert(struct slot_set *set, const struct slots *slots,
@@ -242,7 +242,7 @@ static void slot_set_insert(struct slot_set *set, const struct slots *slots,
 	set->by_gfn[gfn_index] = new_slot;
 	set->by_hva[hva_index] = new_slot;
 	set->count++;
-	hva_reach_update(set, slots, hva_index, hva_index + 1);
+	hva_reach_update(set, slots, hva_index);
 }
 
 void slot_set_change(struct slot_set *set, const struct slots *slots, const struct memslot *old,

@@ -59,14 +59,17 @@ struct slots_hooks {
 	void (*publish_end)(void *ctx);
 	/*
 	 * DELETE and MOVE: OLD is marked invalid for all readers; drop everything mapped through
-	 * it.
+	 * it. OLD is a marked copy: another address than earlier lookups gave, with all metadata in
+	 * common. Its generation is stamped already.
 	 */
 	void (*drop)(void *ctx, const struct memslot *old);
 	/* The set with this generation is active and stamped (MMIO wrap check). */
 	void (*updated)(void *ctx, unsigned as_id, uint64_t generation);
 	/*
 	 * The change is done, readers of the old state are gone. FLAGS: adjust mappings. One of
-	 * old, new may be NULL.
+	 * old, new may be NULL. OLD, as it was before the change, is freed on return; after FLAGS
+	 * both have counts and reverse maps in common, and after whatever leaves logging on, the
+	 * dirty bitmap.
 	 */
 	void (*commit)(void *ctx, enum slot_change change, const struct memslot *old,
 		       const struct memslot *new_slot);

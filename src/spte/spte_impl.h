@@ -17,7 +17,9 @@ enum spte_effect {
 	SPTE_TABLE_CAME = 1 << 3,
 	SPTE_MMIO_GONE = 1 << 4,
 	SPTE_MMIO_CAME = 1 << 5,
-	SPTE_ILLEGAL = 1 << 6,
+	SPTE_ABSENT_GONE = 1 << 6,
+	SPTE_ABSENT_CAME = 1 << 7,
+	SPTE_ILLEGAL = 1 << 8,
 };
 
 /*
@@ -55,10 +57,12 @@ static inline bool spte_is_legal(uint64_t old_pte, enum vmmu_entry_kind old_kind
 /* Everything about the change old -> new at LEVEL. */
 static inline unsigned spte_effects(uint64_t old_pte, uint64_t new_pte, unsigned level)
 {
-	static const uint8_t gone[] = {[VMMU_ENTRY_LEAF] = SPTE_LEAF_GONE,
+	static const uint8_t gone[] = {[VMMU_ENTRY_ABSENT] = SPTE_ABSENT_GONE,
+				       [VMMU_ENTRY_LEAF] = SPTE_LEAF_GONE,
 				       [VMMU_ENTRY_TABLE] = SPTE_TABLE_GONE,
 				       [VMMU_ENTRY_MMIO] = SPTE_MMIO_GONE};
-	static const uint8_t came[] = {[VMMU_ENTRY_LEAF] = SPTE_LEAF_CAME,
+	static const uint8_t came[] = {[VMMU_ENTRY_ABSENT] = SPTE_ABSENT_CAME,
+				       [VMMU_ENTRY_LEAF] = SPTE_LEAF_CAME,
 				       [VMMU_ENTRY_TABLE] = SPTE_TABLE_CAME,
 				       [VMMU_ENTRY_MMIO] = SPTE_MMIO_CAME};
 	enum vmmu_entry_kind old_kind = fmt_classify(old_pte, level);

@@ -68,7 +68,7 @@ struct counts_entry *counts_find(struct counts *counts, const char *name, size_t
 		if (entry->name_bytes == name_bytes && !memcmp(entry->name, name, name_bytes))
 			return entry;
 	}
-	if (counts->count == COUNTS_MAX - 1 && name != counts_rest)
+	if (counts->count >= COUNTS_MAX - 1 && name != counts_rest)
 		return counts_find(counts, counts_rest, sizeof(counts_rest) - 1, NULL);
 	entry = counts_create(name, name_bytes);
 	if (!entry)

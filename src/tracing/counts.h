@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How often each event name and each kind of line was met, in order of first appearance. Bounded.
+/*
+ * How often each event name and each kind of line was met, in order of first appearance. Bounded.
  */
 #ifndef VMMU_TRACING_COUNTS_H
 #define VMMU_TRACING_COUNTS_H
@@ -14,7 +15,7 @@ struct counts_entry {
 	uint64_t count;
 	bool is_understood;
 	const struct parse_event *event; /* who reads events of this name; NULL: nobody */
-	struct counts_entry *failed;	 /* counts the texts that its reader did not understand */
+	struct counts_entry *failed;     /* counts the texts that its reader did not understand */
 };
 
 struct counts {

@@ -42,7 +42,8 @@ bool form_match(const char *text, const char *pattern, uint64_t *values)
 	return true;
 }
 
-/* The number of KEY (BYTES long) in TEXT: KEY stands after a blank or at the start and before '='.
+/*
+ * The number of KEY (BYTES long) in TEXT: KEY stands after a blank or at the start and before '='.
  */
 static bool form_field(const char *text, const char *key, size_t bytes, uint64_t *value)
 {

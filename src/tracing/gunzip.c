@@ -10,8 +10,8 @@
 struct gunzip {
 	z_stream stream;
 	bool is_between; /* a member has ended and no other one has begun */
-	bool is_over;	 /* only bytes that are no gzip data follow: ignored, as gzip does */
-	bool is_broken;	 /* inflate() has failed and will fail again */
+	bool is_over;    /* only bytes that are no gzip data follow: ignored, as gzip does */
+	bool is_broken;  /* inflate() has failed and will fail again */
 	const char *error;
 	unsigned char input[GUNZIP_FIRST_BYTES];
 };

@@ -88,7 +88,8 @@ int input_open(struct input *input, const char *path)
 	return 0;
 }
 
-/* Hand out the bytes from start to END, where a NUL goes; NEXT is the start of the following line.
+/*
+ * Hand out the bytes from start to END, where a NUL goes; NEXT is the start of the following line.
  */
 static int input_take(struct input *input, size_t end, size_t next, const char **text)
 {

@@ -9,15 +9,15 @@
 #include "tracing/gunzip.h"
 #include "tracing/source.h"
 
-#define INPUT_LINE_MAX	   65536u
+#define INPUT_LINE_MAX     65536u
 #define INPUT_BUFFER_BYTES 262144u
 
 struct input {
 	struct source source;
 	struct gunzip *gunzip; /* NULL: plain text */
-	char *buffer;	       /* INPUT_BUFFER_BYTES + 1: room for a NUL after the last line */
+	char *buffer;          /* INPUT_BUFFER_BYTES + 1: room for a NUL after the last line */
 	size_t start, end;     /* unread bytes of the buffer */
-	size_t scanned;	       /* no newline before this place in the buffer */
+	size_t scanned;        /* no newline before this place in the buffer */
 	char *cut; /* where a NUL replaced a character of the line handed out, or NULL */
 	char cut_character;
 	uint64_t line; /* number of the line handed out last, from 1 */
@@ -33,8 +33,10 @@ enum input_result {
 	INPUT_BINARY, /* a line with a NUL in it was skipped */
 };
 
-/* Open PATH ("-": standard input) and fill the buffer. Errors: source_open(), -ENOMEM. Then
- * input_close(). */
+/*
+ * Open PATH ("-": standard input) and fill the buffer. Errors: source_open(), -ENOMEM. Then
+ * input_close().
+ */
 int input_open(struct input *input, const char *path);
 /*
  * The next line without its newline, in place, NUL after it, good until the next call. Returns an

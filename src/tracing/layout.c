@@ -105,10 +105,12 @@ static int layout_read_lines(struct layout *layout, struct input *input)
 	while ((result = input_line(input, &text)) > 0) {
 		if (result != INPUT_LINE || !layout_parse(text, &call)) {
 			layout->other_lines++;
+			layout->writes += result == INPUT_LINE && scan_after(text, "MMIO write ");
 			continue;
 		}
 		call.line = input->line;
 		call.time_ns = layout_time(text);
+		call.writes = layout->writes;
 		result = layout_add(layout, &call);
 		if (result)
 			return result;

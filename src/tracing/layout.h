@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memslot calls, which no trace event records, from a file beside the trace:
+ * Memslot calls, which no trace event records, from a file beside the trace. Forms of a call:
  *
- *   [pid@sec.usec:]kvm_set_user_memory [AddrSpace#A ]Slot#N flags=F gpa=G size=S ua=H ... ret=R
- * QEMU, all versions the same between lines of access results the kvm-live kit's slots.txt MEMSLOT
- * slot=N flags=F gpa=G size=S hva=H                                          the recorded test
- * program's
+ *   kvm_set_user_memory [AddrSpace#A ]Slot#N flags=F gpa=G size=S ua=H ... ret=R
+ *   pid@seconds.microseconds:kvm_set_user_memory ...
+ *   MEMSLOT slot=N flags=F gpa=G size=S hva=H
  *
- * Without AddrSpace# the slot number is KVM's slot word: address space in the upper 16 bits. A call
- * that KVM refused (ret < 0) is kept, with its result, so that calls stay matched with the marks
- * that a trace has of them.
+ * The first two are QEMU's, in all versions; the first is the kvm-live kit's too, between lines of
+ * access results. The third is the recorded test programs', between lines of their MMIO writes
+ * ("MMIO write ADDRESS = VALUE"). Without AddrSpace# the slot number is KVM's slot word: address
+ * space in the upper 16 bits. A call that KVM refused (ret < 0) is kept, with its result, so that
+ * calls stay matched with the marks that a trace has of them.
  */
 #ifndef VMMU_TRACING_LAYOUT_H
 #define VMMU_TRACING_LAYOUT_H
@@ -20,7 +21,8 @@
 
 struct layout_call {
 	struct vmmu_slot slot;
-	uint64_t line;	  /* of the file */
+	uint64_t line;    /* of the file */
+	uint64_t writes;  /* lines of MMIO writes before it */
 	uint64_t time_ns; /* 0: none */
 	bool is_refused;
 };
@@ -28,6 +30,7 @@ struct layout_call {
 struct layout {
 	struct layout_call *calls;
 	size_t count, capacity;
+	uint64_t writes;      /* lines of MMIO writes */
 	uint64_t other_lines; /* lines of the file that are no call */
 	uint64_t refused_count;
 	bool has_times; /* every call has one, in order */

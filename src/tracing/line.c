@@ -5,7 +5,7 @@
 
 /* A bracket that belongs to a line's columns stands near its start. */
 #define LINE_BRACKET_MAX 96
-#define LINE_NAME_MAX	 63
+#define LINE_NAME_MAX    63
 
 bool line_time(const char **text, char end, uint64_t *time_ns)
 {
@@ -79,7 +79,8 @@ static enum line_kind line_after_cpu(const char *at, struct line *line)
 	return line_name(at, line) ? LINE_EVENT : LINE_UNKNOWN;
 }
 
-/* The digits that end before AT: a thread, after '-' (tracefs, trace-cmd), a blank or '/' (perf).
+/*
+ * The digits that end before AT: a thread, after '-' (tracefs, trace-cmd), a blank or '/' (perf).
  */
 static void line_thread(const char *text, const char *at, struct line *line)
 {
@@ -105,8 +106,10 @@ static void line_thread(const char *text, const char *at, struct line *line)
 		line->marks |= LINE_HAS_DASH;
 }
 
-/* Lines with a [cpu] column. A comm may hold brackets too: the first one that the rest fits to
- * counts. */
+/*
+ * Lines with a [cpu] column. A comm may hold brackets too: the first one that the rest fits to
+ * counts.
+ */
 static enum line_kind line_with_cpu(const char *text, struct line *line)
 {
 	const char *open = text;

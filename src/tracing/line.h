@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One line of a trace, taken apart: thread, time, event name, event text. The three tools' lines
+ * differ little:
  *
- *   tracefs     comm-pid [cpu] flags time: name: text      (flags: 4 or 5 characters, or none)
- *   trace-cmd   comm-pid [cpu] flags time: name:   text    (text in a column of its own; flags:
- * newer versions) perf        comm pid [cpu] time: system:name: text
+ * - tracefs: "comm-pid [cpu] flags time: name: text"; flags are 4 or 5 characters, or absent
+ * - trace-cmd: the same with the text in a column of its own; flags in newer versions only
+ * - perf: "comm pid [cpu] time: system:name: text"
  *
- * differ little, so each line is read on its own and says which tool it looks like. A comm may hold
- * anything: what follows the bracket decides. A line may start with the name alone, when somebody
- * cut the columns off.
+ * So each line is read on its own and says which tool it looks like. A comm may hold anything: what
+ * follows the bracket decides. A line may start with the name alone, when somebody cut the columns
+ * off.
  */
 #ifndef VMMU_TRACING_LINE_H
 #define VMMU_TRACING_LINE_H
@@ -35,7 +36,7 @@ enum line_mark {
 	LINE_HAS_FLAGS = 1 << 0,  /* irq and preempt column */
 	LINE_HAS_SYSTEM = 1 << 1, /* system:name */
 	LINE_HAS_COLUMN = 1 << 2, /* more than one blank after the name */
-	LINE_HAS_DASH = 1 << 3,	  /* comm-pid */
+	LINE_HAS_DASH = 1 << 3,   /* comm-pid */
 };
 
 struct line {
@@ -43,8 +44,8 @@ struct line {
 	size_t name_bytes;
 	const char *text; /* after the name and its blanks, to the end of the line */
 	uint64_t time_ns; /* 0: none */
-	uint32_t pid;	  /* 0: none */
-	unsigned marks;	  /* enum line_mark, or-ed */
+	uint32_t pid;     /* 0: none */
+	unsigned marks;   /* enum line_mark, or-ed */
 };
 
 /* Take TEXT apart. *LINE is written for LINE_EVENT and LINE_NAME and points into TEXT. */

@@ -18,6 +18,7 @@ static const struct parse_event parse_events[] = {
 	{"kvm_smm_transition", parse_x86_smm},
 	{"kvm_guest_fault", parse_guest_fault},
 	{"kvm_mmio", parse_mmio},
+	{"kvm_userspace_exit", parse_userspace_exit},
 	{"vcpu_match_mmio", parse_match_mmio},
 	{"kvm_fast_mmio", parse_fast_mmio},
 	{"kvm_mmio_emulate", parse_arm_mmio},
@@ -80,8 +81,10 @@ struct thread *parse_vcpu(struct parser *parser, struct vmmu_trace_event *event,
 	}
 	thread->vcpu = (uint32_t)vcpu;
 	event->vcpu = thread->vcpu;
-	/* Numbers that a trace gives away and numbers made up for silent threads stay apart, as far
-	 * as read. */
+	/*
+	 * Numbers that a trace gives away and numbers made up for silent threads stay apart, as far
+	 * as read.
+	 */
 	if (vcpu < UINT32_MAX - 1 && vcpu >= parser->next_vcpu)
 		parser->next_vcpu = (uint32_t)vcpu + 1;
 	return thread;
@@ -96,7 +99,7 @@ bool parse_fault(struct parser *parser, const char *architecture,
 	if (!thread || vmmu_fault_decode(architecture, syndrome, &fault))
 		return false;
 	thread->fault_gpa = fault.gpa;
-	thread->has_fault = true;
+	thread->fault_access = fault.access;
 	if (!parser->architecture)
 		parser->architecture = architecture;
 	event->kind = VMMU_TRACE_FAULT;

@@ -16,14 +16,17 @@ struct parser {
 	struct threads threads;
 	enum vmmu_trace_semantics option; /* the user's word on x86 faults */
 	enum vmmu_trace_semantics known;  /* x86: what the last telling exit of any thread said */
-	const char *architecture;	  /* of the first second-stage fault; NULL: none yet */
-	uint32_t next_vcpu;		  /* number for the next thread that never says its vCPU */
-	bool has_slot_marks;		  /* script lines of slot calls were met */
-	int error;			  /* -ENOMEM while reading an event */
+	const char *architecture;         /* of the first second-stage fault; NULL: none yet */
+	uint32_t next_vcpu;               /* number for the next thread that never says its vCPU */
+	bool has_slot_marks;              /* script lines of slot calls were met */
+	uint64_t write_exits;             /* exits to the VMM for an MMIO write so far */
+	int error;                        /* -ENOMEM while reading an event */
 };
 
-/* Reads TEXT into EVENT, whose line, time, pid, name and text are set and the rest 0. False: not
- * understood. */
+/*
+ * Reads TEXT into EVENT, whose line, time, pid, name and text are set and the rest 0. False: not
+ * understood.
+ */
 typedef bool parse_read(struct parser *parser, const char *text, struct vmmu_trace_event *event);
 
 struct parse_event {
@@ -40,7 +43,8 @@ bool parse_is_kvm_name(const char *name, size_t name_bytes);
 struct thread *parse_thread(struct parser *parser, struct vmmu_trace_event *event);
 /* As parse_thread(), and the event says that its vCPU is VCPU. */
 struct thread *parse_vcpu(struct parser *parser, struct vmmu_trace_event *event, uint64_t vcpu);
-/* Make EVENT the second-stage fault that SYNDROME reports on ARCHITECTURE. False: it reports none.
+/*
+ * Make EVENT the second-stage fault that SYNDROME reports on ARCHITECTURE. False: it reports none.
  */
 bool parse_fault(struct parser *parser, const char *architecture,
 		 const struct vmmu_syndrome *syndrome, struct vmmu_trace_event *event);
@@ -49,6 +53,8 @@ bool parse_fault(struct parser *parser, const char *architecture,
 parse_read parse_x86_page_fault, parse_x86_nested_exit, parse_x86_nested_enter, parse_x86_smm;
 parse_read parse_entry, parse_exit, parse_guest_fault;
 parse_read parse_mmio, parse_match_mmio, parse_fast_mmio, parse_arm_mmio, parse_mmio_fault;
+parse_read parse_userspace_exit;
+parse_read parse_userspace_exit;
 parse_read parse_unmap, parse_set_hva, parse_age, parse_test_age;
 parse_read parse_requested, parse_set_spte, parse_spte_changed, parse_mark_mmio, parse_check_mmio;
 parse_read parse_fast_fault, parse_get_page, parse_zap_page, parse_zap_all;

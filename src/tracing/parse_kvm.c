@@ -56,7 +56,7 @@ bool parse_arm_mmio(struct parser *parser, const char *text, struct vmmu_trace_e
 
 	if (!thread || !form_match(text, "Emulate MMIO at: %x", &pc))
 		return false;
-	event->kind = thread->has_fault ? VMMU_TRACE_MMIO : VMMU_TRACE_OTHER;
+	event->kind = thread->fault_access ? VMMU_TRACE_MMIO : VMMU_TRACE_OTHER;
 	event->gpa = thread->fault_gpa;
 	return true;
 }
@@ -72,6 +72,23 @@ bool parse_mmio_fault(struct parser *parser, const char *text, struct vmmu_trace
 	event->gfn = v[1];
 	event->gpa = v[1] << 12;
 	return parse_thread(parser, event);
+}
+
+/*
+ * A write that ends in the VMM is a place in time that a program's own log may tell too (see
+ * layout.h).
+ */
+bool parse_userspace_exit(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	struct thread *thread = threads_find(&parser->threads, event->pid);
+
+	event->kind = VMMU_TRACE_OTHER;
+	if (!thread)
+		return true;
+	event->vcpu = thread->vcpu;
+	if (thread->fault_access == VMMU_WRITE && scan_after(text, "reason KVM_EXIT_MMIO"))
+		parser->write_exits++;
+	return true;
 }
 
 static bool kvm_hva_range(enum vmmu_trace_kind kind, uint64_t start, uint64_t end,

@@ -125,8 +125,10 @@ bool parse_check_mmio(struct parser *parser, const char *text, struct vmmu_trace
 	return true;
 }
 
-/* "P|W|U|0x100000000" up to the next blank: the kernel prints names, and the bits it has no name
- * for. */
+/*
+ * "P|W|U|0x100000000" up to the next blank: the kernel prints names, and the bits it has no name
+ * for.
+ */
 static unsigned mmu_error_access(const char *names)
 {
 	unsigned access = VMMU_READ;

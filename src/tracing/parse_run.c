@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* Entering and leaving the guest, on every architecture, and the faults that arm64 and riscv64
- * report there. */
+/*
+ * Entering and leaving the guest, on every architecture, and the faults that arm64 and riscv64
+ * report there.
+ */
 #include <vmmu/format.h>
 
 #include "tracing/form.h"
 #include "tracing/parse.h"
 #include "tracing/scan.h"
 
-/* Exit names that say how the next kvm_page_fault of the thread is to be read: kernel's, and
- * trace-cmd's plugin's. */
+/*
+ * Exit names that say how the next kvm_page_fault of the thread is to be read: kernel's, and
+ * trace-cmd's plugin's.
+ */
 static const struct {
 	const char *name;
 	enum vmmu_trace_semantics semantics;
 } run_fault_exits[] = {
 	{"EPT_VIOLATION", VMMU_SEMANTICS_EPT}, {"EPT_MISCONFIG", VMMU_SEMANTICS_EPT},
-	{"npf", VMMU_SEMANTICS_NPT},	       {"EXIT_NPF", VMMU_SEMANTICS_NPT},
-	{"0x400", VMMU_SEMANTICS_NPT},	       {"EXCEPTION_NMI", VMMU_SEMANTICS_SHADOW},
+	{"npf", VMMU_SEMANTICS_NPT},           {"EXIT_NPF", VMMU_SEMANTICS_NPT},
+	{"0x400", VMMU_SEMANTICS_NPT},         {"EXCEPTION_NMI", VMMU_SEMANTICS_SHADOW},
 	{"PF excp", VMMU_SEMANTICS_SHADOW},    {"EXIT_EXCP_PF", VMMU_SEMANTICS_SHADOW},
 };
 
@@ -126,8 +130,10 @@ bool parse_exit(struct parser *parser, const char *text, struct vmmu_trace_event
 	return run_is_arm_exit(text) || run_x86_exit(parser, thread, reason);
 }
 
-/* x86 and loongarch name the vCPU; arm64 and riscv64 (with a stray 016 before the digits) print the
- * PC only. */
+/*
+ * x86 and loongarch name the vCPU; arm64 and riscv64 (with a stray 016 before the digits) print the
+ * PC only.
+ */
 bool parse_entry(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
 	uint64_t vcpu;
@@ -138,8 +144,10 @@ bool parse_entry(struct parser *parser, const char *text, struct vmmu_trace_even
 	return scan_after(text, "PC: ") && parse_thread(parser, event);
 }
 
-/* arm64 and 32-bit Arm. The page comes from HPFAR, which KVM prints as an address; the offset from
- * the fault address. */
+/*
+ * arm64 and 32-bit Arm. The page comes from HPFAR, which KVM prints as an address; the offset from
+ * the fault address.
+ */
 bool parse_guest_fault(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
 	struct vmmu_syndrome syndrome = {0};

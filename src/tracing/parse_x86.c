@@ -24,8 +24,9 @@
 #define X86_PF_USER    UINT64_C(0x4)
 #define X86_PF_RSVD    UINT64_C(0x8)
 #define X86_PF_FETCH   UINT64_C(0x10)
-#define X86_EPT_ONLY                                                                              \
-	UINT64_C(0x780) /* linear address valid, final translation, ...: none is a page-fault bit \
+#define X86_EPT_ONLY \
+	UINT64_C(    \
+		0x780) /* linear address valid, final translation, ...: none is a page-fault bit \
 			 */
 
 #define X86_REASON_EPT_VIOLATION 48
@@ -117,7 +118,8 @@ bool parse_x86_page_fault(struct parser *parser, const char *text, struct vmmu_t
 	return parse_fault(parser, "x86-ept", &syndrome, event);
 }
 
-/* kvm_nested_vmexit stands between kvm_exit and the fault when the exit is out of a nested guest.
+/*
+ * kvm_nested_vmexit stands between kvm_exit and the fault when the exit is out of a nested guest.
  */
 bool parse_x86_nested_exit(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {

@@ -33,8 +33,10 @@ static inline const char *scan_spaces(const char *text)
 	return text;
 }
 
-/* Decimal digits at *TEXT, which moves past them. False, and nothing moves: none, or more than 64
- * bits. */
+/*
+ * Decimal digits at *TEXT, which moves past them. False, and nothing moves: none, or more than 64
+ * bits.
+ */
 static inline bool scan_decimal(const char **text, uint64_t *value)
 {
 	const char *at = *text;

@@ -69,8 +69,10 @@ int source_open(struct source *source, const char *path)
 	return error;
 }
 
-/* Keep what came out of a pipe. A failure ends the spool: the bytes are still handed out, rewind
- * then fails. */
+/*
+ * Keep what came out of a pipe. A failure ends the spool: the bytes are still handed out, rewind
+ * then fails.
+ */
 static void source_keep(struct source *source, const char *bytes, size_t count)
 {
 	while (count && source->spool_fd >= 0) {

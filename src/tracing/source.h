@@ -12,14 +12,14 @@
 #include <sys/types.h>
 
 struct source {
-	int fd;		 /* -1: closed */
-	int spool_fd;	 /* -1: none: the file can seek, or the spool failed */
+	int fd;          /* -1: closed */
+	int spool_fd;    /* -1: none: the file can seek, or the spool failed */
 	int spool_error; /* -errno of the failure that ended the spool; 0: none */
 	bool is_seekable;
-	uint64_t first;	      /* seekable: file offset of the first byte */
-	uint64_t at;	      /* next byte to hand out, counted from the first */
+	uint64_t first;       /* seekable: file offset of the first byte */
+	uint64_t at;          /* next byte to hand out, counted from the first */
 	uint64_t spool_bytes; /* bytes the spool holds */
-	uint64_t total;	      /* bytes in all; 0: not known */
+	uint64_t total;       /* bytes in all; 0: not known */
 };
 
 /* Open PATH ("-": standard input). -errno of open() or fstat(); -EISDIR. */

@@ -20,9 +20,9 @@ static const struct {
 	bool is_understood;
 } stream_skips[STREAM_SKIPS] = {
 	[LINE_NAME] = {"(unparsed line)", false},   [LINE_EMPTY] = {"(empty line)", true},
-	[LINE_COMMENT] = {"(comment)", true},	    [LINE_TRACER] = {"(comment)", true},
-	[LINE_HEADER] = {"(header)", true},	    [LINE_STACK] = {"(stack trace line)", true},
-	[LINE_LOST] = {"(lost events)", false},	    [LINE_UNKNOWN] = {"(unparsed line)", false},
+	[LINE_COMMENT] = {"(comment)", true},       [LINE_TRACER] = {"(comment)", true},
+	[LINE_HEADER] = {"(header)", true},         [LINE_STACK] = {"(stack trace line)", true},
+	[LINE_LOST] = {"(lost events)", false},     [LINE_UNKNOWN] = {"(unparsed line)", false},
 	[STREAM_LONG] = {"(line too long)", false}, [STREAM_BINARY] = {"(binary line)", false},
 };
 
@@ -266,6 +266,7 @@ int stream_rewind(struct stream *stream)
 	threads_clear(&parser->threads);
 	parser->known = stream->look.known;
 	parser->next_vcpu = 0;
+	parser->write_exits = 0;
 	parser->error = 0;
 	counts_clear(&stream->counts);
 	memset(stream->kinds, 0, sizeof(stream->kinds));

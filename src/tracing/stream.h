@@ -7,12 +7,14 @@
 #include "tracing/input.h"
 #include "tracing/parse.h"
 
-/* What a look at the first lines found: whether this is a trace, of which tool, and hints for
- * reading it. */
+/*
+ * What a look at the first lines found: whether this is a trace, of which tool, and hints for
+ * reading it.
+ */
 struct stream_look {
 	enum vmmu_trace_syntax syntax;
 	enum vmmu_trace_semantics known; /* as parser.known after the first lines */
-	uint64_t first_time_ns;		 /* of the first event that has one; 0: none */
+	uint64_t first_time_ns;          /* of the first event that has one; 0: none */
 	bool has_first_slot;
 	struct vmmu_slot first_slot; /* of the first script line that is a slot call */
 	/* votes for the syntax */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known about each thread of a trace. Bounded: beyond THREADS_MAX the thread seen first is
- * forgotten. */
+/*
+ * What is known about each thread of a trace. Bounded: beyond THREADS_MAX the thread seen first is
+ * forgotten.
+ */
 #ifndef VMMU_TRACING_THREADS_H
 #define VMMU_TRACING_THREADS_H
 
 #include <vmmu/trace.h>
 
-#define THREADS_MAX	65536u
+#define THREADS_MAX     65536u
 #define THREADS_NO_VCPU UINT32_MAX
 
 struct thread {
@@ -15,20 +17,20 @@ struct thread {
 	uint32_t vcpu; /* THREADS_NO_VCPU: it never said */
 	enum vmmu_trace_semantics
 		exit; /* x86: what its last exit makes of a fault; AUTO: that exit was no fault */
-	uint64_t exit_info; /* x86: first information word of that exit */
-	uint64_t fault_gpa; /* of its last second-stage fault */
-	bool has_fault;
-	bool is_nested;	      /* x86: its last exit was out of a nested guest */
-	bool has_flat_nested; /* x86: its nested guest runs without second-stage tables of its own
+	uint64_t exit_info;    /* x86: first information word of that exit */
+	uint64_t fault_gpa;    /* of its last second-stage fault */
+	unsigned fault_access; /* likewise; 0: no fault yet */
+	bool is_nested;        /* x86: its last exit was out of a nested guest */
+	bool has_flat_nested;  /* x86: its nested guest runs without second-stage tables of its own
 			       */
 };
 
 struct threads {
 	struct thread *entries; /* capacity of them */
-	uint32_t *buckets;	/* 2 * capacity: index + 1; 0: empty */
+	uint32_t *buckets;      /* 2 * capacity: index + 1; 0: empty */
 	uint32_t count, capacity;
 	uint32_t oldest; /* the entry to give up next once all THREADS_MAX are in use */
-	uint32_t last;	 /* index of the thread found last */
+	uint32_t last;   /* index of the thread found last */
 };
 
 /* The thread PID, or NULL when it is not known. */

@@ -3,14 +3,16 @@
  * The public reader: a trace's events with the slot calls of a layout file merged in. Where the
  * calls go:
  *
- *   MARKS   the trace holds the kit's own "slot" and "del" lines: each takes the next call of the
- * file that fits, for its hva and result. Calls before the first that fits come before the first
- * event (slot 0 has no mark). TIME    every call has a time and they are on the trace's clock (near
- * the first event's): by time. BEFORE  else all calls come before the first event: the state that
- * they leave counts.
+ * - MARKS: the trace holds the kit's own "slot" and "del" lines. Each takes the next call of the
+ *   file that fits, for its hva and result. Calls before the first that fits come before the first
+ *   event: slot 0 has no mark.
+ * - TIME: every call has a time and the times are on the trace's clock, near the first event's.
+ *   By time.
+ * - WRITES: calls stand between lines of MMIO writes. After as many exits to the VMM for a write.
+ * - BEFORE: else. All calls come before the first event: the state that they leave counts.
  *
- * In TIME and BEFORE the file has the last word: slot calls that the trace itself tells become
- * SCRIPT events.
+ * But for MARKS the file has the last word: slot calls that the trace itself tells become SCRIPT
+ * events.
  */
 #include <vmmu/trace.h>
 
@@ -25,8 +27,7 @@
 
 #define TRACE_ERROR_BYTES 512
 #define TRACE_TEXT_BYTES  160
-/* Two clocks are taken for one when a layout's first call is this near to the trace's first event.
- */
+/* Two clocks are taken for one when a layout's first call is this near the first event. */
 #define TRACE_CLOCK_NS (UINT64_C(3600) * 1000000000)
 
 enum trace_merge {
@@ -34,6 +35,7 @@ enum trace_merge {
 	TRACE_BEFORE,
 	TRACE_MARKS,
 	TRACE_TIME,
+	TRACE_WRITES,
 };
 
 struct vmmu_trace {
@@ -42,7 +44,7 @@ struct vmmu_trace {
 	enum trace_merge merge;
 	size_t next_call;  /* first call of the layout that has not been handed out */
 	size_t lead_count; /* BEFORE, MARKS: calls that come before the first event */
-	bool has_held;	   /* TIME: held is the trace's next event */
+	bool has_held;     /* TIME: held is the trace's next event */
 	struct vmmu_trace_event held;
 	int failed; /* sticky -errno */
 	char error[TRACE_ERROR_BYTES];
@@ -94,7 +96,19 @@ static void trace_choose_merge(struct vmmu_trace *trace)
 	} else if (trace_is_one_clock(layout, look->first_time_ns)) {
 		trace->merge = TRACE_TIME;
 		trace->lead_count = 0;
+	} else if (layout->calls[layout->count - 1].writes) {
+		trace->merge = TRACE_WRITES;
+		trace->lead_count = 0;
 	}
+}
+
+static int trace_fail(struct vmmu_trace *trace, int error)
+{
+	trace->failed = error;
+	snprintf(trace->error, sizeof(trace->error), "%s:%" PRIu64 ": %s",
+		 stream_display(trace->path), trace->stream.input.line,
+		 stream_what(&trace->stream, error));
+	return error;
 }
 
 /* Counts that the layout file adds whatever the order of events. */
@@ -121,7 +135,8 @@ static int trace_open_files(struct vmmu_trace *trace, const struct vmmu_trace_op
 	if (result)
 		return result;
 	trace_choose_merge(trace);
-	return trace_count_layout(trace);
+	result = trace_count_layout(trace);
+	return result ? trace_fail(trace, result) : 0;
 }
 
 static const char *trace_wrong_options(const char *path, const struct vmmu_trace_options *options)
@@ -173,15 +188,6 @@ int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options,
 	return 0;
 }
 
-static int trace_fail(struct vmmu_trace *trace, int error)
-{
-	trace->failed = error;
-	snprintf(trace->error, sizeof(trace->error), "%s:%" PRIu64 ": %s",
-		 stream_display(trace->path), trace->stream.input.line,
-		 stream_what(&trace->stream, error));
-	return error;
-}
-
 static int trace_read(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
 	int result = stream_next(&trace->stream, event);
@@ -217,8 +223,10 @@ static int trace_next_call(struct vmmu_trace *trace, size_t limit, struct vmmu_t
 	return 1;
 }
 
-/* A slot call that the trace tells: the file adds the hva and the result, or has said it all
- * already. */
+/*
+ * A slot call that the trace tells: the file adds the hva and the result, or has said it all
+ * already.
+ */
 static int trace_merge_mark(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
 	struct counts *counts = &trace->stream.counts;
@@ -243,8 +251,10 @@ static int trace_merge_mark(struct vmmu_trace *trace, struct vmmu_trace_event *e
 	return 1;
 }
 
-/* By time: the layout's call or the trace's event, whichever is earlier. Events without a time wait
- * for no call. */
+/*
+ * By time: the layout's call or the trace's event, whichever is earlier. Events without a time wait
+ * for no call.
+ */
 static int trace_next_by_time(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
 	const struct layout *layout = &trace->layout;
@@ -269,11 +279,41 @@ static int trace_next_by_time(struct vmmu_trace *trace, struct vmmu_trace_event 
 	return 1;
 }
 
-/* Calls that no line of the trace asked for are said at the end, once. */
-static int trace_end(struct vmmu_trace *trace)
+/* After an exit for a write the calls follow that the program made before its next one. */
+static int trace_next_by_writes(struct vmmu_trace *trace, struct vmmu_trace_event *event)
+{
+	const struct layout *layout = &trace->layout;
+	size_t due = trace->next_call;
+	int result;
+
+	while (due < layout->count && layout->calls[due].writes <= trace->stream.parser.write_exits)
+		due++;
+	result = trace_next_call(trace, due, event);
+	return result ? result : trace_read(trace, event);
+}
+
+static int trace_step(struct vmmu_trace *trace, struct vmmu_trace_event *event)
+{
+	switch (trace->merge) {
+	case TRACE_TIME:
+		return trace_next_by_time(trace, event);
+	case TRACE_WRITES:
+		return trace_next_by_writes(trace, event);
+	default:
+		return trace_read(trace, event);
+	}
+}
+
+/*
+ * Calls that the trace did not get to: those of a program that outlived it are handed out, those
+ * that no mark asked for are counted, once.
+ */
+static int trace_end(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
 	size_t left = trace->layout.count - trace->next_call;
 
+	if (trace->merge == TRACE_WRITES)
+		return trace_next_call(trace, trace->layout.count, event);
 	trace->next_call = trace->layout.count;
 	if (trace->merge == TRACE_MARKS &&
 	    counts_add(&trace->stream.counts, "(layout call without a slot line)", left, false))
@@ -293,10 +333,9 @@ int vmmu_trace_next(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 		result = trace_next_call(trace, trace->lead_count, event);
 	if (result)
 		return result;
-	result = trace->merge == TRACE_TIME ? trace_next_by_time(trace, event)
-					    : trace_read(trace, event);
+	result = trace_step(trace, event);
 	if (!result)
-		return trace_end(trace);
+		return trace_end(trace, event);
 	if (result > 0 && event->kind == VMMU_TRACE_SLOT && trace->merge != TRACE_ALONE &&
 	    event->text != trace->call_text)
 		return trace_merge_mark(trace, event);

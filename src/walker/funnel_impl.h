@@ -18,6 +18,7 @@
 #ifndef VMMU_WALKER_FUNNEL_IMPL_H
 #define VMMU_WALKER_FUNNEL_IMPL_H
 
+#include "base/wide.h"
 #include "spte/spte_impl.h"
 #include "walker/tree.h"
 
@@ -51,14 +52,16 @@ static inline void funnel_event(const struct tree *tree, const struct entry_ref 
 }
 
 /* Counts move by what came and what went. */
-static inline void funnel_count(struct tree *tree, unsigned effects, unsigned level)
+static inline void funnel_count(struct tree *tree, const struct entry_ref *ref, unsigned effects)
 {
-	tree->leaves[level] += !!(effects & SPTE_LEAF_CAME);
-	tree->leaves[level] -= !!(effects & SPTE_LEAF_GONE);
+	tree->leaves[ref->level] += !!(effects & SPTE_LEAF_CAME);
+	tree->leaves[ref->level] -= !!(effects & SPTE_LEAF_GONE);
 	tree->links += !!(effects & SPTE_TABLE_CAME);
 	tree->links -= !!(effects & SPTE_TABLE_GONE);
 	tree->mmio_entries += !!(effects & SPTE_MMIO_CAME);
 	tree->mmio_entries -= !!(effects & SPTE_MMIO_GONE);
+	ref->table->used += !!(effects & SPTE_ABSENT_GONE);
+	ref->table->used -= !!(effects & SPTE_ABSENT_CAME);
 }
 
 /*
@@ -70,7 +73,9 @@ static inline bool funnel_account(struct tree *tree, const struct entry_ref *ref
 {
 	unsigned effects = spte_effects(old_pte, new_pte, ref->level);
 
-	funnel_count(tree, effects, ref->level);
+	funnel_count(tree, ref, effects);
+	if (fmt_is_volatile(new_pte, ref->level))
+		ref->table->has_volatile = true;
 	if (fmt_flush_needed(old_pte, new_pte, ref->level) == FMT_FLUSH_REMOTE)
 		tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
 	funnel_event(tree, ref, old_pte, new_pte);
@@ -175,5 +180,70 @@ static inline bool funnel_try(const struct tree *tree, const struct entry_ref *r
 	funnel_event(tree, ref, old_pte, new_pte);
 	return true;
 }
+
+/*
+ * Exclusive: LEAF over an absent entry, for loops that know what they do: no flush can be due but a
+ * local one, nothing can be illegal, and LEAF is not volatile.
+ */
+static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, uint64_t leaf)
+{
+	/* Pairs with pte_load(). */
+	atomic_store_explicit(ref->ptep, leaf, memory_order_release);
+	tree->leaves[ref->level]++;
+	ref->table->used++;
+	if (unlikely(tree->hooks.event != NULL))
+		funnel_event(tree, ref, fmt_make_absent(ref->level), leaf);
+}
+
+/*
+ * Exclusive: give WRITE to the leaf OLD_PTE at REF, which has mmu_writable. A plain store while
+ * hardware has no bit left to set (accessed is set, dirty cannot be without WRITE): the lockless
+ * fix, the only other writer, stores the same value.
+ */
+static inline void funnel_grant(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte)
+{
+	uint64_t new_pte = fmt_write_allow(old_pte, ref->level);
+
+	if (unlikely(!fmt_is_accessed(old_pte, ref->level))) {
+		funnel_update(tree, ref, fmt_write_allow);
+		return;
+	}
+	atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
+	if (fmt_flush_needed(old_pte, new_pte, ref->level) == FMT_FLUSH_REMOTE)
+		tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
+	if (unlikely(tree->hooks.event != NULL))
+		funnel_event(tree, ref, old_pte, new_pte);
+}
+
+/*
+ * Exclusive: what detaching TABLE, a level-1 table with nothing but leaves in it, does to the
+ * counts. Its entries stay as they are: whoever still walks through it finds what was there.
+ */
+static inline void funnel_forget(struct tree *tree, const struct table *table)
+{
+	tree->leaves[1] -= table->used;
+}
+
+/* Exclusive: the counts of TABLE, filled with USED leaves while nobody saw it. */
+static inline void funnel_adopt(struct tree *tree, struct table *table, uint64_t used)
+{
+	table->used = (uint16_t)used;
+	tree->leaves[table->level] += used;
+}
+
+#ifdef FMT_WRITE_BITS
+/*
+ * Exclusive: take WRITE from every entry of TABLE, none of which is volatile: hardware and the
+ * lockless fix have nothing to set in any, so plain stores lose nothing. Flush and events are the
+ * caller's.
+ */
+static inline void funnel_protect_all(struct tree *tree, struct table *table)
+{
+	wide_clear(tree_entries(tree, table), BIT64(fmt_geometry.index_bits[table->level]),
+		   FMT_WRITE_BITS);
+	/* WRITE can be given back by the lockless fix from now on. */
+	table->has_volatile = true;
+}
+#endif
 
 #endif

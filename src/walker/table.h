@@ -26,7 +26,9 @@ struct table {
 	uint8_t as_id;
 	uint8_t generation;    /* tree generation it was made in; see tree_is_obsolete() */
 	_Atomic uint8_t flags; /* enum table_flag */
-	uint16_t hash_present; /* 1: in the hash */
+	uint16_t used;         /* entries that are not absent */
+	bool is_hashed;
+	bool has_volatile; /* an entry may be volatile; never false when one is */
 };
 
 _Static_assert(sizeof(struct table) <= FRAME_META_BYTES, "a table's record is frame metadata");

@@ -56,7 +56,7 @@ static void tree_hash_add(struct tree *tree, struct table *table)
 
 	table->hash_next = tree->buckets[bucket];
 	tree->buckets[bucket] = table;
-	table->hash_present = 1;
+	table->is_hashed = true;
 	tree->hashed++;
 }
 
@@ -128,13 +128,13 @@ void tree_unhash(struct tree *tree, struct table *table)
 	struct table **at =
 		&tree->buckets[tree_bucket(tree, table->as_id, table->gfn, table->level)];
 
-	if (!table->hash_present)
+	if (!table->is_hashed)
 		return;
 	while (*at != table)
 		at = &(*at)->hash_next;
 	*at = table->hash_next;
 	table->hash_next = NULL;
-	table->hash_present = 0;
+	table->is_hashed = false;
 	tree->hashed--;
 }
 

@@ -25,6 +25,11 @@ static inline uint64_t table_entry_count(unsigned level)
 	return BIT64(fmt_geometry.index_bits[level]);
 }
 
+static inline bool level_is_leaf(unsigned level)
+{
+	return fmt_geometry.leaf_levels & (1u << level);
+}
+
 /* First gfn beyond what tables can translate. */
 static inline uint64_t gfn_limit(void)
 {

@@ -225,6 +225,24 @@ Test(frame, reused_frame__has_all_its_metadata_zeroed)
 		cr_assert_eq(meta[i], 0);
 }
 
+/* Metadata that overran its own reservation would most likely land in the frames just above. */
+Test(frame_init, metadata_of_all_frames__has_room_of_its_own)
+{
+	static const unsigned char zero[4096];
+	bool zeroed;
+
+	cr_assert_eq(frame_pool_init(&pool, 0, 256 * MIB, 12), 0);
+	for (unsigned i = 0; i < 256; i++) {
+		unsigned char *frame = frame_alloc(&pool, 20, &zeroed);
+
+		cr_assert(frame);
+		memset(frame_meta(&pool, frame), 0xff, 256 * 64);
+	}
+	for (unsigned i = 0; i < 4096; i++)
+		cr_assert_arr_eq(pool.base + i * 4096, zero, 4096);
+	frame_pool_destroy(&pool);
+}
+
 /* After a misuse that was not fatal: the pool has lost nothing and serves no frame twice. */
 static void check_after_misuse(void)
 {
@@ -280,7 +298,7 @@ Test(frame, free_of_an_absurd_size__is_caught, .signal = MISUSE_SIGNAL)
 Test(frame, free_beyond_the_pool__is_caught, .signal = MISUSE_SIGNAL)
 {
 	prepare_misuse();
-	give(0x40000000, 13);
+	give(BIT64(40), 13);
 	check_after_misuse();
 }
 

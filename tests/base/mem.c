@@ -96,14 +96,15 @@ Test(mem, live__adds_up_over_threads)
 {
 	size_t before = mem_live();
 	pthread_t threads[40];
-	void *made;
+	void *made[40];
 
 	for (unsigned i = 0; i < ARRAY_COUNT(threads); i++)
 		cr_assert_eq(pthread_create(&threads[i], NULL, free_in_thread, mem_alloc(1)), 0);
+	for (unsigned i = 0; i < ARRAY_COUNT(threads); i++)
+		pthread_join(threads[i], &made[i]);
 	for (unsigned i = 0; i < ARRAY_COUNT(threads); i++) {
-		pthread_join(threads[i], &made);
 		cr_assert_eq(mem_live(), before + ARRAY_COUNT(threads) - i);
-		mem_free(made);
+		mem_free(made[i]);
 	}
 	cr_assert_eq(mem_live(), before);
 }

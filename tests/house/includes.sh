@@ -15,7 +15,7 @@ BEGIN {
 	floor["format"] = 1
 	floor["spte"] = floor["walker"] = 2
 	floor["memory"] = floor["rmap"] = 3
-	floor["faults"] = floor["shadow"] = 4
+	floor["faults"] = floor["range"] = floor["shadow"] = 4
 	floor["engine"] = 5
 	floor["tracing"] = 6
 }

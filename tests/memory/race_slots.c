@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Readers look slots up while an updater creates, deletes, moves and re-flags them: for a second,
- *or as many milliseconds as the argument says. A plain program, so that it runs under
- *ThreadSanitizer too.
+ * or as many milliseconds as the argument says. A plain program, so that it runs under
+ * ThreadSanitizer too.
  *
- *	slot 0   always there, re-flagged
- *	slot 1   moved between gfns 1000 and 2000: in every set it is at exactly one of the two
- *	slot 2   comes and goes at gfn 3000
+ * 	slot 0   always there, re-flagged
+ * 	slot 1   moved between gfns 1000 and 2000: in every set it is at exactly one of the two
+ * 	slot 2   comes and goes at gfn 3000
  *
  * A slot's hva tells its id, so that a reader can tell a slot from the remains of one.
  */

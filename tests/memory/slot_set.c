@@ -141,6 +141,20 @@ Test(slot_set, cache_of_another_generation_or_set__is_not_believed)
 	cr_assert_eq(slot_set_find(slots_active(&slots, 1), 105, &cache)->id, 7);
 }
 
+Test(slot_set, cache_over_a_deletion__is_not_believed)
+{
+	struct slot_cache cache = {0};
+	const struct slot_set *before;
+
+	set(1, 100, 10, 0);
+	before = active();
+	cr_assert(slot_set_find(before, 105, &cache));
+	set(1, 0, 0, 0);
+	/* Two steps: the same set is active again, without the slot, which is freed. */
+	cr_assert_eq(active(), before);
+	cr_assert_null(slot_set_find(active(), 105, &cache));
+}
+
 /* What slot_set_for_hva() told, as text. */
 struct told {
 	char text[512];
@@ -310,6 +324,24 @@ static void check_gfns(unsigned as_id)
 	}
 }
 
+/* Order and running maximum, of the set that is not active too. */
+static void check_order(unsigned as_id)
+{
+	for (unsigned s = 0; s < 2; s++) {
+		const struct slot_set *set = &slots.sets[as_id][s];
+		uint64_t reach = 0;
+
+		for (size_t i = 0; i < set->count; i++) {
+			uint64_t end = set->by_hva[i]->hva + (set->by_hva[i]->gfns << 12);
+
+			reach = end > reach ? end : reach;
+			cr_assert_eq(set->hva_reach[i], reach);
+			cr_assert(!i || set->by_hva[i - 1]->hva <= set->by_hva[i]->hva);
+			cr_assert(!i || set->by_gfn[i - 1]->base_gfn < set->by_gfn[i]->base_gfn);
+		}
+	}
+}
+
 static uint64_t hva_hits[MODEL_IDS][2];
 
 static int note_hit(void *ctx, const struct slot_range *range)
@@ -394,6 +426,7 @@ Test(slot_set, random_updates__agree_with_a_flat_model)
 			     model_generation[as_id]);
 		check_gfns(as_id);
 		check_hvas(as_id, &random);
+		check_order(as_id);
 	}
 }
 

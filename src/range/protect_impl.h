@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* vmmu_protect(), vmmu_write_protect(). Template, part of range_impl.h. */
+#ifndef VMMU_RANGE_PROTECT_IMPL_H
+#define VMMU_RANGE_PROTECT_IMPL_H
+
+/* PTE with the rights ACCESS; WRITE only where it may be had. */
+static inline uint64_t range_with_access(uint64_t pte, unsigned level, unsigned access)
+{
+	struct fmt_leaf parts;
+
+	if (!fmt_mmu_writable(pte, level))
+		access &= ~(unsigned)VMMU_WRITE;
+	if (access == fmt_access(pte, level))
+		return pte;
+	if ((access ^ fmt_access(pte, level)) == VMMU_WRITE)
+		return access & VMMU_WRITE ? fmt_write_allow(pte, level)
+					   : fmt_write_protect(pte, level);
+	parts = (struct fmt_leaf){
+		.pfn = fmt_leaf_pfn(pte, level),
+		.access = access,
+		.memtype = fmt_memtype(pte, level),
+		.host_writable = fmt_host_writable(pte, level),
+		.mmu_writable = fmt_mmu_writable(pte, level),
+		.accessed = fmt_is_accessed(pte, level),
+		.dirty = fmt_is_dirty(pte, level),
+	};
+	return fmt_make_leaf(parts, level);
+}
+
+/* One function for each set of rights: funnel_update() takes pure functions of the entry. */
+#define RANGE_ACCESS(name, access)                                        \
+	static uint64_t range_access_##name(uint64_t pte, unsigned level) \
+	{                                                                 \
+		return range_with_access(pte, level, access);             \
+	}
+RANGE_ACCESS(r, VMMU_READ)
+RANGE_ACCESS(rw, VMMU_READ | VMMU_WRITE)
+RANGE_ACCESS(rx, VMMU_READ | VMMU_EXEC)
+RANGE_ACCESS(rwx, VMMU_RWX)
+#undef RANGE_ACCESS
+
+static inline uint64_t (*range_access_change(unsigned access))(uint64_t pte, unsigned level)
+{
+	if (access & VMMU_WRITE)
+		return access & VMMU_EXEC ? range_access_rwx : range_access_rw;
+	return access & VMMU_EXEC ? range_access_rx : range_access_r;
+}
+
+/* The leaf PTE at REF gets ACCESS. */
+static inline void range_protect_leaf(struct tree *tree, const struct entry_ref *ref, uint64_t pte,
+				      unsigned access)
+{
+	bool is_grant = access & VMMU_WRITE && fmt_mmu_writable(pte, ref->level) &&
+			fmt_access(pte, ref->level) == (access & ~(unsigned)VMMU_WRITE);
+
+	if (is_grant)
+		funnel_grant(tree, ref, pte);
+	else
+		funnel_update(tree, ref, range_access_change(access));
+}
+
+/* Take WRITE from the leaf at REF. */
+static inline void range_write_protect_leaf(struct tree *tree, const struct entry_ref *ref)
+{
+	uint64_t pte = pte_load(ref->ptep);
+
+	if (fmt_classify(pte, ref->level) == VMMU_ENTRY_LEAF &&
+	    (fmt_access(pte, ref->level) & VMMU_WRITE))
+		funnel_update(tree, ref, fmt_write_protect);
+}
+
+#ifdef FMT_WRITE_BITS
+/* Entries that a wide scan passes over together when none has WRITE: a cache line. */
+#define RANGE_LINE 8
+
+/*
+ * Take WRITE from all entries of the level-1 TABLE: without an atomic if none is volatile, else
+ * with one for each entry that has WRITE.
+ */
+static void range_write_protect_table(struct vmmu_vm *vm, struct table *table)
+{
+	struct entry_ref ref = table_ref_at(&vm->tree, table, 0);
+	uint64_t count = table_entry_count(1);
+
+	if (!table->has_volatile && !vm->tree.hooks.event) {
+		funnel_protect_all(&vm->tree, table);
+		tree_owe_flush(&vm->tree, table->as_id, table->gfn, table->gfn + count);
+		return;
+	}
+	for (uint64_t i = 0; i < count; i += RANGE_LINE) {
+		if (!wide_has_any(ref.ptep, RANGE_LINE, FMT_WRITE_BITS)) {
+			ref.ptep += RANGE_LINE;
+			ref.gfn += RANGE_LINE;
+			continue;
+		}
+		for (unsigned j = 0; j < RANGE_LINE; j++, ref.ptep++, ref.gfn++)
+			range_write_protect_leaf(&vm->tree, &ref);
+	}
+}
+#else
+static void range_write_protect_table(struct vmmu_vm *vm, struct table *table)
+{
+	table_for_each(&vm->tree, table, ref) range_write_protect_leaf(&vm->tree, &ref);
+}
+#endif
+
+/* What is done to leaves on the way: ACCESS, or WRITE taken away and nothing else. */
+struct range_protect_state {
+	struct vmmu_update *update;
+	uint64_t gpa, end; /* what is left, bytes */
+	unsigned access;   /* 0: only take WRITE away */
+};
+
+static inline void range_protect_one(const struct range_protect_state *s,
+				     const struct entry_ref *ref, uint64_t pte)
+{
+	struct tree *tree = &s->update->vm->tree;
+
+	if (s->access)
+		range_protect_leaf(tree, ref, pte, s->access);
+	else
+		range_write_protect_leaf(tree, ref);
+}
+
+/* The level-1 table of REF: its entries from s->gpa on, as far as the range goes. */
+static void range_protect_pages(struct range_protect_state *s, struct entry_ref ref)
+{
+	struct vmmu_vm *vm = s->update->vm;
+	uint64_t count = min_u64((s->end - s->gpa) >> fmt_geometry.page_shift,
+				 table_entry_count(1) - range_index(s->gpa, 1));
+
+	s->gpa += count << fmt_geometry.page_shift;
+	if (!s->access && count == table_entry_count(1)) {
+		range_write_protect_table(vm, ref.table);
+		return;
+	}
+	for (; count; count--, ref.ptep++, ref.gfn++) {
+		uint64_t pte = pte_load(ref.ptep);
+
+		if (fmt_classify(pte, 1) == VMMU_ENTRY_LEAF)
+			range_protect_one(s, &ref, pte);
+	}
+}
+
+/* Deal with what is at s->gpa. 0, -ENOMEM. */
+static int range_protect_step(struct range_protect_state *s)
+{
+	struct entry_ref ref;
+	uint64_t pte, last;
+
+	for (;;) {
+		ref = range_walk(s->update, s->gpa, 1, &pte);
+		if (ref.level == 1) {
+			range_protect_pages(s, ref);
+			return 0;
+		}
+		last = (ref.gfn << fmt_geometry.page_shift) + range_bytes(ref.level) - 1;
+		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
+			break;
+		if (ref.gfn << fmt_geometry.page_shift == s->gpa && last < s->end) {
+			range_protect_one(s, &ref, pte);
+			break;
+		}
+		if (!range_split(s->update->vm, &ref, pte, UINT64_MAX))
+			return -ENOMEM;
+	}
+	s->gpa = min_u64(last, s->end - 1) + 1;
+	return 0;
+}
+
+static __attribute__((noinline)) int range_protect_slow(struct vmmu_update *update, uint64_t gpa,
+							uint64_t bytes, unsigned access,
+							uint64_t *done)
+{
+	struct range_protect_state s = {update, gpa, gpa + bytes, access};
+	int err = 0;
+
+	if (done)
+		*done = 0;
+	if (!range_is_valid(gpa, bytes) || (access & ~(unsigned)VMMU_RWX) ||
+	    (access && !(access & VMMU_READ)))
+		return -EINVAL;
+	while (!err && s.gpa < s.end)
+		err = range_protect_step(&s);
+	if (done)
+		*done = s.gpa - gpa;
+	return err;
+}
+
+static int range_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, unsigned access,
+			 uint64_t *done)
+{
+	struct entry_ref ref;
+	uint64_t pte;
+
+	if (!access)
+		return -EINVAL;
+	/* The permission fix: one page, WRITE given back. */
+	if (bytes != RANGE_PAGE || gpa & (RANGE_PAGE - 1) || gpa >> fmt_geometry.gpa_bits ||
+	    access & ~(unsigned)VMMU_RWX || !(access & VMMU_READ) ||
+	    !range_find(update, gpa, 1, &ref))
+		return range_protect_slow(update, gpa, bytes, access, done);
+	pte = pte_load(ref.ptep);
+	if (likely(fmt_classify(pte, 1) == VMMU_ENTRY_LEAF))
+		range_protect_leaf(&update->vm->tree, &ref, pte, access);
+	if (done)
+		*done = bytes;
+	return 0;
+}
+
+static int range_write_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
+			       uint64_t *done)
+{
+	return range_protect_slow(update, gpa, bytes, 0, done);
+}
+
+#endif

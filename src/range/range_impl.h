@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mapping, unmapping and protecting ranges. Template. The mmu lock is held throughout: see
+ * vmmu_update_begin().
+ *
+ * The way of all three: walk down from the root with one cursor; where the range covers all that an
+ * entry maps, act on the entry, else go below it. Tables are filled before they are linked, and
+ * detached before they are forgotten.
+ */
+#ifndef VMMU_RANGE_RANGE_IMPL_H
+#define VMMU_RANGE_RANGE_IMPL_H
+
+#include <errno.h>
+
+#include "base/wide.h"
+#include "faults/map_impl.h"
+#include "range/range.h"
+
+#define RANGE_PAGE BIT64(fmt_geometry.page_shift)
+
+/* Bytes that an entry at LEVEL maps. */
+static inline uint64_t range_bytes(unsigned level)
+{
+	return BIT64(fmt_geometry.shift[level]);
+}
+
+static inline bool range_is_leaf_level(const struct vmmu_vm *vm, unsigned level)
+{
+	return level <= vm->max_level && (fmt_geometry.leaf_levels & (1u << level));
+}
+
+/* Entries of the table that a TABLE entry points to. */
+static inline _Atomic uint64_t *range_below(uint64_t pte, unsigned level, uint64_t offset)
+{
+	return (_Atomic uint64_t *)(uintptr_t)(fmt_table_hpa(pte, level) + offset);
+}
+
+static inline uint64_t range_index(uint64_t gpa, unsigned level)
+{
+	return (gpa >> fmt_geometry.shift[level]) & (BIT64(fmt_geometry.index_bits[level]) - 1);
+}
+
+/* Are gpa and bytes pages that the tables can translate? */
+static inline bool range_is_valid(uint64_t gpa, uint64_t bytes)
+{
+	uint64_t limit = BIT64(fmt_geometry.gpa_bits);
+
+	return is_aligned(gpa | bytes, RANGE_PAGE) && bytes && gpa < limit && bytes <= limit - gpa;
+}
+
+/* The place of ENTRIES' entry for gpa. */
+static inline struct entry_ref range_ref(const struct tree *tree, _Atomic uint64_t *entries,
+					 uint64_t gpa, unsigned level)
+{
+	return (struct entry_ref){
+		.table = frame_meta(&tree->frames, (const void *)entries),
+		.ptep = entries + range_index(gpa, level),
+		.gfn = align_down(gpa, range_bytes(level)) >> fmt_geometry.page_shift,
+		.level = level,
+	};
+}
+
+/*
+ * The entry for gpa at LEVEL, if tables lead there. False: something else stands in the way. LEVEL
+ * is a constant where speed matters: the loop unrolls to shifts and masks.
+ */
+static inline __attribute__((always_inline)) bool range_find(const struct vmmu_update *update,
+							     uint64_t gpa, unsigned level,
+							     struct entry_ref *ref)
+{
+	_Atomic uint64_t *entries = update->root;
+
+#pragma GCC unroll 5
+	for (unsigned l = fmt_geometry.levels; l > level; l--) {
+		uint64_t pte = atomic_load_explicit(entries + range_index(gpa, l),
+						    memory_order_relaxed);
+
+		if (unlikely(fmt_classify(pte, l) != VMMU_ENTRY_TABLE))
+			return false;
+		entries = range_below(pte, l, update->offset);
+	}
+	*ref = range_ref(&update->vm->tree, entries, gpa, level);
+	return true;
+}
+
+/* Walk towards gpa down to LEVEL as far as tables lead. */
+static inline struct entry_ref range_walk(const struct vmmu_update *update, uint64_t gpa,
+					  unsigned level, uint64_t *pte)
+{
+	const struct tree *tree = &update->vm->tree;
+
+	return walk_to(tree, frame_meta(&tree->frames, update->root),
+		       gpa >> fmt_geometry.page_shift, level, pte);
+}
+
+/* A table for gfn at LEVEL, its entries not initialised. NULL: no frame. */
+static inline struct table *range_table(struct vmmu_vm *vm, const struct entry_ref *parent,
+					bool *is_zeroed)
+{
+	if (!tree_has_room(&vm->tree, 1))
+		vm_reap_locked(vm);
+	return tree_alloc(&vm->tree, parent->table->as_id, parent->gfn, parent->level - 1,
+			  is_zeroed);
+}
+
+/* Put the filled CHILD below REF, which is absent or a leaf that CHILD replaces. */
+static inline void range_link(struct vmmu_vm *vm, const struct entry_ref *ref, struct table *child)
+{
+	funnel_set(&vm->tree, ref, fmt_make_table(tree_table_hpa(&vm->tree, child), ref->level));
+	atomic_store_explicit(&child->parents, (uint64_t)(uintptr_t)ref->ptep,
+			      memory_order_relaxed);
+}
+
+/* An empty table below REF. False: no frame. */
+static inline bool range_link_empty(struct vmmu_vm *vm, const struct entry_ref *ref)
+{
+	bool is_zeroed;
+	struct table *child = range_table(vm, ref, &is_zeroed);
+
+	if (unlikely(!child))
+		return false;
+	if (!is_zeroed || fmt_make_absent(child->level))
+		map_fill_absent(&vm->tree, child);
+	range_link(vm, ref, child);
+	return true;
+}
+
+/*
+ * A table below REF filled with leaves from LEAF on, one step of pfns apart; entry SKIP is left
+ * absent (no entry: -1). False: no frame.
+ */
+static inline bool range_link_full(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t leaf,
+				   uint64_t skip)
+{
+	unsigned level = ref->level - 1;
+	uint64_t count = table_entry_count(level), used = count;
+	bool is_zeroed;
+	struct table *child = range_table(vm, ref, &is_zeroed);
+	uint64_t *entries;
+
+	if (unlikely(!child))
+		return false;
+	/* Nobody sees it yet. */
+	entries = (uint64_t *)tree_entries(&vm->tree, child);
+	wide_fill(entries, count, leaf, fmt_leaf_with_pfn(0, level_gfns(level), level));
+	if (skip < count) {
+		entries[skip] = fmt_make_absent(level);
+		used--;
+	}
+	funnel_adopt(&vm->tree, child, used);
+	child->has_volatile = fmt_is_volatile(leaf, level);
+	range_link(vm, ref, child);
+	return true;
+}
+
+/*
+ * The leaf one level below LEAF, for the first of the pages that LEAF at LEVEL maps: same rights,
+ * type and software bits.
+ */
+static inline uint64_t range_smaller_leaf(uint64_t leaf, unsigned level)
+{
+	struct fmt_leaf parts = {
+		.pfn = fmt_leaf_pfn(leaf, level),
+		.access = fmt_access(leaf, level),
+		.memtype = fmt_memtype(leaf, level),
+		.host_writable = fmt_host_writable(leaf, level),
+		.mmu_writable = fmt_mmu_writable(leaf, level),
+		.accessed = fmt_is_accessed(leaf, level),
+		.dirty = fmt_is_dirty(leaf, level),
+	};
+
+	return fmt_make_leaf(parts, level - 1);
+}
+
+/*
+ * Replace the large leaf at REF by a table that maps the same; entry SKIP is left absent. False: no
+ * frame.
+ */
+static inline bool range_split(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte,
+			       uint64_t skip)
+{
+	return range_link_full(vm, ref, range_smaller_leaf(pte, ref->level), skip);
+}
+
+#include "range/map_impl.h"
+#include "range/protect_impl.h"
+#include "range/translate_impl.h"
+#include "range/unmap_impl.h"
+
+static void range_attr_make(struct vmmu_attr *attr)
+{
+	bool is_writable = attr->access & VMMU_WRITE;
+	struct fmt_leaf leaf = {.access = attr->access,
+				.memtype = attr->memtype,
+				.host_writable = is_writable,
+				.mmu_writable = is_writable,
+				.accessed = true,
+				.dirty = is_writable};
+
+	for (unsigned level = 1; level <= fmt_geometry.levels; level++)
+		if (level_is_leaf(level))
+			attr->leaf[level] = fmt_make_leaf(leaf, level);
+}
+
+static const struct vmmu_range_ops range_ops = {
+	.map = range_map,
+	.unmap = range_unmap,
+	.protect = range_protect,
+	.write_protect = range_write_protect,
+	.translate = range_translate,
+	.translate_batch = range_translate_batch,
+	.attr_make = range_attr_make,
+};
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* vmmu_unmap(). Template, part of range_impl.h. */
+#ifndef VMMU_RANGE_UNMAP_IMPL_H
+#define VMMU_RANGE_UNMAP_IMPL_H
+
+/* Give back TABLE, which nothing points to any more, and all tables below it. Its flush is owed. */
+static void range_forget(struct vmmu_vm *vm, struct table *table)
+{
+	if (table->level == 1) {
+		funnel_forget(&vm->tree, table);
+	} else {
+		table_for_each(&vm->tree, table, ref)
+		{
+			uint64_t old_pte = pte_load(ref.ptep);
+
+			if (old_pte == fmt_make_absent(ref.level))
+				continue;
+			funnel_set(&vm->tree, &ref, fmt_make_absent(ref.level));
+			if (fmt_classify(old_pte, ref.level) == VMMU_ENTRY_TABLE)
+				range_forget(vm, entry_child(&vm->tree, old_pte, ref.level));
+		}
+	}
+	tree_retire(&vm->tree, table);
+}
+
+/* The range covers all that the entry PTE at REF maps. */
+static void range_unmap_whole(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte)
+{
+	funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
+	if (fmt_classify(pte, ref->level) != VMMU_ENTRY_TABLE)
+		return;
+	range_forget(vm, entry_child(&vm->tree, pte, ref->level));
+}
+
+/*
+ * A large leaf of which only [gpa, gpa + bytes) goes. One page at its table's level goes with the
+ * split itself. Returns the bytes done with, 0: go on below, or -ENOMEM.
+ */
+static int64_t range_unmap_cut(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte,
+			       uint64_t gpa, uint64_t bytes)
+{
+	unsigned below = ref->level - 1;
+	bool is_one = bytes >= range_bytes(below) && is_aligned(gpa, range_bytes(below));
+
+	if (!range_split(vm, ref, pte, is_one ? range_index(gpa, below) : UINT64_MAX))
+		return -ENOMEM;
+	return is_one ? (int64_t)range_bytes(below) : 0;
+}
+
+/*
+ * Deal with what is at gpa: bytes done with, or -ENOMEM. END of the range in bytes.
+ */
+static int64_t range_unmap_step(struct vmmu_update *update, uint64_t gpa, uint64_t end)
+{
+	unsigned stop = fmt_geometry.levels;
+	struct entry_ref ref;
+	uint64_t pte, first, last;
+	int64_t done = 0;
+
+	while (stop > 1 && (!is_aligned(gpa, range_bytes(stop)) || end - gpa < range_bytes(stop)))
+		stop--;
+	while (!done) {
+		ref = range_walk(update, gpa, stop, &pte);
+		first = ref.gfn << fmt_geometry.page_shift;
+		last = first + range_bytes(ref.level) - 1;
+		if (pte == fmt_make_absent(ref.level))
+			return (int64_t)(min_u64(last, end - 1) + 1 - gpa);
+		if (first == gpa && last < end) {
+			range_unmap_whole(update->vm, &ref, pte);
+			return (int64_t)range_bytes(ref.level);
+		}
+		done = range_unmap_cut(update->vm, &ref, pte, gpa, end - gpa);
+	}
+	return done;
+}
+
+static int range_unmap(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, uint64_t *done)
+{
+	uint64_t at = gpa;
+	int64_t step = 0;
+
+	if (done)
+		*done = 0;
+	if (!range_is_valid(gpa, bytes))
+		return -EINVAL;
+	while (at < gpa + bytes) {
+		step = range_unmap_step(update, at, gpa + bytes);
+		if (step < 0)
+			break;
+		at += (uint64_t)step;
+	}
+	if (done)
+		*done = at - gpa;
+	return step < 0 ? (int)step : 0;
+}
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's life, its complaints, its self-check. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "faults/harness.h"
+
+#define FINDINGS_SHOWN 4
+
+struct criterion_test_params machine_formats(void)
+{
+	static unsigned indexes[32];
+	unsigned count = 0;
+
+	while (count < 32 && vmmu_format_at(count)) {
+		indexes[count] = count;
+		count++;
+	}
+	return cr_make_param_array(unsigned, indexes, count);
+}
+
+void machine_op(struct machine *machine, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(machine->ops[machine->op_count % MACHINE_OPS], sizeof(machine->ops[0]), format,
+		  args);
+	va_end(args);
+	machine->op_count++;
+}
+
+void machine_fail(struct machine *machine, const char *format, ...)
+{
+	uint64_t first = machine->op_count > MACHINE_OPS ? machine->op_count - MACHINE_OPS : 0;
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	for (uint64_t op = first; op < machine->op_count; op++)
+		fprintf(stderr, "  %s #%llu %s\n", machine->info->name, (unsigned long long)op,
+			machine->ops[op % MACHINE_OPS]);
+	cr_assert_fail("%s, after operation %llu: %s", machine->info->name,
+		       (unsigned long long)machine->op_count, text);
+	abort();
+}
+
+unsigned machine_leaf_level(const struct machine *machine, unsigned limit)
+{
+	unsigned level = limit;
+
+	while (level > 1 && !(machine->geometry->leaf_levels & (1u << level)))
+		level--;
+	return level;
+}
+
+static void create_host(struct machine *machine, const struct machine_options *options)
+{
+	struct host *host = &machine->host;
+
+	host->rest = (struct host_page){
+		.pfn = HOST_PFN,
+		.level = options->rest_level ? options->rest_level : 1,
+		.writable = true,
+	};
+	host->count = options->host_pages;
+	host->pages = calloc(host->count + 1, sizeof(*host->pages));
+	cr_assert_not_null(host->pages);
+	for (uint64_t i = 0; i < host->count; i++) {
+		host->pages[i] = host->rest;
+		host->pages[i].pfn += i;
+		host->pages[i].level = 1;
+	}
+}
+
+static void create_vcpus(struct machine *machine, unsigned count)
+{
+	machine->vcpu_count = count;
+	for (unsigned i = 0; i < count; i++)
+		cr_assert_eq(vmmu_vcpu_create(machine->vm, i, &machine->vcpu[i].vcpu), 0);
+}
+
+struct machine *machine_create(unsigned format_index, const struct machine_options *given)
+{
+	const struct machine_options defaults = {.address_spaces = 1, .vcpus = 1, .host_pages = 64};
+	const struct machine_options *options = given ? given : &defaults;
+	struct machine *machine = calloc(1, sizeof(*machine));
+	struct vmmu_env env = machine_env;
+	struct vmmu_vm_options vm_options = {.size = sizeof(vm_options), .env = &env};
+
+	cr_assert_not_null(machine);
+	vmmu_thread_register();
+	machine->format = vmmu_format_at(format_index);
+	cr_assert_not_null(machine->format);
+	machine->info = vmmu_format_info(machine->format);
+	machine->geometry = machine->info->geometry;
+	machine->page_shift = machine->geometry->page_shift;
+	machine->faults_drop_tlb = !strncmp(machine->info->architecture, "x86", 3);
+	machine->as_count = options->address_spaces ? options->address_spaces : 1;
+	machine->max_level = options->max_level ? options->max_level : VMMU_LEVELS_MAX;
+	machine->nx_huge = options->nx_huge;
+	machine->prefetch = options->prefetch;
+	create_host(machine, options);
+	if (options->no_host_level)
+		env.host_level = NULL;
+	vm_options.format = machine->format;
+	vm_options.env_ctx = machine;
+	vm_options.address_spaces = options->address_spaces;
+	vm_options.max_level = options->max_level;
+	vm_options.nx_huge = options->nx_huge;
+	vm_options.tables_bytes = options->tables_bytes;
+	cr_assert_eq(vmmu_vm_create(&vm_options, &machine->vm), 0);
+	create_vcpus(machine, options->vcpus ? options->vcpus : 1);
+	return machine;
+}
+
+static void print_finding(void *ctx, const struct vmmu_finding *finding)
+{
+	struct machine *machine = ctx;
+
+	if (++machine->findings > FINDINGS_SHOWN)
+		return;
+	fprintf(stderr, "  %s audit: %s: %s (as %u gfn %#llx level %u)\n", machine->info->name,
+		finding->invariant, finding->text, finding->as_id, (unsigned long long)finding->gfn,
+		finding->level);
+}
+
+void machine_audit(struct machine *machine)
+{
+	struct vmmu_audit audit = {0};
+
+	if (vmmu_audit(machine->vm, &audit, print_finding, machine))
+		machine_fail(machine, "vmmu_audit() failed");
+	if (audit.violations)
+		machine_fail(machine, "audit: %llu violations",
+			     (unsigned long long)audit.violations);
+	if (machine->bugs)
+		machine_fail(machine, "on_bug was called");
+}
+
+struct vmmu_stats machine_stats(struct machine *machine)
+{
+	struct vmmu_stats stats;
+
+	vmmu_vm_stats(machine->vm, &stats);
+	return stats;
+}
+
+void machine_destroy(struct machine *machine)
+{
+	machine_audit(machine);
+	vmmu_vm_destroy(machine->vm);
+	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
+		free(machine->slots[i].written);
+		free(machine->slots[i].touched);
+	}
+	free(machine->host.pages);
+	free(machine);
+	vmmu_thread_unregister();
+}

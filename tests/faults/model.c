@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* The flat model: slots and host pages say what may be mapped. Nothing here asks the engine how it
+ * decides. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "faults/harness.h"
+
+struct model_slot *model_slot_by_id(struct machine *machine, unsigned as_id, unsigned id)
+{
+	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
+		struct model_slot *slot = &machine->slots[i];
+
+		if (slot->used && slot->set.as_id == as_id && slot->set.id == id)
+			return slot;
+	}
+	return NULL;
+}
+
+struct model_slot *model_slot_at(struct machine *machine, unsigned as_id, uint64_t gfn)
+{
+	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
+		struct model_slot *slot = &machine->slots[i];
+
+		if (slot->used && slot->set.as_id == as_id && gfn - slot->base_gfn < slot->gfns)
+			return slot;
+	}
+	return NULL;
+}
+
+static bool meets_another(const struct machine *machine, const struct vmmu_slot *set)
+{
+	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
+		const struct vmmu_slot *other = &machine->slots[i].set;
+
+		if (machine->slots[i].used && other->as_id == set->as_id && other->id != set->id &&
+		    set->gpa < other->gpa + other->bytes && other->gpa < set->gpa + set->bytes)
+			return true;
+	}
+	return false;
+}
+
+int model_slot_error(const struct machine *machine, const struct vmmu_slot *set)
+{
+	uint64_t mask = (UINT64_C(1) << machine->page_shift) - 1;
+	const struct model_slot *old;
+
+	if (set->flags & ~(VMMU_SLOT_LOG_DIRTY | VMMU_SLOT_READ_ONLY))
+		return -EINVAL;
+	if ((set->bytes | set->gpa | set->hva) & mask)
+		return -EINVAL;
+	if (set->hva + set->bytes < set->hva || set->gpa + set->bytes < set->gpa)
+		return -EINVAL;
+	if (set->as_id >= machine->as_count || set->id >= VMMU_SLOT_IDS)
+		return -EINVAL;
+	if (set->bytes >> machine->page_shift > VMMU_SLOT_GFNS_MAX)
+		return -EINVAL;
+	old = model_slot_by_id((struct machine *)machine, set->as_id, set->id);
+	if (!set->bytes)
+		return old ? 0 : -EINVAL;
+	if (old && (old->set.bytes != set->bytes || old->set.hva != set->hva ||
+		    ((old->set.flags ^ set->flags) & VMMU_SLOT_READ_ONLY)))
+		return -EINVAL;
+	return meets_another(machine, set) ? -EEXIST : 0;
+}
+
+static void free_maps(struct model_slot *slot)
+{
+	free(slot->written);
+	free(slot->touched);
+	slot->written = NULL;
+	slot->touched = NULL;
+}
+
+static struct model_slot *unused_slot(struct machine *machine)
+{
+	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
+		if (!machine->slots[i].used)
+			return &machine->slots[i];
+	}
+	cr_assert_fail("the model has too few slots");
+	return NULL;
+}
+
+/* The model's side of a slot call that is in order. A log that stays on keeps what it has, over a
+ * move too. */
+static void apply(struct machine *machine, const struct vmmu_slot *set)
+{
+	struct model_slot *slot = model_slot_by_id(machine, set->as_id, set->id);
+
+	if (!set->bytes) {
+		free_maps(slot);
+		slot->used = false;
+		return;
+	}
+	if (!slot) {
+		slot = unused_slot(machine);
+		memset(slot, 0, sizeof(*slot));
+	}
+	slot->used = true;
+	slot->set = *set;
+	slot->base_gfn = set->gpa >> machine->page_shift;
+	slot->gfns = set->bytes >> machine->page_shift;
+	if (!(set->flags & VMMU_SLOT_LOG_DIRTY)) {
+		free_maps(slot);
+	} else if (!slot->written) {
+		slot->written = calloc(slot->gfns, 1);
+		slot->touched = calloc(slot->gfns, 1);
+		cr_assert(slot->written && slot->touched);
+	}
+}
+
+int machine_slot_set(struct machine *machine, const struct vmmu_slot *set)
+{
+	int expected = model_slot_error(machine, set);
+	int result;
+
+	machine_op(machine, "slot %u/%u flags %u gfn %#llx pages %llu host %lld", set->as_id,
+		   set->id, set->flags, (unsigned long long)set->gpa >> machine->page_shift,
+		   (unsigned long long)set->bytes >> machine->page_shift,
+		   (long long)(set->hva - HOST_VA) >> machine->page_shift);
+	result = vmmu_slot_set(machine->vm, set);
+	if (result != expected)
+		machine_fail(machine, "vmmu_slot_set() returned %d, not %d", result, expected);
+	if (!result)
+		apply(machine, set);
+	return result;
+}
+
+void machine_slot_in(struct machine *machine, unsigned as_id, unsigned id, uint64_t gfn,
+		     uint64_t pages, uint64_t host_page, unsigned flags)
+{
+	struct vmmu_slot slot = {
+		.as_id = as_id,
+		.id = id,
+		.flags = flags,
+		.gpa = machine_gpa(machine, gfn),
+		.bytes = pages << machine->page_shift,
+		.hva = machine_hva(machine, host_page),
+	};
+
+	cr_assert_eq(machine_slot_set(machine, &slot), 0);
+}
+
+void machine_slot(struct machine *machine, unsigned id, uint64_t gfn, uint64_t pages,
+		  uint64_t host_page, unsigned flags)
+{
+	machine_slot_in(machine, 0, id, gfn, pages, host_page, flags);
+}
+
+void machine_slot_delete(struct machine *machine, unsigned as_id, unsigned id)
+{
+	struct vmmu_slot slot = model_slot_by_id(machine, as_id, id)->set;
+
+	slot.bytes = 0;
+	cr_assert_eq(machine_slot_set(machine, &slot), 0);
+}
+
+static uint64_t host_index(const struct machine *machine, const struct model_slot *slot,
+			   uint64_t gfn)
+{
+	return ((slot->set.hva - HOST_VA) >> machine->page_shift) + (gfn - slot->base_gfn);
+}
+
+struct grant machine_grant(struct machine *machine, unsigned as_id, uint64_t gfn)
+{
+	struct grant grant = {.slot = model_slot_at(machine, as_id, gfn)};
+	uint64_t hva;
+
+	if (!grant.slot)
+		return grant;
+	grant.page = host_page_at(machine, host_index(machine, grant.slot, gfn));
+	hva = machine_hva(machine, host_index(machine, grant.slot, gfn));
+	for (unsigned i = 0; i < machine->invalidating_count; i++) {
+		if (machine->invalidating[i].start <= hva && hva < machine->invalidating[i].end)
+			grant.is_invalidating = true;
+	}
+	if (grant.is_invalidating || grant.page.status == HOST_UNMAPPED ||
+	    grant.page.status == HOST_POISONED)
+		return grant;
+	grant.access = VMMU_READ | VMMU_EXEC;
+	if (grant.page.writable && !(grant.slot->set.flags & VMMU_SLOT_READ_ONLY))
+		grant.access |= VMMU_WRITE;
+	return grant;
+}
+
+unsigned machine_level_limit(struct machine *machine, const struct model_slot *slot, uint64_t gfn)
+{
+	struct host_page page = host_page_at(machine, host_index(machine, slot, gfn));
+	unsigned level = 1;
+
+	for (unsigned l = 2; l <= machine->geometry->levels; l++) {
+		uint64_t pages = machine_pages(machine, l), start = gfn & ~(pages - 1);
+
+		if (!(machine->geometry->leaf_levels & (1u << l)))
+			continue;
+		if (l > machine->max_level || l > page.level || start < slot->base_gfn ||
+		    start + pages > slot->base_gfn + slot->gfns ||
+		    (host_index(machine, slot, gfn) & (pages - 1)) != (gfn & (pages - 1)))
+			break;
+		level = l;
+	}
+	return level;
+}
+
+static void check_leaf(struct machine *machine, unsigned as_id, uint64_t gfn,
+		       const struct vmmu_walk *walk)
+{
+	struct grant grant = machine_grant(machine, as_id, gfn);
+	unsigned access = grant.access;
+
+	if (!access)
+		machine_fail(machine, "as %u gfn %#llx is mapped (pfn %#llx level %u), %s", as_id,
+			     (unsigned long long)gfn, (unsigned long long)walk->pfn, walk->level,
+			     grant.slot ? "the host has no page" : "no slot");
+	if (machine->nx_huge && walk->level > 1)
+		access &= ~(unsigned)VMMU_EXEC;
+	if (grant.slot->touched &&
+	    (walk->level > 1 || !grant.slot->touched[gfn - grant.slot->base_gfn]))
+		access &= ~(unsigned)VMMU_WRITE;
+	if (walk->pfn != grant.page.pfn)
+		machine_fail(machine, "as %u gfn %#llx maps pfn %#llx, not %#llx", as_id,
+			     (unsigned long long)gfn, (unsigned long long)walk->pfn,
+			     (unsigned long long)grant.page.pfn);
+	if (walk->access & ~access)
+		machine_fail(machine, "as %u gfn %#llx level %u grants %u, at most %u%s", as_id,
+			     (unsigned long long)gfn, walk->level, walk->access, access,
+			     grant.slot->touched ? " (logged)" : "");
+	if (walk->level > machine_level_limit(machine, grant.slot, gfn))
+		machine_fail(machine, "as %u gfn %#llx is mapped at level %u, at most %u", as_id,
+			     (unsigned long long)gfn, walk->level,
+			     machine_level_limit(machine, grant.slot, gfn));
+	if (walk->entry.memtype != grant.page.memtype)
+		machine_fail(machine, "as %u gfn %#llx has memory type %d, not %d", as_id,
+			     (unsigned long long)gfn, (int)walk->entry.memtype,
+			     (int)grant.page.memtype);
+}
+
+static void check_mmio(struct machine *machine, unsigned as_id, uint64_t gfn,
+		       const struct vmmu_walk *walk)
+{
+	uint64_t mask = (UINT64_C(1) << machine->info->mmio_gen_bits) - 1;
+	uint64_t now = vmmu_slot_generation(machine->vm, as_id);
+
+	if (walk->entry.gfn != gfn)
+		machine_fail(machine, "the MMIO entry of gfn %#llx says %#llx",
+			     (unsigned long long)gfn, (unsigned long long)walk->entry.gfn);
+	if (model_slot_at(machine, as_id, gfn) && !((walk->entry.generation ^ now) & mask))
+		machine_fail(machine, "gfn %#llx has a slot and a current MMIO entry (gen %#llx)",
+			     (unsigned long long)gfn, (unsigned long long)now);
+}
+
+void machine_check_gfn(struct machine *machine, unsigned as_id, uint64_t gfn)
+{
+	struct vmmu_walk walk;
+	int result = vmmu_walk(machine->vm, as_id, machine_gpa(machine, gfn), &walk);
+
+	if (result == -ENOENT)
+		return;
+	if (result)
+		machine_fail(machine, "vmmu_walk() of gfn %#llx returned %d",
+			     (unsigned long long)gfn, result);
+	if (walk.entry.malformed)
+		machine_fail(machine, "gfn %#llx: entry %#llx is malformed",
+			     (unsigned long long)gfn, (unsigned long long)walk.pte);
+	switch (walk.entry.kind) {
+	case VMMU_ENTRY_ABSENT:
+		return;
+	case VMMU_ENTRY_LEAF:
+		check_leaf(machine, as_id, gfn, &walk);
+		return;
+	case VMMU_ENTRY_MMIO:
+		check_mmio(machine, as_id, gfn, &walk);
+		return;
+	default:
+		machine_fail(machine, "the walk of gfn %#llx ends at an entry of kind %d",
+			     (unsigned long long)gfn, (int)walk.entry.kind);
+	}
+}
+
+void machine_check_range(struct machine *machine, unsigned as_id, uint64_t start, uint64_t end)
+{
+	for (uint64_t gfn = start; gfn < end; gfn++)
+		machine_check_gfn(machine, as_id, gfn);
+}
+
+static int visit_leaf(void *ctx, const struct vmmu_visit *visit)
+{
+	struct machine *machine = ctx;
+
+	if (visit->obsolete || visit->entry.kind == VMMU_ENTRY_TABLE)
+		return 0;
+	if (visit->entry.kind == VMMU_ENTRY_MMIO)
+		return 0;
+	/* the first page's slot is enough: machine_check_range() looks at the others */
+	if (visit->entry.kind == VMMU_ENTRY_LEAF &&
+	    model_slot_at(machine, visit->as_id, visit->gfn))
+		return 0;
+	machine_op(machine, "visit: as %u gfn %#llx level %u pte %#llx", visit->as_id,
+		   (unsigned long long)visit->gfn, visit->level, (unsigned long long)visit->pte);
+	return 1;
+}
+
+void machine_check_leaves(struct machine *machine)
+{
+	if (vmmu_visit(machine->vm, visit_leaf, machine))
+		machine_fail(machine, "an entry that the model does not know");
+}
+
+void model_note_access(struct machine *machine, unsigned as_id, uint64_t gfn, unsigned access)
+{
+	struct model_slot *slot = model_slot_at(machine, as_id, gfn);
+
+	if (!slot || !slot->touched)
+		return;
+	slot->touched[gfn - slot->base_gfn] = 1;
+	if (access == VMMU_WRITE)
+		slot->written[gfn - slot->base_gfn] = 1;
+}
+
+static void compare_bitmap(struct machine *machine, const struct model_slot *slot,
+			   const uint64_t *bitmap, uint64_t bits)
+{
+	for (uint64_t page = 0; page < bits; page++) {
+		bool is_set = bitmap[page / 64] >> (page % 64) & 1;
+
+		if (is_set && (page >= slot->gfns || !slot->touched[page]))
+			machine_fail(machine, "slot %u page %llu is reported dirty, never touched",
+				     slot->set.id, (unsigned long long)page);
+		if (!is_set && page < slot->gfns && slot->written[page])
+			machine_fail(machine, "slot %u page %llu was written and is not reported",
+				     slot->set.id, (unsigned long long)page);
+	}
+}
+
+uint64_t machine_dirty_get(struct machine *machine, unsigned as_id, unsigned id)
+{
+	struct model_slot *slot = model_slot_by_id(machine, as_id, id);
+	uint64_t bits = (slot->gfns + 63) / 64 * 64, count = 0, ones = 0;
+	uint64_t *bitmap = malloc(bits / 8);
+
+	cr_assert_not_null(bitmap);
+	memset(bitmap, 0xa5, bits / 8); /* whatever was there must go */
+	machine_op(machine, "dirty_get %u/%u", as_id, id);
+	if (vmmu_dirty_get(machine->vm, as_id, id, bitmap, bits, &count))
+		machine_fail(machine, "vmmu_dirty_get() failed");
+	compare_bitmap(machine, slot, bitmap, bits);
+	for (uint64_t word = 0; word < bits / 64; word++)
+		ones += (uint64_t)__builtin_popcountll(bitmap[word]);
+	if (ones != count)
+		machine_fail(machine, "count %llu for %llu bits", (unsigned long long)count,
+			     (unsigned long long)ones);
+	memset(slot->written, 0, slot->gfns);
+	memset(slot->touched, 0, slot->gfns);
+	free(bitmap);
+	return count;
+}

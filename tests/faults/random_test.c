@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random operations on two VMs of two formats, interleaved, each held against its flat model after
+ * every step.
+ *
+ * VMMU_SEED=n makes a run again, VMMU_RANDOM_OPS=n sets its length (operations per format). Both
+ * are printed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "faults/harness.h"
+
+#define DEFAULT_OPS  10000
+#define DEFAULT_SEED 2605
+/* How often everything is looked at. */
+#define CHECK_ALL_EVERY 512
+
+static const unsigned slot_ids[] = {0, 1, 2, 509, VMMU_SLOT_IDS - 1};
+
+/* One VM and where its action is: gfns [base, base + window), host pages [0, window). */
+struct world {
+	struct machine *machine;
+	uint64_t random;
+	uint64_t base, window;
+	uint64_t block; /* pages of a level 2 page */
+	uint64_t next_pfn;
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+/* 0 .. bound - 1 */
+static uint64_t below(struct world *world, uint64_t bound)
+{
+	return next_random(&world->random) % bound;
+}
+
+static bool chance(struct world *world, unsigned percent)
+{
+	return below(world, 100) < percent;
+}
+
+static uint64_t number_from(const char *name, uint64_t fallback)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : fallback;
+}
+
+/* Slots */
+
+static uint64_t random_length(struct world *world)
+{
+	switch (below(world, 4)) {
+	case 0:
+		return 1 + below(world, 8);
+	case 1:
+		return 1 + below(world, world->block);
+	case 2:
+		return world->block;
+	default:
+		return world->block + 1 + below(world, world->block / 2);
+	}
+}
+
+/* A place of LENGTH pages in [0, window), often on a block. */
+static uint64_t random_place(struct world *world, uint64_t length)
+{
+	uint64_t place = below(world, world->window - length + 1);
+
+	return chance(world, 60) ? place / world->block * world->block : place;
+}
+
+static void check_place(struct world *world, unsigned as_id, uint64_t start, uint64_t end)
+{
+	uint64_t step = (end - start) / 128 + 1;
+
+	for (uint64_t gfn = start; gfn < end; gfn += step)
+		machine_check_gfn(world->machine, as_id, gfn);
+	machine_check_gfn(world->machine, as_id, end - 1);
+}
+
+static void op_slot_create(struct world *world, unsigned as_id, unsigned id)
+{
+	struct machine *machine = world->machine;
+	uint64_t length = random_length(world), gfn = random_place(world, length);
+	uint64_t host = random_place(world, length);
+	struct vmmu_slot slot = {.as_id = as_id, .id = id};
+
+	if (chance(world, 50) &&
+	    (host & ~(world->block - 1)) + gfn % world->block + length <= world->window)
+		host = (host & ~(world->block - 1)) + gfn % world->block;
+	slot.gpa = machine_gpa(machine, world->base + gfn);
+	slot.bytes = length << machine->page_shift;
+	slot.hva = machine_hva(machine, host);
+	slot.flags = chance(world, 30) ? VMMU_SLOT_LOG_DIRTY : 0;
+	slot.flags |= chance(world, 12) ? VMMU_SLOT_READ_ONLY : 0;
+	machine_slot_set(machine, &slot);
+	check_place(world, as_id, world->base + gfn, world->base + gfn + length);
+}
+
+static void op_slot_change(struct world *world, const struct model_slot *old)
+{
+	struct machine *machine = world->machine;
+	uint64_t start = old->base_gfn, length = old->gfns;
+	struct vmmu_slot slot = old->set;
+
+	switch (below(world, 6)) {
+	case 0:
+	case 1:
+		slot.bytes = 0;
+		break;
+	case 2:
+		slot.gpa = machine_gpa(machine, world->base + random_place(world, length));
+		break;
+	default:
+		slot.flags ^= VMMU_SLOT_LOG_DIRTY;
+	}
+	machine_slot_set(machine, &slot);
+	check_place(world, slot.as_id, start, start + length);
+}
+
+static void op_slot(struct world *world)
+{
+	unsigned as_id = (unsigned)below(world, world->machine->as_count);
+	unsigned id = slot_ids[below(world, sizeof(slot_ids) / sizeof(slot_ids[0]))];
+	struct model_slot *old = model_slot_by_id(world->machine, as_id, id);
+
+	if (old)
+		op_slot_change(world, old);
+	else
+		op_slot_create(world, as_id, id);
+}
+
+/* Calls that are wrong in one way: the model knows the errno, and nothing may change. */
+static void op_slot_wrong(struct world *world)
+{
+	struct machine *machine = world->machine;
+	struct vmmu_slot slot = {
+		.as_id = (unsigned)below(world, 3),
+		.id = chance(world, 50) ? 1 : VMMU_SLOT_IDS + (unsigned)below(world, 9),
+		.flags = (unsigned)below(world, 8),
+		.gpa = machine_gpa(machine, world->base) + below(world, 2) * 8,
+		.bytes = (1 + below(world, 3)) << machine->page_shift,
+		.hva = machine_hva(machine, below(world, 8)) + below(world, 2),
+	};
+
+	if (model_slot_error(machine, &slot))
+		machine_slot_set(machine, &slot);
+}
+
+static struct model_slot *random_slot(struct world *world)
+{
+	struct model_slot *slot = &world->machine->slots[below(world, MACHINE_SLOTS)];
+
+	return slot->used ? slot : NULL;
+}
+
+static void op_dirty_get(struct world *world)
+{
+	struct model_slot *slot = random_slot(world);
+
+	if (!slot || !slot->touched)
+		return;
+	machine_dirty_get(world->machine, slot->set.as_id, slot->set.id);
+	/* the model's log is clear now: any page still writable fails here */
+	check_place(world, slot->set.as_id, slot->base_gfn, slot->base_gfn + slot->gfns);
+}
+
+/* Accesses */
+
+static uint64_t random_gfn(struct world *world)
+{
+	struct model_slot *slot = random_slot(world);
+
+	if (!slot)
+		return world->base + below(world, world->window);
+	switch (below(world, 8)) {
+	case 0:
+		return slot->base_gfn + below(world, slot->gfns);
+	case 1:
+		return slot->base_gfn + slot->gfns - 1;
+	case 2:
+		return slot->base_gfn + slot->gfns; /* just behind; may be another's, or none's */
+	default:
+		return slot->base_gfn + below(world, slot->gfns < 12 ? slot->gfns : 12);
+	}
+}
+
+static unsigned random_access(struct world *world)
+{
+	static const unsigned kinds[] = {VMMU_READ,  VMMU_READ,  VMMU_READ,
+					 VMMU_WRITE, VMMU_WRITE, VMMU_EXEC};
+
+	return kinds[below(world, 6)];
+}
+
+/* Hints need not be true. */
+static unsigned random_flags(struct world *world)
+{
+	static const unsigned hints[] = {VMMU_FAULT_PRESENT, VMMU_FAULT_RSVD, VMMU_FAULT_USER,
+					 VMMU_FAULT_GUEST_WALK};
+	unsigned flags = chance(world, 40) ? VMMU_FAULT_NO_WAIT : 0;
+
+	if (chance(world, 6))
+		flags |= hints[below(world, 4)];
+	return flags;
+}
+
+/* The page that a "would block" waited for comes in. */
+static void page_arrives(struct world *world, struct machine_vcpu *vcpu,
+			 struct access_result *result)
+{
+	struct machine *machine = world->machine;
+	struct model_slot *slot = model_slot_at(machine, vcpu->as_id, result->fault.gfn);
+	uint64_t host = ((slot->set.hva - HOST_VA) >> machine->page_shift) +
+			(result->fault.gfn - slot->base_gfn);
+	struct vmmu_fault fault = {
+		.gpa = result->fault.gpa,
+		.access = result->fault.access,
+		.flags = result->fault.flags,
+		.max_level = result->fault.max_level,
+	};
+	int outcome;
+
+	machine_op(machine, "page arrives: gfn %#llx", (unsigned long long)result->fault.gfn);
+	machine->host.pages[host].status = HOST_RAM;
+	model_note_access(machine, vcpu->as_id, result->fault.gfn, VMMU_READ);
+	outcome = vmmu_fault_ready(vcpu->vcpu, &fault);
+	if (outcome < 0 || outcome >= VMMU_OUTCOMES)
+		machine_fail(machine, "vmmu_fault_ready() returned %d", outcome);
+}
+
+static void op_access(struct world *world)
+{
+	struct machine *machine = world->machine;
+	unsigned index = (unsigned)below(world, machine->vcpu_count);
+	struct machine_vcpu *vcpu = &machine->vcpu[index];
+	uint64_t gfn = random_gfn(world);
+	unsigned max_level = chance(world, 8) ? 1 : 0;
+	uint64_t gpa = machine_gpa(machine, gfn) + below(world, 64);
+	struct access_result result = machine_access_with(machine, index, gpa, random_access(world),
+							  random_flags(world), max_level);
+
+	if (result.end == ACCESS_EXITED && result.fault.exit == VMMU_EXIT_WOULD_BLOCK &&
+	    chance(world, 60))
+		page_arrives(world, vcpu, &result);
+	machine_check_gfn(machine, vcpu->as_id, gfn);
+	machine_check_gfn(machine, vcpu->as_id, gfn ^ 1);
+}
+
+static void op_vcpu_as(struct world *world)
+{
+	struct machine *machine = world->machine;
+
+	machine_vcpu_as(machine, (unsigned)below(world, machine->vcpu_count),
+			(unsigned)below(world, machine->as_count));
+}
+
+/* The host */
+
+/* A change of host pages to come: a range that must be invalidated around it. */
+struct host_change {
+	uint64_t start, count;
+	struct host_page page;
+	bool is_split; /* same frames, smaller mappings */
+};
+
+static struct host_page random_page(struct world *world)
+{
+	static const enum host_status statuses[] = {HOST_RAM,      HOST_RAM,  HOST_RAM,
+						    HOST_RAM,      HOST_RAM,  HOST_IO,
+						    HOST_UNMAPPED, HOST_SLOW, HOST_POISONED};
+	struct host_page page = {.status = statuses[below(world, 9)], .level = 1};
+
+	page.writable = chance(world, 75);
+	page.pfn = world->next_pfn++;
+	if (page.status == HOST_IO)
+		page.memtype = VMMU_MEM_DEVICE;
+	return page;
+}
+
+static struct host_change random_change(struct world *world, uint64_t index)
+{
+	struct host_change change = {.start = index, .count = 1, .page = random_page(world)};
+	uint64_t block_start = index / world->block * world->block;
+	bool is_huge = world->machine->host.pages[index].level > 1;
+
+	if (block_start + world->block <= world->window && (is_huge || chance(world, 25))) {
+		change.start = block_start;
+		change.count = world->block;
+		change.is_split = is_huge && chance(world, 50);
+		change.page.status = HOST_RAM;
+		change.page.memtype = VMMU_MEM_WRITEBACK;
+		change.page.level = machine_leaf_level(world->machine, 2);
+		world->next_pfn = (world->next_pfn + world->block) & ~(world->block - 1);
+		change.page.pfn = world->next_pfn;
+		world->next_pfn += world->block;
+	}
+	return change;
+}
+
+static void apply_change(struct world *world, const struct host_change *change)
+{
+	machine_op(world->machine, "host %llu+%llu: %s pfn %#llx status %d level %u writable %d",
+		   (unsigned long long)change->start, (unsigned long long)change->count,
+		   change->is_split ? "split" : "now", (unsigned long long)change->page.pfn,
+		   (int)change->page.status, change->page.level, change->page.writable);
+	for (uint64_t i = 0; i < change->count; i++) {
+		struct host_page *page = &world->machine->host.pages[change->start + i];
+
+		if (change->is_split) {
+			page->level = 1;
+			continue;
+		}
+		*page = change->page;
+		page->pfn += i;
+	}
+}
+
+/* Everything behind these host pages, through all slots. */
+static void check_host_range(struct world *world, uint64_t start, uint64_t count)
+{
+	struct machine *machine = world->machine;
+
+	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
+		const struct model_slot *slot = &machine->slots[i];
+		uint64_t host, first, last;
+
+		if (!slot->used)
+			continue;
+		host = (slot->set.hva - HOST_VA) >> machine->page_shift;
+		first = start > host ? start : host;
+		last = start + count < host + slot->gfns ? start + count : host + slot->gfns;
+		if (first < last)
+			check_place(world, slot->set.as_id, slot->base_gfn + (first - host),
+				    slot->base_gfn + (last - host));
+	}
+}
+
+/* Accesses while an invalidation is under way: those in its range may not be mapped. */
+static void accesses_meanwhile(struct world *world)
+{
+	for (uint64_t n = below(world, 4); n; n--)
+		op_access(world);
+}
+
+static void op_invalidate(struct world *world)
+{
+	struct machine *machine = world->machine;
+	struct host_change change = random_change(world, below(world, world->window));
+	uint64_t other = below(world, world->window - 40);
+	bool is_nested = chance(world, 30), is_crossed = chance(world, 50);
+
+	cr_assert_eq(machine_invalidate_begin(machine, change.start, change.count), 0);
+	check_host_range(world, change.start, change.count);
+	accesses_meanwhile(world);
+	if (is_nested) {
+		cr_assert_eq(machine_invalidate_begin(machine, other, 40), 0);
+		check_host_range(world, other, 40);
+		accesses_meanwhile(world);
+		if (!is_crossed)
+			cr_assert_eq(machine_invalidate_end(machine, other, 40), 0);
+	}
+	if (chance(world, 10))
+		op_dirty_get(world);
+	if (chance(world, 5))
+		cr_assert_eq(vmmu_zap_all(machine->vm), 0);
+	apply_change(world, &change);
+	accesses_meanwhile(world);
+	cr_assert_eq(machine_invalidate_end(machine, change.start, change.count), 0);
+	if (is_nested && is_crossed) {
+		accesses_meanwhile(world);
+		cr_assert_eq(machine_invalidate_end(machine, other, 40), 0);
+	}
+	check_host_range(world, change.start, change.count);
+}
+
+static struct world *racing; /* for the hook, which gets the machine only */
+
+/* The host replaces the page between the lookup's answer and its use. */
+static void replace_meanwhile(struct machine *machine, const struct vmmu_page_request *request)
+{
+	uint64_t index = (request->hva - HOST_VA) >> machine->page_shift;
+	struct host_change change = random_change(racing, index);
+
+	/* an answer that maps nothing needs no second look, so only those that map can be raced */
+	if (machine->host.pages[index].status > HOST_IO ||
+	    (request->access == VMMU_WRITE && !machine->host.pages[index].writable))
+		return;
+	cr_assert_eq(machine_invalidate_begin(machine, change.start, change.count), 0);
+	apply_change(racing, &change);
+	cr_assert_eq(machine_invalidate_end(machine, change.start, change.count), 0);
+}
+
+static void op_race(struct world *world)
+{
+	racing = world;
+	world->machine->on_resolve = replace_meanwhile;
+	op_access(world);
+	world->machine->on_resolve = NULL;
+}
+
+static void op_zap_all(struct world *world)
+{
+	machine_op(world->machine, "zap_all");
+	cr_assert_eq(vmmu_zap_all(world->machine->vm), 0);
+}
+
+static void check_all(struct world *world)
+{
+	for (unsigned as_id = 0; as_id < world->machine->as_count; as_id++)
+		machine_check_range(world->machine, as_id, world->base,
+				    world->base + world->window);
+	machine_check_leaves(world->machine);
+	machine_audit(world->machine);
+}
+
+static void one_op(struct world *world)
+{
+	static const struct {
+		unsigned weight;
+		void (*run)(struct world *world);
+	} ops[] = {
+		{700, op_access}, {60, op_slot},    {60, op_dirty_get},  {60, op_invalidate},
+		{60, op_race},    {30, op_vcpu_as}, {20, op_slot_wrong}, {10, op_zap_all},
+	};
+	uint64_t dice = below(world, 1000);
+	unsigned i = 0;
+
+	while (dice >= ops[i].weight)
+		dice -= ops[i++].weight;
+	ops[i].run(world);
+	machine_check_tlb(world->machine);
+	if (world->machine->bugs)
+		machine_fail(world->machine, "on_bug was called");
+}
+
+static struct world create_world(unsigned format_index, uint64_t seed)
+{
+	struct world world = {.random = seed};
+	const struct vmmu_geometry *geometry =
+		vmmu_format_info(vmmu_format_at(format_index))->geometry;
+	uint64_t input = UINT64_C(1) << (geometry->gpa_bits - geometry->page_shift);
+	struct machine_options options = {.address_spaces = 1 + (unsigned)below(&world, 2),
+					  .vcpus = MACHINE_VCPUS};
+
+	world.block = UINT64_C(1) << (geometry->shift[2] - geometry->page_shift);
+	world.window = 2 * world.block + 64;
+	/* at the bottom, across a level 3 boundary, or at the very top of the input space */
+	world.base = below(&world, 3) * (input - world.window) / 2;
+	world.base = world.base / world.block * world.block;
+	if (chance(&world, 30))
+		world.base = input - world.window;
+	world.next_pfn = HOST_PFN;
+	options.host_pages = world.window;
+	options.prefetch = chance(&world, 60);
+	options.nx_huge = chance(&world, 30);
+	options.no_host_level = chance(&world, 30);
+	options.max_level = chance(&world, 20) ? 1 : 0;
+	world.machine = machine_create(format_index, &options);
+	world.next_pfn += world.window;
+	return world;
+}
+
+FORMAT_TEST(random, two_vms_of_two_formats__always_agree_with_their_models)
+{
+	uint64_t ops = number_from("VMMU_RANDOM_OPS", DEFAULT_OPS);
+	uint64_t seed = number_from("VMMU_SEED", DEFAULT_SEED);
+	unsigned other = vmmu_format_at(*index + 1) ? *index + 1 : 0;
+	struct world worlds[2] = {create_world(*index, seed * 1000 + *index),
+				  create_world(other, seed * 2000 + *index)};
+
+	fprintf(stderr, "%s and %s: VMMU_SEED=%llu VMMU_RANDOM_OPS=%llu\n",
+		worlds[0].machine->info->name, worlds[1].machine->info->name,
+		(unsigned long long)seed, (unsigned long long)ops);
+	for (uint64_t op = 0; op < ops; op++) {
+		one_op(&worlds[op % 4 == 3]);
+		if (op % CHECK_ALL_EVERY == CHECK_ALL_EVERY - 1) {
+			check_all(&worlds[0]);
+			check_all(&worlds[1]);
+		}
+	}
+	check_all(&worlds[0]);
+	check_all(&worlds[1]);
+	machine_destroy(worlds[0].machine);
+	machine_destroy(worlds[1].machine);
+}

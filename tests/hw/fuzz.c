@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Random bytes as tables and registers: every walk ends, stays in bounds, and says something
+ * consistent. VMMU_TEST_SEED repeats a run.
+ */
+#include <vmmu/hw.h>
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WALKS_PER_ARCH 20000
+#define WRITTEN_MAX    32
+
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+struct random {
+	uint64_t state;
+};
+
+static uint64_t draw(struct random *random)
+{
+	return mix(random->state += UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static uint64_t draw_below(struct random *random, uint64_t limit)
+{
+	return draw(random) % limit;
+}
+
+/* What stands in memory where nobody wrote. */
+enum filling {
+	NOISE,
+	PRESENT_NOISE,
+	SELF_MAP,
+	CYCLE,
+	HOLES,
+	FILLINGS
+};
+
+struct memory {
+	struct random *random;
+	uint64_t seed;
+	enum filling filling;
+	uint64_t bits; /* or-ed into entries, so that walks go on: present, readable ... */
+	struct {
+		uint64_t hpa, value;
+	} written[WRITTEN_MAX];
+	unsigned written_count;
+	unsigned calls;
+	bool is_calm; /* no races, no refusals */
+};
+
+static uint64_t memory_value(struct memory *memory, uint64_t hpa)
+{
+	uint64_t noise = mix(hpa ^ memory->seed);
+	unsigned i;
+
+	for (i = 0; i < memory->written_count; i++) {
+		if (memory->written[i].hpa == hpa)
+			return memory->written[i].value;
+	}
+	switch (memory->filling) {
+	case SELF_MAP:
+		return (hpa & ~UINT64_C(0xfff)) | memory->bits;
+	case CYCLE:
+		return ((hpa & ~UINT64_C(0xfff)) ^ 0x1000) | memory->bits;
+	case PRESENT_NOISE:
+		return (noise & UINT64_C(0x3fffffffff)) | memory->bits;
+	default:
+		return noise;
+	}
+}
+
+static int memory_load(void *ctx, uint64_t hpa, unsigned bytes, uint64_t *value)
+{
+	struct memory *memory = ctx;
+
+	memory->calls++;
+	cr_assert(bytes == 4 || bytes == 8);
+	cr_assert_eq(hpa % bytes, 0);
+	if (memory->filling == HOLES && mix(hpa >> 12 ^ memory->seed) % 4 == 0)
+		return -1;
+	/* Both halves are given: a narrow read must not look at the upper one. */
+	*value = memory_value(memory, hpa);
+	return 0;
+}
+
+static int memory_swap(void *ctx, uint64_t hpa, unsigned bytes, uint64_t old_value,
+		       uint64_t new_value)
+{
+	struct memory *memory = ctx;
+	uint64_t value = memory_value(memory, hpa);
+
+	memory->calls++;
+	cr_assert_neq(old_value, new_value, "an update that changes nothing");
+	/* A walk may have changed an entry that it also read as another level's. */
+	if ((bytes == 4 ? (uint32_t)value : value) != old_value)
+		return 1;
+	if (memory->written_count == WRITTEN_MAX)
+		return -1;
+	if (!memory->is_calm && draw_below(memory->random, 64) < 2)
+		return draw_below(memory->random, 2) ? 1 : -1;
+	memory->written[memory->written_count].hpa = hpa;
+	memory->written[memory->written_count++].value = new_value;
+	return 0;
+}
+
+/* One bit in eight. */
+static uint64_t draw_sparse(struct random *random)
+{
+	return draw(random) & draw(random) & draw(random);
+}
+
+static void draw_x86(struct random *random, struct vmmu_hw_cpu *cpu)
+{
+	struct vmmu_hw_x86 *x86 = &cpu->u.x86;
+	unsigned i;
+
+	x86->features = (unsigned)draw_below(random, VMMU_HW_X86_FEATURES + 1);
+	x86->maxphyaddr = (uint8_t)(32 + draw_below(random, 21));
+	x86->cr0 = draw(random) | UINT64_C(1) << 31;
+	if (!draw_below(random, 16))
+		x86->cr0 = 0;
+	x86->cr3 = draw(random);
+	x86->cr4 = draw(random);
+	x86->efer = draw(random);
+	x86->rflags = draw(random);
+	x86->pkru = (uint32_t)draw(random);
+	x86->pkrs = (uint32_t)draw(random);
+	for (i = 0; i < 4; i++)
+		x86->pdpte[i] = draw(random) & ((UINT64_C(1) << 40) - 1);
+	x86->eptp = (draw(random) & ((UINT64_C(1) << x86->maxphyaddr) - 0x1000)) | 6;
+	x86->eptp |= draw_below(random, 2) ? 3 << 3 : 4 << 3;
+	x86->eptp |= draw_below(random, 2) << 6;
+	x86->ncr3 = draw(random);
+	x86->host_cr4 = draw(random);
+	x86->host_efer = draw(random) | (draw_below(random, 4) ? 1 << 10 : 0);
+}
+
+static uint64_t draw_atp(struct random *random, unsigned xlen)
+{
+	static const uint64_t modes[] = {0, 8, 9, 10};
+
+	if (xlen == 32)
+		return (uint32_t)draw(random);
+	return modes[draw_below(random, 4)] << 60 | draw(random) >> 4;
+}
+
+static void draw_riscv(struct random *random, struct vmmu_hw_cpu *cpu)
+{
+	struct vmmu_hw_riscv *rv = &cpu->u.riscv;
+
+	rv->features = (unsigned)draw_below(random, VMMU_HW_RISCV_FEATURES + 1);
+	rv->xlen = draw_below(random, 4) ? 64 : 32;
+	rv->vsxlen = draw_below(random, 4) ? rv->xlen : 32;
+	rv->pa_bits = (uint8_t)(32 + draw_below(random, 25));
+	rv->hgatp = draw_atp(random, rv->xlen);
+	rv->vsatp = draw_atp(random, rv->vsxlen);
+	rv->sstatus = draw(random);
+	rv->vsstatus = draw(random);
+	rv->menvcfg = draw(random);
+	rv->henvcfg = draw(random);
+}
+
+static void draw_arm(struct random *random, struct vmmu_hw_cpu *cpu)
+{
+	static const uint8_t sizes[] = {32, 36, 40, 42, 44, 48, 48, 52};
+	struct vmmu_hw_arm64 *arm = &cpu->u.arm64;
+	uint64_t t0sz = draw_below(random, 4) ? 16 + draw_below(random, 24)
+					      : draw_below(random, 64);
+
+	arm->features = (unsigned)draw_below(random, VMMU_HW_ARM64_FEATURES + 1);
+	arm->pamax = sizes[draw_below(random, 8)];
+	arm->bbm_level = (uint8_t)draw_below(random, 3);
+	arm->hcr_el2 = draw(random) | (draw_below(random, 4) ? 1 : 0);
+	arm->vtcr_el2 = (draw(random) & ~UINT64_C(0x3f)) | t0sz;
+	if (draw_below(random,
+		       2)) /* registers that translate something: 4K, 40 bits, start level 1 */
+		arm->vtcr_el2 = 24 | 1 << 6 | 5 << 16 | (draw_sparse(random) & 3 << 21);
+	arm->vttbr_el2 = draw_sparse(random) & UINT64_C(0xffffffffff);
+	arm->sctlr_el1 = draw(random) | 1;
+	arm->tcr_el1 = draw_sparse(random) | UINT64_C(5) << 32;
+	arm->tcr_el1 |= (16 + draw_below(random, 24)) | (16 + draw_below(random, 24)) << 16;
+	arm->ttbr0_el1 = draw_sparse(random) & UINT64_C(0xffffffffff);
+	arm->ttbr1_el1 = draw_sparse(random) & UINT64_C(0xffffffffff);
+	arm->mair_el1 = draw(random);
+	arm->pan = draw_below(random, 2);
+}
+
+/* Bits that let a walk of this architecture go on: some with leaves, some without. */
+static uint64_t draw_bits(struct random *random, enum vmmu_hw_arch arch)
+{
+	static const uint64_t choices[VMMU_HW_ARCHES][4] = {
+		[VMMU_HW_X86] = {0x27, 0x7, 0x67, 0x87},
+		[VMMU_HW_EPT] = {0x7, 0x107, 0x37, 0xb7},
+		[VMMU_HW_NPT] = {0x27, 0x7, 0x67, 0x87},
+		[VMMU_HW_RISCV] = {0x1, 0x1, 0xdf, 0xcf},
+		[VMMU_HW_ARM64] = {0x3, 0x7ff, 0x743, 0x7fd},
+	};
+
+	return choices[arch][draw_below(random, 4)];
+}
+
+static void draw_access(struct random *random, struct vmmu_hw_access *access)
+{
+	static const unsigned kinds[] = {VMMU_READ, VMMU_WRITE, VMMU_READ | VMMU_WRITE, VMMU_EXEC};
+
+	access->gva = draw(random);
+	if (draw_below(random, 4)) /* an address that some mode can translate */
+		access->gva = (uint64_t)((int64_t)(access->gva << 25) >> 25 >>
+					 draw_below(random, 16));
+	access->access = kinds[draw_below(random, 4)];
+	access->flags = (unsigned)draw_sparse(random) & VMMU_HW_ACCESS_FLAGS;
+	access->bytes = 1u << draw_below(random, 5);
+	access->syndrome = (uint32_t)draw(random);
+}
+
+static void check_fault(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_walk *walk)
+{
+	const struct vmmu_hw_report *report = &walk->report;
+
+	cr_assert_neq(walk->fault.cause, VMMU_HW_NO_CAUSE);
+	cr_assert(walk->fault.stage == 1 || walk->fault.stage == 2);
+	if (walk->fault.cause == VMMU_HW_BUS && cpu->arch <= VMMU_HW_NPT)
+		return;
+	cr_assert(report->exception.vector || report->vmx.exit_reason || report->svm.exit_code ||
+		  report->riscv.cause || report->arm64.esr);
+}
+
+/* A translation: the page holds the access, the rights allow it. */
+static void check_mapping(const struct vmmu_hw_access *access, const struct vmmu_hw_walk *walk)
+{
+	const struct vmmu_hw_mapping *mapping = &walk->combined;
+	uint64_t mask = mapping->page_lg2 == 64 ? ~UINT64_C(0)
+						: (UINT64_C(1) << mapping->page_lg2) - 1;
+	unsigned rights = access->flags & VMMU_HW_USER ? mapping->user_access
+						       : mapping->kernel_access;
+
+	cr_assert_eq(walk->fault.cause, VMMU_HW_NO_CAUSE);
+	if (mapping->page_lg2 < 32)
+		cr_assert_eq(mapping->input & mask, mapping->output & mask);
+	cr_assert_geq(mapping->range_lg2, mapping->page_lg2);
+	if (access->flags & ~(unsigned)VMMU_HW_USER)
+		return; /* rights are those of ordinary accesses */
+	cr_assert_eq(rights & access->access, access->access);
+	if (access->access & VMMU_WRITE)
+		cr_assert(mapping->dirty);
+}
+
+static void check_walk(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_access *access,
+		       const struct vmmu_hw_walk *walk)
+{
+	cr_assert_lt(walk->ref_count, VMMU_HW_REFS_MAX, "the bound is never reached");
+	cr_assert_leq(walk->load_count, walk->ref_count);
+	cr_assert_leq(walk->table_count, VMMU_LEVELS_MAX);
+	if (walk->status == VMMU_HW_OK)
+		check_mapping(access, walk);
+	else
+		check_fault(cpu, walk);
+}
+
+/* Once more in the same memory: the same translation, and nothing is left to update. */
+static void check_repeat(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus *bus,
+			 const struct vmmu_hw_access *access, const struct vmmu_hw_walk *first)
+{
+	static struct vmmu_hw_walk again;
+	struct memory *memory = bus->ctx;
+	unsigned written = memory->written_count;
+
+	memory->is_calm = true;
+	cr_assert_eq(vmmu_hw_translate(cpu, bus, access, &again), 0);
+	cr_assert_eq(again.status, VMMU_HW_OK);
+	cr_assert_eq(again.combined.output, first->combined.output);
+	cr_assert_eq(memory->written_count, written);
+	cr_assert_eq(again.ref_count, again.load_count);
+}
+
+struct tally {
+	unsigned ok, guest, host, refused, lost;
+};
+
+static void one_walk(struct random *random, enum vmmu_hw_arch arch, struct tally *tally)
+{
+	static struct vmmu_hw_walk walk;
+	struct vmmu_hw_cpu cpu = {.arch = arch};
+	struct memory memory = {.random = random, .seed = draw(random)};
+	struct vmmu_hw_bus bus = {&memory, memory_load, memory_swap};
+	struct vmmu_hw_access access = {0};
+	int error;
+
+	memory.filling = (enum filling)draw_below(random, FILLINGS);
+	memory.bits = draw_bits(random, arch);
+	if (arch <= VMMU_HW_NPT)
+		draw_x86(random, &cpu);
+	else if (arch == VMMU_HW_RISCV)
+		draw_riscv(random, &cpu);
+	else
+		draw_arm(random, &cpu);
+	draw_access(random, &access);
+	error = vmmu_hw_translate(&cpu, &bus, &access, &walk);
+	cr_assert_leq(memory.calls, VMMU_HW_REFS_MAX * VMMU_HW_RESTARTS_MAX);
+	cr_assert(!error || error == -EINVAL || error == -EAGAIN);
+	tally->refused += error == -EINVAL;
+	tally->lost += error == -EAGAIN;
+	if (error)
+		return;
+	check_walk(&cpu, &access, &walk);
+	tally->ok += walk.status == VMMU_HW_OK;
+	tally->guest += walk.status == VMMU_HW_FAULT_GUEST;
+	tally->host += walk.status == VMMU_HW_FAULT_HOST;
+	/* A walk that went through its own tables may have changed what it had read. */
+	if (walk.status == VMMU_HW_OK && memory.filling != SELF_MAP && memory.filling != CYCLE)
+		check_repeat(&cpu, &bus, &access, &walk);
+}
+
+static void fuzz(enum vmmu_hw_arch arch, const char *name)
+{
+	const char *text = getenv("VMMU_TEST_SEED");
+	uint64_t seed = text ? strtoull(text, NULL, 0) : 20240601;
+	struct random random = {seed ^ (uint64_t)arch << 56};
+	struct tally tally = {0};
+	unsigned i;
+
+	for (i = 0; i < WALKS_PER_ARCH; i++)
+		one_walk(&random, arch, &tally);
+	printf("%s: seed %llu: %u translated, %u guest faults, %u host faults, %u refused, %u "
+	       "lost\n",
+	       name, (unsigned long long)seed, tally.ok, tally.guest, tally.host, tally.refused,
+	       tally.lost);
+	/* The fuzzer reaches every way out. */
+	cr_assert_gt(tally.ok, WALKS_PER_ARCH / 200);
+	cr_assert_gt(tally.guest, WALKS_PER_ARCH / 200);
+	if (arch != VMMU_HW_X86)
+		cr_assert_gt(tally.host, WALKS_PER_ARCH / 200);
+	cr_assert_lt(tally.refused, WALKS_PER_ARCH / 2);
+}
+
+Test(fuzz, x86_alone__every_walk_ends)
+{
+	fuzz(VMMU_HW_X86, "x86");
+}
+
+Test(fuzz, ept__every_walk_ends)
+{
+	fuzz(VMMU_HW_EPT, "EPT");
+}
+
+Test(fuzz, npt__every_walk_ends)
+{
+	fuzz(VMMU_HW_NPT, "NPT");
+}
+
+Test(fuzz, riscv__every_walk_ends)
+{
+	fuzz(VMMU_HW_RISCV, "RISC-V");
+}
+
+Test(fuzz, arm64__every_walk_ends)
+{
+	fuzz(VMMU_HW_ARM64, "Arm");
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+/* x86: the corners. Register states, linear addresses, shadow stacks, memory that does not answer,
+ * bad requests. */
+#include "hw/x86_stand.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+
+Test(x86_edges, npt_input_beyond_the_tables__not_present)
+{
+	struct stand stand = stand_new(VMMU_HW_NPT, &chain4, &chain4);
+	struct vmmu_hw_bus bus = memory_bus(stand.memory);
+	struct vmmu_hw_gpa gpa = {.gpa = UINT64_C(1) << 48};
+
+	cr_assert_eq(vmmu_hw_translate_gpa(&stand.cpu, &bus, &stand.access, &gpa, &stand.walk), 0);
+	cr_assert_eq(stand.walk.report.svm.info1, 0x100000004);
+	cr_assert_eq(stand.walk.fault.cause, VMMU_HW_INPUT_SIZE);
+	cr_assert_eq(stand.walk.load_count, 0);
+	memory_free(stand.memory);
+}
+
+Test(x86_edges, pae_top_entries__loaded_through_ept_as_reads_without_linear_address)
+{
+	struct stand stand = stand_new(VMMU_HW_EPT, &chain_pae, &chain4);
+	struct vmmu_hw_bus bus = memory_bus(stand.memory);
+
+	stand.cpu.u.x86.eptp |= AD_ON;
+	host_set(&stand, 0x1000, (HOST + 0x1000) | 0x31);
+	/* Reads, even with accessed and dirty bits: a read-only page will do and stays clean. */
+	cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), 0);
+	cr_assert_eq(stand.walk.status, VMMU_HW_OK);
+	cr_assert_eq(stand.cpu.u.x86.pdpte[1], 0x2001);
+	cr_assert_eq(host_get(&stand, 0x1000), (HOST + 0x1000) | 0x131);
+	/* A walk reads two levels, for three translations. */
+	cr_assert_eq(go(&stand, VMMU_READ)->load_count, 3 * 4 + 2);
+	host_set(&stand, 0x1000, 0);
+	cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), 0);
+	cr_assert_eq(stand.walk.report.vmx.qualification, 1);
+	cr_assert_not(stand.walk.report.vmx.gla_valid);
+	cr_assert_eq(stand.walk.report.vmx.gpa, 0x1000);
+	memory_free(stand.memory);
+}
+
+Test(x86_edges, accumulated_user_bit__is_what_smep_and_smap_see)
+{
+	struct stand stand = stand_new(VMMU_HW_X86, &chain4, &chain4);
+
+	stand.cpu.u.x86.cr4 |= 1 << 20 | 1 << 21;
+	stand.cpu.u.x86.cr3 = HOST + 0x1000;
+	guest_set(&stand, 0, (HOST + 0x2000) | 0x23); /* U clear at the top */
+	guest_set(&stand, 1, (HOST + 0x3000) | 0x27);
+	guest_set(&stand, 2, (HOST + 0x4000) | 0x27);
+	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK);
+	cr_assert_eq(go(&stand, VMMU_EXEC)->status, VMMU_HW_OK);
+	guest_set(&stand, 0, (HOST + 0x2000) | 0x27);
+	cr_assert_eq(go(&stand, VMMU_READ)->report.exception.error_code, 1);
+	cr_assert_eq(go(&stand, VMMU_EXEC)->report.exception.error_code, 0x11);
+	/* AC lets data through, but not for implicit accesses. */
+	stand.cpu.u.x86.rflags = 1 << 18;
+	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK);
+	stand.access.flags = VMMU_HW_IMPLICIT | VMMU_HW_USER;
+	cr_assert_eq(go(&stand, VMMU_READ)->report.exception.error_code, 1);
+	memory_free(stand.memory);
+}
+
+Test(x86_edges, linear_address_masking__tags_do_not_reach_the_tables)
+{
+	struct stand stand = stand_new(VMMU_HW_EPT, &chain4, &chain4);
+
+	stand.access.gva = GVA | UINT64_C(0x2a) << 57;
+	cr_assert_eq(go(&stand, VMMU_READ)->report.exception.vector, 13);
+	stand.cpu.u.x86.cr3 |= UINT64_C(1) << 61; /* LAM57 */
+	cr_assert_eq(go(&stand, VMMU_READ)->combined.output, HOST + 0x5abc);
+	cr_assert_eq(go(&stand, VMMU_EXEC)->report.exception.vector, 13);
+	stand.access.gva = GVA | UINT64_C(1) << 48;
+	cr_assert_eq(go(&stand, VMMU_READ)->report.exception.vector, 13);
+	stand.cpu.u.x86.cr3 = 0x1000 | UINT64_C(1) << 62; /* LAM48 */
+	cr_assert_eq(go(&stand, VMMU_READ)->combined.output, HOST + 0x5abc);
+	memory_free(stand.memory);
+}
+
+Test(x86_edges, shadow_stack_access__only_to_its_own_pages)
+{
+	struct stand stand = stand_new(VMMU_HW_EPT, &chain4, &chain4);
+
+	stand.access.flags = VMMU_HW_USER | VMMU_HW_SHADOW_STACK;
+	cr_assert_eq(go(&stand, VMMU_WRITE)->report.exception.error_code, 0x47);
+	guest_set(&stand, 3, 0x5065); /* read-only and dirty */
+	cr_assert_eq(go(&stand, VMMU_WRITE)->status, VMMU_HW_OK);
+	stand.access.flags = VMMU_HW_USER;
+	cr_assert_eq(go(&stand, VMMU_WRITE)->report.exception.error_code, 7);
+	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK);
+	memory_free(stand.memory);
+}
+
+Test(x86_edges, tables_where_nothing_answers__no_exit_is_made_up)
+{
+	struct stand stand = stand_new(VMMU_HW_EPT, &chain4, &chain4);
+	const struct vmmu_hw_walk *walk;
+
+	stand.memory->end = HOST + 0x2000;
+	walk = go(&stand, VMMU_READ);
+	cr_assert_eq(walk->status, VMMU_HW_FAULT_HOST);
+	cr_assert_eq(walk->fault.cause, VMMU_HW_BUS);
+	cr_assert_eq(walk->fault.stage, 1);
+	cr_assert_eq(walk->fault.gpa, 0x2248);
+	cr_assert_eq(walk->report.vmx.exit_reason, 0);
+	stand.memory->end = 0x1000;
+	walk = go(&stand, VMMU_READ);
+	cr_assert_eq(walk->fault.stage, 2);
+	cr_assert_eq(walk->fault.entry_hpa, ROOT);
+	memory_free(stand.memory);
+}
+
+Test(x86_edges, requests_that_are_none__einval)
+{
+	struct stand stand = stand_new(VMMU_HW_EPT, &chain4, &chain4);
+	struct vmmu_hw_bus bus = memory_bus(stand.memory), deaf = {0};
+	struct vmmu_hw_access access = stand.access;
+	struct vmmu_hw_gpa gpa = {0};
+	struct vmmu_hw_cpu cpu = stand.cpu;
+
+	cr_assert_eq(vmmu_hw_translate(NULL, &bus, &access, &stand.walk), -EINVAL);
+	cr_assert_eq(vmmu_hw_translate(&cpu, NULL, &access, &stand.walk), -EINVAL);
+	cr_assert_eq(vmmu_hw_translate(&cpu, &deaf, &access, &stand.walk), -EINVAL);
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, NULL, &stand.walk), -EINVAL);
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &access, NULL), -EINVAL);
+	access.access = VMMU_EXEC | VMMU_READ;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &access, &stand.walk), -EINVAL);
+	access.access = 0;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &access, &stand.walk), -EINVAL);
+	access = stand.access;
+	access.bytes = 3;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &access, &stand.walk), -EINVAL);
+	access.bytes = 0;
+	access.flags = 1u << 30;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &access, &stand.walk), -EINVAL);
+	cpu.u.x86.eptp |= 1 << 7;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
+	cpu.u.x86.eptp = ROOT | 6 | 2 << 3;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
+	cpu = stand.cpu;
+	cpu.u.x86.maxphyaddr = 53;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
+	cpu = stand.cpu;
+	gpa.purpose = VMMU_HW_PURPOSES;
+	cr_assert_eq(vmmu_hw_translate_gpa(&cpu, &bus, &stand.access, &gpa, &stand.walk), -EINVAL);
+	gpa.purpose = VMMU_HW_FINAL;
+	cpu.arch = VMMU_HW_X86;
+	cr_assert_eq(vmmu_hw_translate_gpa(&cpu, &bus, &stand.access, &gpa, &stand.walk), -EINVAL);
+	cpu.arch = VMMU_HW_ARCHES;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
+	cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), -EINVAL, "not PAE");
+	memory_free(stand.memory);
+}
