@@ -27,7 +27,11 @@ enum vmmu_trace_kind {
 	VMMU_TRACE_FAULT_GVA,
 	VMMU_TRACE_INVALIDATE, /* host invalidation: hva */
 	VMMU_TRACE_AGE,        /* kvm_age_hva, kvm_test_age_hva: hva */
-	VMMU_TRACE_SLOT,       /* slot call: slot; slot.hva is 0 when the trace does not say */
+	/*
+	 * slot call: slot, whose hva is 0 when the trace does not say; count: enum
+	 * vmmu_trace_backed
+	 */
+	VMMU_TRACE_SLOT,
 	VMMU_TRACE_DIRTY_GET,  /* dirty log read: slot.as_id, slot.id */
 	VMMU_TRACE_HOST_PAGE,  /* what the host has behind a page: host */
 	VMMU_TRACE_DROP,       /* script "dontneed": slot.as_id, slot.id, gpa = offset, bytes */
@@ -63,6 +67,14 @@ enum vmmu_trace_kind {
 	VMMU_TRACE_ENTRY_CHANGED,
 	VMMU_TRACE_OTHER, /* understood as an event, of no use here; counted by name */
 	VMMU_TRACE_KINDS,
+};
+
+/* How a script has the host back a new slot, or-ed. */
+enum vmmu_trace_backed {
+	VMMU_TRACE_BACKED_HUGE = 0x100,    /* by transparent huge pages, where it can */
+	VMMU_TRACE_BACKED_PRESENT = 0x200, /* by pages that it has touched before */
+	VMMU_TRACE_BACKED_POOL = 0x400,    /* by pages of its pool of huge pages */
+	VMMU_TRACE_BACKED = 0x700,
 };
 
 /* A host page as a kvm-live `host` line gives it. */
