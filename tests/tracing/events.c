@@ -219,6 +219,7 @@ static const struct {
 	{COLUMNS "tracing_mark_write: slot 1a 10000000 4000000 303\n",
 	 {.kind = VMMU_TRACE_SLOT,
 	  .vcpu = UINT32_MAX,
+	  .count = 0x300,
 	  .slot = {.id = 0x1a, .gpa = 0x10000000, .bytes = 0x4000000, .flags = 3}}},
 	{COLUMNS "tracing_mark_write: del 3\n",
 	 {.kind = VMMU_TRACE_SLOT, .vcpu = UINT32_MAX, .slot = {.id = 3}}},
