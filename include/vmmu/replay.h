@@ -45,7 +45,7 @@ struct vmmu_replay_options {
 	 */
 	int (*finish)(void *ctx, struct vmmu_vm *vm);
 	void *finish_ctx;
-	/* Called for each finding of the closing audit. NULL: not. */
+	/* Called for each finding of the closing audit, and when the VM is poisoned. NULL: not. */
 	void (*finding)(void *ctx, const struct vmmu_finding *finding);
 	void *finding_ctx;
 };

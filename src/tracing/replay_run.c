@@ -50,9 +50,22 @@ static unsigned host_level(void *ctx, uint64_t hva, uint64_t gfn)
 	return replay_backing_level(&run->backing, hva);
 }
 
+/* The VM is poisoned: every fault from here on is an error. Told as a finding of its own. */
+static void on_bug(void *ctx, const char *what)
+{
+	const struct replay_run *run = ctx;
+	struct vmmu_finding finding = {.invariant = "poisoned", .text = what};
+
+	if (run->options->finding)
+		run->options->finding(run->options->finding_ctx, &finding);
+}
+
 int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 {
-	struct vmmu_env env = {.size = sizeof(env), .resolve = resolve, .host_level = host_level};
+	struct vmmu_env env = {.size = sizeof(env),
+			       .resolve = resolve,
+			       .host_level = host_level,
+			       .on_bug = on_bug};
 	struct vmmu_vm_options options = {
 		.size = sizeof(options),
 		.format = run->format,

@@ -216,7 +216,9 @@ static int replay_failed(const struct replay_args *args, const struct vmmu_trace
 				 "%s: no fault of a known architecture; --format chooses one",
 				 args->path);
 	case -EIO:
-		return tool_fail(TOOL_NO_INPUT, "%s", *message ? message : "cannot read the trace");
+		/* The engine's, when the reader has nothing to say: the VM is poisoned. */
+		return *message ? tool_fail(TOOL_NO_INPUT, "%s", message)
+				: tool_fail(TOOL_INTERNAL, "the engine broke an invariant");
 	case -EINVAL:
 		return tool_fail(TOOL_USAGE,
 				 "the format does not take these options (--max-level)");
@@ -239,7 +241,7 @@ static int print_report(struct replay_args *args, const struct vmmu_trace *trace
 		fprintf(stderr, "audit: %u findings more\n", args->findings - FINDINGS_SHOWN);
 	if (code == TOOL_OK && !report->digest_repeatable)
 		code = tool_fail(TOOL_VIOLATION, "two runs gave different tables");
-	if (code == TOOL_OK && report->audit.violations)
+	if (code == TOOL_OK && (report->audit.violations || args->findings))
 		code = TOOL_VIOLATION;
 	return code;
 }
