@@ -35,8 +35,11 @@ static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_reques
 	struct replay_run *run = ctx;
 	unsigned i, count = request->flags & VMMU_RESOLVE_NO_FAULT ? 0 : run->nested_count;
 
-	for (i = 0; i < count; i++)
-		invalidate(run, &run->nested[i]);
+	for (i = 0; i < count; i++) {
+		invalidate(run, &run->nested[i]->hva);
+		run->nested[i]->kind =
+			VMMU_TRACE_OTHER; /* done: nothing is left for its own place */
+	}
 	if (count)
 		run->nested_count = 0;
 	return replay_backing_page(&run->backing, request, page);
@@ -161,8 +164,7 @@ static void look_for_host_line(struct replay_run *run, const struct vmmu_trace_f
  * its sequence check's two halves. Replayed afterwards they would take away what the fault mapped,
  * which the kernel did not map at all.
  */
-static void look_for_nested(struct replay_run *run, const struct vmmu_trace_event *fault,
-			    struct vmmu_trace_event **found)
+static void look_for_nested(struct replay_run *run, const struct vmmu_trace_event *fault)
 {
 	struct vmmu_trace_event *event;
 	unsigned i;
@@ -177,9 +179,7 @@ static void look_for_nested(struct replay_run *run, const struct vmmu_trace_even
 			continue;
 		switch (event->kind) {
 		case VMMU_TRACE_INVALIDATE:
-			found[run->nested_count] = event;
-			run->nested[run->nested_count++] = (struct vmmu_hva_range){event->hva.start,
-										   event->hva.end};
+			run->nested[run->nested_count++] = event;
 			break;
 		case VMMU_TRACE_AGE:
 		case VMMU_TRACE_FAST_FIX:
@@ -230,19 +230,12 @@ static int run_fault(struct replay_run *run, const struct vmmu_trace_event *even
 
 static void apply_fault(struct replay_run *run, const struct vmmu_trace_event *event)
 {
-	struct vmmu_trace_event *nested[REPLAY_NESTED_MAX];
-	unsigned i, count;
 	int outcome;
 
 	look_for_host_line(run, &event->fault);
-	look_for_nested(run, event, nested);
-	count = run->nested_count;
+	look_for_nested(run, event);
 	outcome = run_fault(run, event);
-	/*
-	 * Those that a page lookup took are done; if there was none, they happen where they stand.
-	 */
-	for (i = 0; i < count && !run->nested_count; i++)
-		nested[i]->kind = VMMU_TRACE_OTHER;
+	/* If no page was looked up, they happen where they stand. */
 	run->nested_count = 0;
 	run->report->faults++;
 	if (outcome >= 0 && outcome < VMMU_OUTCOMES)
@@ -295,8 +288,6 @@ static int apply_zap_all(struct replay_run *run)
 
 int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *event)
 {
-	struct vmmu_hva_range range;
-
 	run->report->events++;
 	run->report->lines = max_u64(run->report->lines, event->line);
 	switch (event->kind) {
@@ -307,8 +298,7 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		run->report->refused_gva++;
 		return 0;
 	case VMMU_TRACE_INVALIDATE:
-		range = (struct vmmu_hva_range){event->hva.start, event->hva.end};
-		invalidate(run, &range);
+		invalidate(run, &event->hva);
 		return 0;
 	case VMMU_TRACE_SLOT:
 		run->report->slot_calls++;

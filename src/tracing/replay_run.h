@@ -39,7 +39,7 @@ struct replay_run {
 	uint64_t zaps_implied; /* slot deletes whose own zap of everything the trace has still to
 				  tell */
 	/* Invalidations that the fault under way causes, to happen inside its page lookup. */
-	struct vmmu_hva_range nested[REPLAY_NESTED_MAX];
+	struct vmmu_trace_event *nested[REPLAY_NESTED_MAX]; /* in the queue */
 	unsigned nested_count;
 	/* Ids of slots that were smaller than a page of the format and so do not exist. */
 	uint64_t vanished[VMMU_ADDRESS_SPACES_MAX][(VMMU_SLOT_IDS + 63) / 64];

@@ -23,11 +23,12 @@ static void remove_files(void)
 
 const char *run_file(const void *content, size_t bytes)
 {
+	static const char template[] = "/tmp/vmmu-test-XXXXXX";
 	char *path = files[file_count];
 	int fd;
 
 	cr_assert(file_count < FILES_MAX);
-	strcpy(path, "/tmp/vmmu-test-XXXXXX");
+	memcpy(path, template, sizeof(template));
 	fd = mkstemp(path);
 	cr_assert(fd >= 0);
 	if (!file_count++)
@@ -61,22 +62,41 @@ static void start(const char *input, char *arguments, int out, int err)
 	_exit(127);
 }
 
-void run_vmmu(struct run *run, const char *input, const char *arguments)
+/* Run it to its end; its exit code. */
+static int run_child(const char *input, const char *arguments, int out, int err)
 {
-	FILE *out = tmpfile(), *err = tmpfile();
 	char *copy = strdup(arguments);
 	int status;
 	pid_t pid;
 
-	cr_assert(out && err && copy);
+	cr_assert(copy != NULL);
 	fflush(NULL);
 	pid = fork();
 	cr_assert(pid >= 0);
 	if (!pid)
-		start(input, copy, fileno(out), fileno(err));
+		start(input, copy, out, err);
 	free(copy);
 	cr_assert(waitpid(pid, &status, 0) == pid);
-	run->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int run_vmmu_into(const char *output, const char *arguments)
+{
+	int out = open(output, O_WRONLY), err = open("/dev/null", O_WRONLY), code;
+
+	cr_assert(out >= 0 && err >= 0);
+	code = run_child(NULL, arguments, out, err);
+	close(out);
+	close(err);
+	return code;
+}
+
+void run_vmmu(struct run *run, const char *input, const char *arguments)
+{
+	FILE *out = tmpfile(), *err = tmpfile();
+
+	cr_assert(out && err);
+	run->code = run_child(input, arguments, fileno(out), fileno(err));
 	read_back(out, run->out, sizeof(run->out));
 	read_back(err, run->err, sizeof(run->err));
 }

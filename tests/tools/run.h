@@ -16,6 +16,8 @@ struct run {
  * one string, split at blanks. *RUN is filled. The program is ended after 60 seconds.
  */
 void run_vmmu(struct run *run, const char *input, const char *arguments);
+/* The exit code of `vmmu ARGUMENTS...` with standard output to the existing file OUTPUT. */
+int run_vmmu_into(const char *output, const char *arguments);
 /* The path of a new temporary file with BYTES of CONTENT, removed when the test ends. */
 const char *run_file(const void *content, size_t bytes);
 

@@ -8,7 +8,7 @@
 #include "tool.h"
 
 struct dump_args {
-	const char *path;
+	char *path;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)

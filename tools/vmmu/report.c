@@ -175,7 +175,7 @@ static void print_faults(const struct vmmu_replay_report *report)
 	if (report->refused_gva) {
 		title("refused");
 		printf("shadow paging not supported yet: %" PRIu64
-		       " faults of guest virtual addresses\n",
+		       " faults of guest virtual addresses, or of nested guests\n",
 		       report->refused_gva);
 	}
 }
