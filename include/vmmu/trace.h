@@ -32,10 +32,10 @@ enum vmmu_trace_kind {
 	 * vmmu_trace_backed
 	 */
 	VMMU_TRACE_SLOT,
-	VMMU_TRACE_DIRTY_GET,  /* dirty log read: slot.as_id, slot.id */
-	VMMU_TRACE_HOST_PAGE,  /* what the host has behind a page: host */
-	VMMU_TRACE_DROP,       /* script "dontneed": slot.as_id, slot.id, gpa = offset, bytes */
-	VMMU_TRACE_PROTECT,    /* script "protect": as DROP, and writable */
+	VMMU_TRACE_DIRTY_GET, /* dirty log read: slot.as_id, slot.id */
+	VMMU_TRACE_HOST_PAGE, /* what the host has behind a page: host */
+	VMMU_TRACE_DROP,      /* script "dontneed": slot.as_id, slot.id, gpa = offset, bytes */
+	VMMU_TRACE_PROTECT,   /* script "protect": as DROP, and writable */
 	/* script r, w, x, range: access, gpa (after a "mode" line a gva), count, stride */
 	VMMU_TRACE_ACCESS,
 	VMMU_TRACE_SCRIPT, /* any other script line (mode, poke, ...) */
