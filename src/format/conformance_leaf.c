@@ -73,6 +73,18 @@ static const char *check_read_back(struct conformance *check, const struct fmt_l
 	return check_marks(check, &view, leaf);
 }
 
+static const char *check_with_pfn(struct conformance *check, const struct fmt_leaf *leaf)
+{
+	const struct format_ops *ops = check->format->ops;
+	struct fmt_leaf first = *leaf;
+
+	first.pfn = 0;
+	check->other = ops->make_leaf(first, check->level);
+	if (ops->leaf_with_pfn(check->other, leaf->pfn, check->level) != check->pte)
+		return "leaves: leaf_with_pfn does not make what make_leaf makes";
+	return NULL;
+}
+
 /* Setting or clearing the software bits changes nothing that hardware looks at. */
 static const char *check_software_bits(struct conformance *check, const struct fmt_leaf *leaf)
 {
@@ -194,6 +206,8 @@ static const char *check_leaf(struct conformance *check, const struct fmt_leaf *
 	struct leaf_view view = conformance_view(ops, check->pte, check->level);
 	const char *broken = check_read_back(check, leaf);
 
+	if (!broken)
+		broken = check_with_pfn(check, leaf);
 	if (!broken)
 		broken = check_software_bits(check, leaf);
 	if (!broken)

@@ -9,8 +9,9 @@
  * conformance, dumps, formats from outside).
  *
  * It may define FMT_WRITE_BITS: write_protect() of any leaf at any level clears just these bits,
- * and absent and table entries do not mind their being cleared. Whole tables are protected at once
- * then.
+ * and absent entries do not mind their being cleared. Whole level-1 tables of leaves are protected
+ * at once then. MMIO entries do mind (EPT's marker and Arm's generation lie there): not for a table
+ * that may hold one.
  *
  * All functions are pure and total: any 64-bit entry and any level 1..levels is a legal argument,
  * and where a comment says "LEAF" the result for another kind is unspecified but defined behaviour.
@@ -90,9 +91,9 @@ struct format_ops {
 
 	/* level has its bit in leaf_levels. */
 	uint64_t (*make_leaf)(struct fmt_leaf leaf, unsigned level);
-	/* level >= 2; hpa of a table one level down, bytes. */
-	/* make_leaf()'s value for pfn 0: make_leaf()'s value for PFN, all else equal */
+	/* LEAF as make_leaf() makes it for pfn 0: its value for PFN, all else equal. */
 	uint64_t (*leaf_with_pfn)(uint64_t leaf, uint64_t pfn, unsigned level);
+	/* level >= 2; hpa of a table one level down, bytes. */
 	uint64_t (*make_table)(uint64_t hpa, unsigned level);
 	uint64_t (*make_absent)(unsigned level);
 	/* Not present to hardware; classify says FROZEN. */

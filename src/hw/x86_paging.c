@@ -46,12 +46,11 @@ unsigned x86_shift(const struct x86_tables *tables, unsigned level)
 	return 12 + (tables->entry_bytes == 4 ? 10 : 9) * (level - 1);
 }
 
+/* PAE inputs have 32 bits, which leaves two for the top level. */
 static uint64_t x86_index(const struct x86_tables *tables, uint64_t input, unsigned level)
 {
 	unsigned bits = tables->entry_bytes == 4 ? 10 : 9;
 
-	if (x86_is_pdpte(tables, level))
-		bits = 2;
 	return (input >> x86_shift(tables, level)) & (BIT64(bits) - 1);
 }
 

@@ -46,15 +46,19 @@ static inline uint64_t (*range_access_change(unsigned access))(uint64_t pte, uns
 	return access & VMMU_EXEC ? range_access_rx : range_access_r;
 }
 
+/* Is all that ACCESS asks of the leaf PTE the WRITE that it may have? */
+static inline bool range_is_grant(uint64_t pte, unsigned level, unsigned access)
+{
+	return access & VMMU_WRITE && fmt_mmu_writable(pte, level) &&
+	       fmt_access(pte, level) == (access & ~(unsigned)VMMU_WRITE);
+}
+
 /* The leaf PTE at REF gets ACCESS. */
 static inline void range_protect_leaf(struct tree *tree, const struct entry_ref *ref, uint64_t pte,
 				      unsigned access)
 {
-	bool is_grant = access & VMMU_WRITE && fmt_mmu_writable(pte, ref->level) &&
-			fmt_access(pte, ref->level) == (access & ~(unsigned)VMMU_WRITE);
-
-	if (is_grant)
-		funnel_grant(tree, ref, pte);
+	if (range_is_grant(pte, ref->level, access) && funnel_can_grant(tree, pte, ref->level))
+		funnel_grant(ref->ptep, pte, ref->level);
 	else
 		funnel_update(tree, ref, range_access_change(access));
 }
@@ -187,22 +191,30 @@ static __attribute__((noinline)) int range_protect_slow(struct vmmu_update *upda
 	return err;
 }
 
-static int range_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, unsigned access,
-			 uint64_t *done)
+/* The permission fix: WRITE given back to the page at gpa, which tables lead to. False: not that simple. */
+static inline bool range_protect_grant(struct vmmu_update *update, uint64_t gpa, unsigned access)
 {
 	struct entry_ref ref;
 	uint64_t pte;
 
-	if (!access)
-		return -EINVAL;
-	/* The permission fix: one page, WRITE given back. */
-	if (bytes != RANGE_PAGE || gpa & (RANGE_PAGE - 1) || gpa >> fmt_geometry.gpa_bits ||
-	    access & ~(unsigned)VMMU_RWX || !(access & VMMU_READ) ||
-	    !range_find(update, gpa, 1, &ref))
-		return range_protect_slow(update, gpa, bytes, access, done);
+	if (unlikely(gpa & (RANGE_PAGE - 1) || gpa >> fmt_geometry.gpa_bits ||
+		     access & ~(unsigned)VMMU_RWX || !(access & VMMU_READ)))
+		return false;
+	if (unlikely(!range_find(update, gpa, 1, &ref)))
+		return false;
 	pte = pte_load(ref.ptep);
-	if (likely(fmt_classify(pte, 1) == VMMU_ENTRY_LEAF))
-		range_protect_leaf(&update->vm->tree, &ref, pte, access);
+	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF || !range_is_grant(pte, 1, access) ||
+		     !funnel_can_grant(&update->vm->tree, pte, 1)))
+		return false;
+	funnel_grant(ref.ptep, pte, 1);
+	return true;
+}
+
+static int range_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, unsigned access,
+			 uint64_t *done)
+{
+	if (bytes != RANGE_PAGE || !range_protect_grant(update, gpa, access))
+		return access ? range_protect_slow(update, gpa, bytes, access, done) : -EINVAL;
 	if (done)
 		*done = bytes;
 	return 0;

@@ -74,7 +74,8 @@ static int64_t range_unmap_step(struct vmmu_update *update, uint64_t gpa, uint64
 	return done;
 }
 
-static int range_unmap(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, uint64_t *done)
+static __attribute__((noinline)) int range_unmap_slow(struct vmmu_update *update, uint64_t gpa,
+						      uint64_t bytes, uint64_t *done)
 {
 	uint64_t at = gpa;
 	int64_t step = 0;
@@ -92,6 +93,32 @@ static int range_unmap(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
 	if (done)
 		*done = at - gpa;
 	return step < 0 ? (int)step : 0;
+}
+
+/* The page at gpa, a leaf of its own. False: not that simple. */
+static inline bool range_unmap_page(struct vmmu_update *update, uint64_t gpa)
+{
+	struct entry_ref ref;
+	uint64_t pte;
+
+	if (unlikely(gpa & (RANGE_PAGE - 1) || gpa >> fmt_geometry.gpa_bits))
+		return false;
+	if (unlikely(!range_find(update, gpa, 1, &ref)))
+		return false;
+	pte = pte_load(ref.ptep);
+	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF))
+		return false;
+	funnel_clear(&update->vm->tree, &ref, pte);
+	return true;
+}
+
+static int range_unmap(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, uint64_t *done)
+{
+	if (bytes != RANGE_PAGE || !range_unmap_page(update, gpa))
+		return range_unmap_slow(update, gpa, bytes, done);
+	if (done)
+		*done = bytes;
+	return 0;
 }
 
 #endif

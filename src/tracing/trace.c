@@ -175,7 +175,7 @@ int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options,
 		snprintf(error, error_bytes, "%s:0: %s", stream_display(path), strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	strcpy(opened->path, path);
+	memcpy(opened->path, path, strlen(path) + 1);
 	result = trace_open_files(opened, options);
 	if (result) {
 		snprintf(error, error_bytes, "%s", opened->error);

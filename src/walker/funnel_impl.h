@@ -196,23 +196,32 @@ static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, u
 }
 
 /*
- * Exclusive: give WRITE to the leaf OLD_PTE at REF, which has mmu_writable. A plain store while
- * hardware has no bit left to set (accessed is set, dirty cannot be without WRITE): the lockless
- * fix, the only other writer, stores the same value.
+ * Exclusive: can WRITE be given to the leaf PTE, which has mmu_writable, by a plain store without more? Not
+ * while hardware has a bit left to set (accessed; dirty cannot be without WRITE), nor where a grant owes a flush.
+ * The lockless fix, the only other writer, would store the same value.
  */
-static inline void funnel_grant(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte)
+static inline bool funnel_can_grant(const struct tree *tree, uint64_t pte, unsigned level)
 {
-	uint64_t new_pte = fmt_write_allow(old_pte, ref->level);
+	return fmt_is_accessed(pte, level) && FMT_FLUSH_GRANT != FMT_FLUSH_REMOTE && !tree->hooks.event;
+}
 
-	if (unlikely(!fmt_is_accessed(old_pte, ref->level))) {
-		funnel_update(tree, ref, fmt_write_allow);
+/* Exclusive: do so; OLD_PTE is what PTEP holds. */
+static inline void funnel_grant(_Atomic uint64_t *ptep, uint64_t old_pte, unsigned level)
+{
+	atomic_store_explicit(ptep, fmt_write_allow(old_pte, level), memory_order_release);
+}
+
+/* Exclusive: remove the leaf OLD_PTE, which REF holds. Owes the flush. */
+static inline void funnel_clear(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte)
+{
+	if (unlikely(fmt_is_volatile(old_pte, ref->level) || tree->hooks.event)) {
+		funnel_set(tree, ref, fmt_make_absent(ref->level));
 		return;
 	}
-	atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
-	if (fmt_flush_needed(old_pte, new_pte, ref->level) == FMT_FLUSH_REMOTE)
-		tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
-	if (unlikely(tree->hooks.event != NULL))
-		funnel_event(tree, ref, old_pte, new_pte);
+	atomic_store_explicit(ref->ptep, fmt_make_absent(ref->level), memory_order_release);
+	tree->leaves[ref->level]--;
+	ref->table->used--;
+	tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
 }
 
 /*

@@ -120,6 +120,8 @@ static bool hardware_try(struct machine *machine, struct machine_vcpu *vcpu, uin
 	if (result)
 		machine_fail(machine, "vmmu_walk() returned %d", result);
 	if (walk->entry.kind == VMMU_ENTRY_LEAF) {
+		if (walk->level > machine->largest_level)
+			machine->largest_level = walk->level;
 		machine_check_gfn(machine, vcpu->as_id, gfn);
 		tlb_fill(vcpu, gfn, walk->pfn, walk->access);
 		*flags = VMMU_FAULT_PRESENT;
@@ -197,6 +199,7 @@ static int run_fault(struct machine *machine, struct machine_vcpu *vcpu, struct 
 	entry = tlb_find(vcpu, vcpu->as_id, gfn);
 	if (machine->faults_drop_tlb && entry)
 		entry->valid = false;
+	machine->fault_calls++;
 	outcome = vmmu_fault(vcpu->vcpu, fault);
 	if (outcome < 0 || outcome >= VMMU_OUTCOMES)
 		machine_fail(machine, "vmmu_fault() returned %d", outcome);

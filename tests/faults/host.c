@@ -81,6 +81,10 @@ static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_reques
 			return VMMU_RESOLVE_INTERRUPTED;
 		}
 	}
+	if (machine->is_forced && !(request->flags & VMMU_RESOLVE_NO_FAULT)) {
+		*result = machine->forced_page;
+		return machine->forced_status;
+	}
 	if (status == VMMU_RESOLVE_OK || status == VMMU_RESOLVE_IO)
 		*result = (struct vmmu_page){
 			.pfn = page.pfn,
@@ -112,6 +116,10 @@ static void flush(void *ctx, const struct vmmu_flush *flush)
 	if (machine->flush_count < MACHINE_FLUSHES)
 		machine->flushes[machine->flush_count] = *flush;
 	machine->flush_count++;
+	if (flush->local)
+		machine->local_flushes++;
+	else
+		machine->all_flushes++;
 	for (unsigned i = 0; i < machine->vcpu_count; i++) {
 		if (!flush->local || flush->vcpu_id == i)
 			tlb_flush_range(machine, i, flush->as_id, flush->gfn_start, flush->gfn_end);

@@ -58,6 +58,11 @@ static uint64_t pfn_with_flag(uint64_t pte, unsigned level)
 	return sound()->leaf_pfn(pte, level) | (pte >> 58 & 1);
 }
 
+static uint64_t with_pfn_of_32_bits(uint64_t leaf, uint64_t pfn, unsigned level)
+{
+	return sound()->leaf_with_pfn(leaf, (uint32_t)pfn, level);
+}
+
 static unsigned never_exec(uint64_t pte, unsigned level)
 {
 	return sound()->access(pte, level) & ~(unsigned)VMMU_EXEC;
@@ -359,6 +364,7 @@ SPOIL(spoil_62, draft->ops.flush_needed = flush_local_for_grants;
 SPOIL(spoil_63, draft->ops.is_volatile = never)
 SPOIL(spoil_64, draft->ops.needs_break = break_on_any_change;
       draft->format.info.caps |= VMMU_CAP_BREAK_FIRST)
+SPOIL(spoil_65, draft->ops.leaf_with_pfn = with_pfn_of_32_bits)
 
 static const struct broken_format broken_formats[] = {
 	{"values: a leaf at a level that has none", spoil_01},
@@ -425,6 +431,7 @@ static const struct broken_format broken_formats[] = {
 	{"changes: a new entry without a flush, but absent ones are cached", spoil_62},
 	{"leaves: hardware may set accessed or dirty, but not volatile", spoil_63},
 	{"changes: break-before-make without a remote flush", spoil_64},
+	{"leaves: leaf_with_pfn does not make what make_leaf makes", spoil_65},
 };
 
 static void draft_init(struct draft *draft)

@@ -239,3 +239,34 @@ Test(arm64_walk, stage2_off__stage1_alone)
 	cr_assert_eq(stand.walk.stage2.level, 0);
 	memory_free(stand.memory);
 }
+
+Test(arm64_walk, leaf_attributes__reach_the_mapping)
+{
+	struct stand stand = stand_new(39, 39);
+	const struct vmmu_hw_walk *walk;
+
+	stand.cpu.u.arm64.mair_el1 = UINT64_C(0x00000000ff000000); /* attribute 3 alone is Normal */
+	guest_set(&stand, 2, 0x4000 | S1_RW | 3 << 2);
+	host_set(&stand, 0x4000, (HOST + 0x4000) | 0x7d7);
+	stand.access.bytes = 16;
+	walk = go(&stand, VMMU_READ);
+	cr_assert_eq(walk->status, VMMU_HW_OK);
+	cr_assert_eq(walk->stage1.memtype, 3);
+	cr_assert_eq(walk->stage2.memtype, 5);
+	cr_assert(walk->combined.global);
+	cr_assert_eq(walk->stage1.level, 1);
+	cr_assert_eq(walk->combined.page_lg2, 12);
+	cr_assert_eq(walk->ref[0].level, 3);
+	cr_assert_eq(walk->ref[2].level, 1);
+	guest_set(&stand, 2, 0x4000 | S1_RW | 3 << 2 | BIT(11));
+	cr_assert_not(go(&stand, VMMU_READ)->combined.global);
+	/* A 2M block over pages. */
+	guest_set(&stand, 1, 0x000741 | 3 << 2);
+	host_set(&stand, 0x145000, (HOST + 0x7000) | S2_ALL);
+	walk = go(&stand, VMMU_READ);
+	cr_assert_eq(walk->stage1.page_lg2, 21);
+	cr_assert_eq(walk->stage1.level, 2);
+	cr_assert_eq(walk->combined.output, HOST + 0x7678);
+	cr_assert_eq(walk->combined.level, 1);
+	memory_free(stand.memory);
+}

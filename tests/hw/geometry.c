@@ -254,6 +254,15 @@ Test(geometry, arm_start_levels_that_need_features__refused_without)
 	stand_arm(&stand, 16, 43, 1); /* 64K from level 1: 44 */
 	stand.cpu.u.arm64.pamax = 42;
 	cr_assert_not(does_start(&stand, 1));
+	stand_arm(&stand, 16, 43, 1);
+	stand.cpu.u.arm64.pamax = 44;
+	cr_assert(does_start(&stand, 1));
+	stand_arm(&stand, 16, 42, 2);
+	stand.cpu.u.arm64.pamax = 42;
+	cr_assert(does_start(&stand, 2));
+	stand_arm(&stand, 14, 38, 1);
+	stand.cpu.u.arm64.pamax = 42;
+	cr_assert(does_start(&stand, 1));
 	stand_arm(&stand, 12, 52, 0); /* 52 bits of input: as many physical ones */
 	stand.cpu.u.arm64.pamax = 48;
 	cr_assert_not(does_start(&stand, 0));

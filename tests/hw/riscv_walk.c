@@ -478,6 +478,12 @@ Test(riscv_walk, registers_that_cannot_be__einval)
 	cpu.u.riscv.xlen = 32;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
 	cpu = stand.cpu;
+	cpu.u.riscv.xlen = cpu.u.riscv.vsxlen = 32; /* registers are 32 bits wide */
+	cpu.u.riscv.vsatp = 0;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
+	cpu.u.riscv.hgatp = UINT32_MAX;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), 0);
+	cpu = stand.cpu;
 	cpu.u.riscv.pa_bits = 57;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
 	memory_free(stand.memory);

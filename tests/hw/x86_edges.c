@@ -41,6 +41,45 @@ Test(x86_edges, pae_top_entries__loaded_through_ept_as_reads_without_linear_addr
 	memory_free(stand.memory);
 }
 
+Test(x86_edges, pae_top_entries__each_reserved_bit_refused_on_load)
+{
+	struct stand stand = stand_new(VMMU_HW_X86, &chain_pae, &chain4);
+	struct vmmu_hw_bus bus = memory_bus(stand.memory);
+	uint64_t reserved = UINT64_C(0xffffc000000001e6), kept[4] = {1, 2, 3, 4};
+	unsigned bit, i;
+
+	stand.cpu.u.x86.cr3 = HOST + 0x1020;
+	for (bit = 1; bit < 64; bit++) {
+		uint64_t entry = UINT64_C(1) << bit;
+
+		for (i = 0; i < 4; i++)
+			stand.cpu.u.x86.pdpte[i] = kept[i];
+		/* Absent: anything goes. */
+		memory_write(stand.memory, HOST + 0x1038, 8, entry);
+		cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), 0);
+		cr_assert_eq(stand.walk.status, VMMU_HW_OK);
+		cr_assert_eq(stand.cpu.u.x86.pdpte[3], entry);
+		stand.cpu.u.x86.pdpte[3] = kept[3];
+		memory_write(stand.memory, HOST + 0x1038, 8, entry | 1);
+		cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), 0);
+		cr_assert_eq(stand.walk.status == VMMU_HW_OK, !(reserved & entry), "bit %u", bit);
+		if (stand.walk.status == VMMU_HW_OK)
+			continue;
+		cr_assert_eq(stand.walk.report.exception.vector, 13);
+		cr_assert_eq(stand.walk.fault.gpa, HOST + 0x1038);
+		cr_assert_eq(stand.walk.fault.entry, entry | 1);
+		cr_assert_eq(stand.cpu.u.x86.pdpte[3], kept[3], "registers are left alone");
+	}
+	/* Above 2G, and in a guest whose pages are off. */
+	stand.cpu.u.x86.cr3 = UINT64_C(0xc0000fe0);
+	memory_write(stand.memory, UINT64_C(0xc0000fe0), 8, 0x7001);
+	cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), 0);
+	cr_assert_eq(stand.cpu.u.x86.pdpte[0], 0x7001);
+	stand.cpu.u.x86.cr0 = 0;
+	cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), -EINVAL);
+	memory_free(stand.memory);
+}
+
 Test(x86_edges, accumulated_user_bit__is_what_smep_and_smap_see)
 {
 	struct stand stand = stand_new(VMMU_HW_X86, &chain4, &chain4);
@@ -76,6 +115,27 @@ Test(x86_edges, linear_address_masking__tags_do_not_reach_the_tables)
 	cr_assert_eq(go(&stand, VMMU_READ)->report.exception.vector, 13);
 	stand.cpu.u.x86.cr3 = 0x1000 | UINT64_C(1) << 62; /* LAM48 */
 	cr_assert_eq(go(&stand, VMMU_READ)->combined.output, HOST + 0x5abc);
+	/* CR3's bits are for the lower half; the upper one has CR4's. */
+	stand.access.gva = UINT64_C(0xdfff800000000000);
+	cr_assert_eq(go(&stand, VMMU_READ)->report.exception.vector, 13);
+	stand.cpu.u.x86.cr4 |= 1 << 28;
+	cr_assert_eq(go(&stand, VMMU_READ)->report.exception.vector, 14);
+	cr_assert_eq(stand.walk.report.exception.cr2, UINT64_C(0xffff800000000000));
+	stand.access.gva = UINT64_C(0xdfff000000000000);
+	cr_assert_eq(go(&stand, VMMU_READ)->report.exception.vector, 13);
+	memory_free(stand.memory);
+}
+
+Test(x86_edges, linear_address_masking_with_five_levels__six_tag_bits)
+{
+	struct stand stand = stand_new(VMMU_HW_X86, &chain5, &chain4);
+
+	stand.cpu.u.x86.cr4 |= 1 << 28;
+	stand.access.gva = UINT64_C(0x81f0000000000000);
+	cr_assert_eq(go(&stand, VMMU_READ)->report.exception.vector, 14);
+	cr_assert_eq(stand.walk.report.exception.cr2, UINT64_C(0xfff0000000000000));
+	stand.access.gva = UINT64_C(0x80f0000000000000); /* bit 56 is not a tag */
+	cr_assert_eq(go(&stand, VMMU_READ)->report.exception.vector, 13);
 	memory_free(stand.memory);
 }
 
@@ -151,5 +211,19 @@ Test(x86_edges, requests_that_are_none__einval)
 	cpu.arch = VMMU_HW_ARCHES;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
 	cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), -EINVAL, "not PAE");
+	memory_free(stand.memory);
+}
+
+/* Values that hypervisors write into EPT entries on purpose: what hardware makes of them. */
+Test(x86_edges, software_markers_in_ept__misconfiguration_or_absent)
+{
+	struct stand stand = stand_new(VMMU_HW_EPT, &chain4, &chain4);
+
+	host_set(&stand, 0x5000, UINT64_C(0x12300000fee0022e)); /* MMIO, generation 0x12345 */
+	cr_assert_eq(go(&stand, VMMU_READ)->report.vmx.exit_reason, 49);
+	cr_assert_eq(stand.walk.report.vmx.gpa, 0x5abc);
+	/* Access-tracked R-X leaf: rights saved at 54 and 56, accessed and dirty bits off. */
+	host_set(&stand, 0x5000, UINT64_C(0x140000012345030) | UINT64_C(1) << 52 | 1 << 11);
+	expect_exit(go(&stand, VMMU_READ), 0x181, 0x5abc);
 	memory_free(stand.memory);
 }

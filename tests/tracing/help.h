@@ -107,6 +107,12 @@ static inline void help_kinds(struct vmmu_trace *trace, uint64_t kinds[VMMU_TRAC
 	cr_assert_eq(result, 0, "%s", vmmu_trace_error(trace));
 }
 
+static inline bool help_is_same_slot(const struct vmmu_slot *a, const struct vmmu_slot *b)
+{
+	return a->as_id == b->as_id && a->id == b->id && a->flags == b->flags && a->gpa == b->gpa &&
+	       a->bytes == b->bytes && a->hva == b->hva;
+}
+
 /* Counts of what was read and not understood. */
 static inline uint64_t help_not_understood(const struct vmmu_trace *trace)
 {

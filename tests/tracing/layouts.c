@@ -40,8 +40,7 @@ Test(layouts, every_form_of_a_call__is_read)
 		struct layout_call call;
 
 		cr_assert(layout_parse(forms[i].text, &call), "%s", forms[i].text);
-		cr_expect(!memcmp(&call.slot, &forms[i].slot, sizeof(call.slot)), "%s",
-			  forms[i].text);
+		cr_expect(help_is_same_slot(&call.slot, &forms[i].slot), "%s", forms[i].text);
 		cr_expect_eq(call.is_refused, forms[i].is_refused, "%s", forms[i].text);
 	}
 }

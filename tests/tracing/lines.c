@@ -8,8 +8,7 @@
 static const struct {
 	const char *text;
 	const char *name, *rest;
-	uint32_t pid;
-	uint64_t time_ns;
+	uint64_t pid, time_ns;
 	unsigned marks;
 } columns[] = {
 	{" qemu-system-x86-188     [000] .....    51.893963: kvm_exit: vcpu 0", "kvm_exit",

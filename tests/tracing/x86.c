@@ -24,7 +24,7 @@ static const struct {
 	enum vmmu_trace_kind kind;
 	uint64_t gpa;
 	unsigned access, flags;
-	uint32_t vcpu;
+	uint64_t vcpu;
 } faults[] = {
 	{"NPT write",
 	 NPF COLUMNS
