@@ -169,6 +169,10 @@ Test(tables, hostile_header__is_refused_with_the_offset)
 	put(12, 1, 4);
 	seal();
 	expect_survival("more than its frames");
+	make_dump("");
+	size -= 8;
+	seal();
+	expect_survival("table cut short");
 }
 
 /* The first frame's header is at 64; its contents, the root's entries, at 96. */
