@@ -197,6 +197,7 @@ static int run_fault(struct machine *machine, struct machine_vcpu *vcpu, struct 
 	entry = tlb_find(vcpu, vcpu->as_id, gfn);
 	if (machine->faults_drop_tlb && entry)
 		entry->valid = false;
+	machine->fault_calls++;
 	outcome = vmmu_fault(vcpu->vcpu, fault);
 	if (outcome < 0 || outcome >= VMMU_OUTCOMES)
 		machine_fail(machine, "vmmu_fault() returned %d", outcome);

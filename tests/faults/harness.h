@@ -118,6 +118,7 @@ struct machine {
 	unsigned flush_count; /* since machine_flushes_forget(); those past the array are counted
 				 only */
 	uint64_t events[VMMU_EVENTS];
+	uint64_t fault_calls, all_flushes, local_flushes; /* since creation */
 	unsigned bugs, findings;
 	/* one-shot: run by the next resolve after it has read the page, so that its answer is out
 	 * of date */
@@ -174,6 +175,8 @@ void machine_fail(struct machine *machine, const char *format, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 void machine_audit(struct machine *machine);
 struct vmmu_stats machine_stats(struct machine *machine);
+/* The engine's counters are what was called and seen; only where all faults came through machine_access(). */
+void machine_check_counters(struct machine *machine);
 
 static inline uint64_t machine_pages(const struct machine *machine, unsigned level)
 {

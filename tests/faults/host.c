@@ -112,6 +112,10 @@ static void flush(void *ctx, const struct vmmu_flush *flush)
 	if (machine->flush_count < MACHINE_FLUSHES)
 		machine->flushes[machine->flush_count] = *flush;
 	machine->flush_count++;
+	if (flush->local)
+		machine->local_flushes++;
+	else
+		machine->all_flushes++;
 	for (unsigned i = 0; i < machine->vcpu_count; i++) {
 		if (!flush->local || flush->vcpu_id == i)
 			tlb_flush_range(machine, i, flush->as_id, flush->gfn_start, flush->gfn_end);

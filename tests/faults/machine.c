@@ -150,6 +150,33 @@ struct vmmu_stats machine_stats(struct machine *machine)
 	return stats;
 }
 
+void machine_check_counters(struct machine *machine)
+{
+	struct vmmu_stats stats = machine_stats(machine);
+	uint64_t outcomes = 0;
+
+	for (unsigned i = 0; i < VMMU_OUTCOMES; i++)
+		outcomes += stats.faults[i];
+	if (outcomes != machine->fault_calls ||
+	    machine->events[VMMU_EVENT_FAULT] != machine->fault_calls ||
+	    machine->events[VMMU_EVENT_OUTCOME] != machine->fault_calls)
+		machine_fail(machine, "%llu faults, %llu outcomes counted, events %llu and %llu",
+			     (unsigned long long)machine->fault_calls, (unsigned long long)outcomes,
+			     (unsigned long long)machine->events[VMMU_EVENT_FAULT],
+			     (unsigned long long)machine->events[VMMU_EVENT_OUTCOME]);
+	if (stats.flushes != machine->all_flushes || stats.local_flushes != machine->local_flushes)
+		machine_fail(machine, "%llu and %llu flushes counted, %llu and %llu seen",
+			     (unsigned long long)stats.flushes,
+			     (unsigned long long)stats.local_flushes,
+			     (unsigned long long)machine->all_flushes,
+			     (unsigned long long)machine->local_flushes);
+	if (stats.tables != stats.tables_allocated - stats.tables_freed - stats.tables_awaiting)
+		machine_fail(machine, "%llu tables live", (unsigned long long)stats.tables);
+	if (machine->events[VMMU_EVENT_MMIO_SET] != stats.mmio_installed)
+		machine_fail(machine, "mmio_installed is %llu",
+			     (unsigned long long)stats.mmio_installed);
+}
+
 void machine_destroy(struct machine *machine)
 {
 	machine_audit(machine);

@@ -233,6 +233,7 @@ static void page_arrives(struct world *world, struct machine_vcpu *vcpu,
 	machine_op(machine, "page arrives: gfn %#llx", (unsigned long long)result->fault.gfn);
 	machine->host.pages[host].status = HOST_RAM;
 	model_note_access(machine, vcpu->as_id, result->fault.gfn, VMMU_READ);
+	machine->fault_calls++;
 	outcome = vmmu_fault_ready(vcpu->vcpu, &fault);
 	if (outcome < 0 || outcome >= VMMU_OUTCOMES)
 		machine_fail(machine, "vmmu_fault_ready() returned %d", outcome);
@@ -420,6 +421,7 @@ static void check_all(struct world *world)
 		machine_check_range(world->machine, as_id, world->base,
 				    world->base + world->window);
 	machine_check_leaves(world->machine);
+	machine_check_counters(world->machine);
 	machine_audit(world->machine);
 }
 
