@@ -124,6 +124,10 @@ struct machine {
 	 * of date */
 	void (*on_resolve)(struct machine *machine, const struct vmmu_page_request *request);
 	unsigned interrupts; /* this many lookups are interrupted by a signal */
+	/* lookups answer so, whatever the host has */
+	bool is_forced;
+	enum vmmu_resolve_status forced_status;
+	struct vmmu_page forced_page;
 	/* for people: the last operations */
 	char ops[MACHINE_OPS][96];
 	uint64_t op_count;

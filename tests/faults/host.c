@@ -81,6 +81,10 @@ static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_reques
 			return VMMU_RESOLVE_INTERRUPTED;
 		}
 	}
+	if (machine->is_forced && !(request->flags & VMMU_RESOLVE_NO_FAULT)) {
+		*result = machine->forced_page;
+		return machine->forced_status;
+	}
 	if (status == VMMU_RESOLVE_OK || status == VMMU_RESOLVE_IO)
 		*result = (struct vmmu_page){
 			.pfn = page.pfn,

@@ -55,6 +55,8 @@ FORMAT_TEST(invalidate, nested_pairs__hold_until_the_last_end)
 
 	cr_assert_eq(machine_invalidate_begin(machine, 0, 8), 0);
 	cr_assert_eq(machine_invalidate_begin(machine, 2, 2), 0);
+	cr_assert_eq(machine_fault(machine, 32, VMMU_READ, 0, &fault), VMMU_RETRY);
+	cr_assert_eq(machine_fault(machine, 39, VMMU_READ, 0, &fault), VMMU_RETRY);
 	cr_assert_eq(machine_invalidate_end(machine, 2, 2), 0);
 	cr_assert_eq(machine_fault(machine, 34, VMMU_READ, 0, &fault), VMMU_RETRY);
 	cr_assert_eq(machine_invalidate_begin(machine, 4, 8), 0);
