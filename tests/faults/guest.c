@@ -120,6 +120,8 @@ static bool hardware_try(struct machine *machine, struct machine_vcpu *vcpu, uin
 	if (result)
 		machine_fail(machine, "vmmu_walk() returned %d", result);
 	if (walk->entry.kind == VMMU_ENTRY_LEAF) {
+		if (walk->level > machine->largest_level)
+			machine->largest_level = walk->level;
 		machine_check_gfn(machine, vcpu->as_id, gfn);
 		tlb_fill(vcpu, gfn, walk->pfn, walk->access);
 		*flags = VMMU_FAULT_PRESENT;

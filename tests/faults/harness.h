@@ -120,6 +120,7 @@ struct machine {
 	uint64_t events[VMMU_EVENTS];
 	uint64_t fault_calls, all_flushes, local_flushes; /* since creation */
 	unsigned bugs, findings;
+	unsigned largest_level; /* of a leaf that an access met */
 	/* one-shot: run by the next resolve after it has read the page, so that its answer is out
 	 * of date */
 	void (*on_resolve)(struct machine *machine, const struct vmmu_page_request *request);

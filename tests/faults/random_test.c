@@ -15,6 +15,8 @@
 #define DEFAULT_SEED 2605
 /* How often everything is looked at. */
 #define CHECK_ALL_EVERY 512
+/* Most accesses go to the first pages of slots, so that they meet what others left. */
+#define HOT 12
 
 static const unsigned slot_ids[] = {0, 1, 2, 509, VMMU_SLOT_IDS - 1};
 
@@ -23,7 +25,9 @@ struct world {
 	struct machine *machine;
 	uint64_t random;
 	uint64_t base, window;
-	uint64_t block; /* pages of a level 2 page */
+	uint64_t block;      /* pages of a level 2 page */
+	unsigned huge_level; /* the host's largest pages: 2 or 3 */
+	uint64_t giant;      /* pages of one of those */
 	uint64_t next_pfn;
 };
 
@@ -58,24 +62,32 @@ static uint64_t number_from(const char *name, uint64_t fallback)
 
 static uint64_t random_length(struct world *world)
 {
-	switch (below(world, 4)) {
+	switch (below(world, 5)) {
 	case 0:
 		return 1 + below(world, 8);
 	case 1:
 		return 1 + below(world, world->block);
 	case 2:
 		return world->block;
+	case 3:
+		return world->giant;
 	default:
 		return world->block + 1 + below(world, world->block / 2);
 	}
 }
 
-/* A place of LENGTH pages in [0, window), often on a block. */
+/* What a slot of LENGTH pages would have to be aligned to for its largest pages. */
+static uint64_t unit_of(const struct world *world, uint64_t length)
+{
+	return length >= world->giant ? world->giant : world->block;
+}
+
+/* A place of LENGTH pages in [0, window), often aligned. */
 static uint64_t random_place(struct world *world, uint64_t length)
 {
 	uint64_t place = below(world, world->window - length + 1);
 
-	return chance(world, 60) ? place / world->block * world->block : place;
+	return chance(world, 60) ? place & ~(unit_of(world, length) - 1) : place;
 }
 
 static void check_place(struct world *world, unsigned as_id, uint64_t start, uint64_t end)
@@ -91,16 +103,17 @@ static void op_slot_create(struct world *world, unsigned as_id, unsigned id)
 {
 	struct machine *machine = world->machine;
 	uint64_t length = random_length(world), gfn = random_place(world, length);
-	uint64_t host = random_place(world, length);
+	uint64_t host = random_place(world, length), unit = unit_of(world, length), congruent;
 	struct vmmu_slot slot = {.as_id = as_id, .id = id};
 
-	if (chance(world, 50) &&
-	    (host & ~(world->block - 1)) + gfn % world->block + length <= world->window)
-		host = (host & ~(world->block - 1)) + gfn % world->block;
+	/* often where gfns and addresses are aligned alike */
+	congruent = (host & ~(unit - 1)) + (world->base + gfn) % unit;
+	if (chance(world, 60) && congruent + length <= world->window)
+		host = congruent;
 	slot.gpa = machine_gpa(machine, world->base + gfn);
 	slot.bytes = length << machine->page_shift;
 	slot.hva = machine_hva(machine, host);
-	slot.flags = chance(world, 30) ? VMMU_SLOT_LOG_DIRTY : 0;
+	slot.flags = chance(world, 50) ? VMMU_SLOT_LOG_DIRTY : 0;
 	slot.flags |= chance(world, 12) ? VMMU_SLOT_READ_ONLY : 0;
 	machine_slot_set(machine, &slot);
 	check_place(world, as_id, world->base + gfn, world->base + gfn + length);
@@ -112,12 +125,11 @@ static void op_slot_change(struct world *world, const struct model_slot *old)
 	uint64_t start = old->base_gfn, length = old->gfns;
 	struct vmmu_slot slot = old->set;
 
-	switch (below(world, 6)) {
+	switch (below(world, 8)) {
 	case 0:
-	case 1:
 		slot.bytes = 0;
 		break;
-	case 2:
+	case 1:
 		slot.gpa = machine_gpa(machine, world->base + random_place(world, length));
 		break;
 	default:
@@ -158,9 +170,13 @@ static void op_slot_wrong(struct world *world)
 
 static struct model_slot *random_slot(struct world *world)
 {
-	struct model_slot *slot = &world->machine->slots[below(world, MACHINE_SLOTS)];
+	for (unsigned tries = 0; tries < 4; tries++) {
+		struct model_slot *slot = &world->machine->slots[below(world, MACHINE_SLOTS)];
 
-	return slot->used ? slot : NULL;
+		if (slot->used)
+			return slot;
+	}
+	return NULL;
 }
 
 static void op_dirty_get(struct world *world)
@@ -190,7 +206,7 @@ static uint64_t random_gfn(struct world *world)
 	case 2:
 		return slot->base_gfn + slot->gfns; /* just behind; may be another's, or none's */
 	default:
-		return slot->base_gfn + below(world, slot->gfns < 12 ? slot->gfns : 12);
+		return slot->base_gfn + below(world, slot->gfns < HOT ? slot->gfns : HOT);
 	}
 }
 
@@ -257,6 +273,16 @@ static void op_access(struct world *world)
 	machine_check_gfn(machine, vcpu->as_id, gfn ^ 1);
 }
 
+/* A fault that comes late: the page may be mapped by now, the report says how it was before. */
+static void op_late_fault(struct world *world)
+{
+	struct vmmu_fault fault;
+
+	machine_enter(world->machine, 0);
+	machine_fault(world->machine, random_gfn(world), random_access(world), random_flags(world),
+		      &fault);
+}
+
 static void op_vcpu_as(struct world *world)
 {
 	struct machine *machine = world->machine;
@@ -288,23 +314,35 @@ static struct host_page random_page(struct world *world)
 	return page;
 }
 
+/* Make CHANGE one of the whole page of LEVEL around INDEX: a new one, or what is there in smaller pages. */
+static void change_huge(struct world *world, struct host_change *change, uint64_t index,
+			unsigned level)
+{
+	uint64_t pages = machine_pages(world->machine, level);
+
+	change->start = index & ~(pages - 1);
+	change->count = pages;
+	change->is_split = world->machine->host.pages[index].level == level && chance(world, 50);
+	change->page.status = HOST_RAM;
+	change->page.memtype = VMMU_MEM_WRITEBACK;
+	change->page.level = change->is_split ? 1 + (unsigned)below(world, level - 1) : level;
+	world->next_pfn = (world->next_pfn + pages) & ~(pages - 1);
+	change->page.pfn = world->next_pfn;
+	world->next_pfn += pages;
+}
+
+/* Pages of one huge page change together. */
 static struct host_change random_change(struct world *world, uint64_t index)
 {
 	struct host_change change = {.start = index, .count = 1, .page = random_page(world)};
-	uint64_t block_start = index / world->block * world->block;
-	bool is_huge = world->machine->host.pages[index].level > 1;
+	unsigned level = world->machine->host.pages[index].level;
 
-	if (block_start + world->block <= world->window && (is_huge || chance(world, 25))) {
-		change.start = block_start;
-		change.count = world->block;
-		change.is_split = is_huge && chance(world, 50);
-		change.page.status = HOST_RAM;
-		change.page.memtype = VMMU_MEM_WRITEBACK;
-		change.page.level = machine_leaf_level(world->machine, 2);
-		world->next_pfn = (world->next_pfn + world->block) & ~(world->block - 1);
-		change.page.pfn = world->next_pfn;
-		world->next_pfn += world->block;
-	}
+	if (level < 2 && chance(world, 25))
+		level = 2;
+	if (level < world->huge_level && chance(world, 8))
+		level = world->huge_level;
+	if (level > 1 && (index | (machine_pages(world->machine, level) - 1)) < world->window)
+		change_huge(world, &change, index, level);
 	return change;
 }
 
@@ -318,7 +356,7 @@ static void apply_change(struct world *world, const struct host_change *change)
 		struct host_page *page = &world->machine->host.pages[change->start + i];
 
 		if (change->is_split) {
-			page->level = 1;
+			page->level = change->page.level;
 			continue;
 		}
 		*page = change->page;
@@ -353,10 +391,21 @@ static void accesses_meanwhile(struct world *world)
 		op_access(world);
 }
 
+/* A host page, often one behind the first pages of a slot. */
+static uint64_t random_host_page(struct world *world)
+{
+	const struct model_slot *slot = random_slot(world);
+
+	if (!slot || chance(world, 30))
+		return below(world, world->window);
+	return ((slot->set.hva - HOST_VA) >> world->machine->page_shift) +
+	       below(world, slot->gfns < HOT ? slot->gfns : HOT);
+}
+
 static void op_invalidate(struct world *world)
 {
 	struct machine *machine = world->machine;
-	struct host_change change = random_change(world, below(world, world->window));
+	struct host_change change = random_change(world, random_host_page(world));
 	uint64_t other = below(world, world->window - 40);
 	bool is_nested = chance(world, 30), is_crossed = chance(world, 50);
 
@@ -417,9 +466,13 @@ static void op_zap_all(struct world *world)
 
 static void check_all(struct world *world)
 {
-	for (unsigned as_id = 0; as_id < world->machine->as_count; as_id++)
-		machine_check_range(world->machine, as_id, world->base,
-				    world->base + world->window);
+	/* a sample of a large window, another one each time */
+	uint64_t step = 1 + world->window / 20000;
+
+	for (unsigned as_id = 0; as_id < world->machine->as_count; as_id++) {
+		for (uint64_t n = below(world, step); n < world->window; n += step)
+			machine_check_gfn(world->machine, as_id, world->base + n);
+	}
 	machine_check_leaves(world->machine);
 	machine_check_counters(world->machine);
 	machine_audit(world->machine);
@@ -431,8 +484,9 @@ static void one_op(struct world *world)
 		unsigned weight;
 		void (*run)(struct world *world);
 	} ops[] = {
-		{700, op_access}, {60, op_slot},    {60, op_dirty_get},  {60, op_invalidate},
-		{60, op_race},    {30, op_vcpu_as}, {20, op_slot_wrong}, {10, op_zap_all},
+		{660, op_access},   {60, op_late_fault}, {25, op_slot},
+		{80, op_dirty_get}, {60, op_invalidate}, {60, op_race},
+		{30, op_vcpu_as},   {20, op_slot_wrong}, {5, op_zap_all},
 	};
 	uint64_t dice = below(world, 1000);
 	unsigned i = 0;
@@ -445,6 +499,23 @@ static void one_op(struct world *world)
 		machine_fail(world->machine, "on_bug was called");
 }
 
+/* Huge pages here and there from the start. */
+static void populate_host(struct world *world)
+{
+	uint64_t step = world->block;
+
+	for (uint64_t index = 0; index + step <= world->window; index += step) {
+		struct host_change change = {.page = {.writable = true}};
+		bool is_giant = !(index & (world->giant - 1)) && chance(world, 60);
+
+		if (world->machine->host.pages[index].level > 1 ||
+		    (index | (world->giant - 1)) >= world->window || chance(world, 40))
+			continue;
+		change_huge(world, &change, index, is_giant ? world->huge_level : 2);
+		apply_change(world, &change);
+	}
+}
+
 static struct world create_world(unsigned format_index, uint64_t seed)
 {
 	struct world world = {.random = seed};
@@ -455,10 +526,11 @@ static struct world create_world(unsigned format_index, uint64_t seed)
 					  .vcpus = MACHINE_VCPUS};
 
 	world.block = UINT64_C(1) << (geometry->shift[2] - geometry->page_shift);
-	world.window = 2 * world.block + 64;
+	world.huge_level = geometry->page_shift == 12 && chance(&world, 30) ? 3 : 2;
+	world.giant = UINT64_C(1) << (geometry->shift[world.huge_level] - geometry->page_shift);
+	world.window = world.giant + world.block + 64;
 	/* at the bottom, across a level 3 boundary, or at the very top of the input space */
-	world.base = below(&world, 3) * (input - world.window) / 2;
-	world.base = world.base / world.block * world.block;
+	world.base = below(&world, 3) * (input - world.window) / 2 & ~(world.giant - 1);
 	if (chance(&world, 30))
 		world.base = input - world.window;
 	world.next_pfn = HOST_PFN;
@@ -469,7 +541,34 @@ static struct world create_world(unsigned format_index, uint64_t seed)
 	options.max_level = chance(&world, 20) ? 1 : 0;
 	world.machine = machine_create(format_index, &options);
 	world.next_pfn += world.window;
+	populate_host(&world);
 	return world;
+}
+
+/* What the run came to; one in which nothing happens would prove nothing. */
+static void report(const struct world *world, uint64_t ops)
+{
+	struct vmmu_stats stats = machine_stats(world->machine);
+	uint64_t fixed = stats.faults[VMMU_FIXED];
+
+	fprintf(stderr,
+		"  %s: fixed %llu (%llu fast, %llu ahead), spurious %llu, retry %llu, emulate "
+		"%llu, "
+		"exit %llu; flushes %llu + %llu, invalidations %llu, largest level %u\n",
+		world->machine->info->name, (unsigned long long)fixed,
+		(unsigned long long)stats.fast_fixes, (unsigned long long)stats.prefetched,
+		(unsigned long long)stats.faults[VMMU_SPURIOUS],
+		(unsigned long long)stats.faults[VMMU_RETRY],
+		(unsigned long long)stats.faults[VMMU_EMULATE],
+		(unsigned long long)stats.faults[VMMU_EXIT_TO_HOST],
+		(unsigned long long)stats.flushes, (unsigned long long)stats.local_flushes,
+		(unsigned long long)stats.invalidations, world->machine->largest_level);
+	/* short runs, and the VM that gets a quarter of the operations, may miss something */
+	if (ops < DEFAULT_OPS)
+		return;
+	cr_assert(fixed > 1000 && stats.fast_fixes > 5 && stats.invalidations > 100);
+	cr_assert(stats.faults[VMMU_SPURIOUS] && stats.faults[VMMU_RETRY] &&
+		  stats.faults[VMMU_EXIT_TO_HOST]);
 }
 
 FORMAT_TEST(random, two_vms_of_two_formats__always_agree_with_their_models)
@@ -490,8 +589,10 @@ FORMAT_TEST(random, two_vms_of_two_formats__always_agree_with_their_models)
 			check_all(&worlds[1]);
 		}
 	}
-	check_all(&worlds[0]);
-	check_all(&worlds[1]);
+	for (unsigned i = 0; i < 2; i++) {
+		check_all(&worlds[i]);
+		report(&worlds[i], i ? 0 : ops);
+	}
 	machine_destroy(worlds[0].machine);
 	machine_destroy(worlds[1].machine);
 }
