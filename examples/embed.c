@@ -18,16 +18,12 @@ int main(void)
 		.size = sizeof(options), .format = vmmu_format_find("ept4"), .env = &env};
 	struct vmmu_slot ram = {.gpa = 0, .bytes = 1 << 20, .hva = 0x7f0000000000};
 	struct vmmu_fault fault = {.gpa = 0x5123, .access = VMMU_WRITE};
-	struct vmmu_vm *vm;
 	struct vmmu_vcpu *vcpu;
-	struct vmmu_walk walk;
+	struct vmmu_vm *vm;
 
-	vmmu_thread_register();
 	if (vmmu_vm_create(&options, &vm) || vmmu_slot_set(vm, &ram) ||
-	    vmmu_vcpu_create(vm, 0, &vcpu) || vmmu_fault(vcpu, &fault) != VMMU_FIXED ||
-	    vmmu_walk(vm, 0, fault.gpa, &walk))
+	    vmmu_vcpu_create(vm, 0, &vcpu) || vmmu_fault(vcpu, &fault) != VMMU_FIXED)
 		return 1;
-	printf("gpa 0x5123 -> host frame 0x%x, level %u\n", (unsigned)walk.pfn, walk.level);
+	printf("gpa 0x5123 is at hpa 0x%x\n", (unsigned)vmmu_translate_once(vm, 0, fault.gpa));
 	vmmu_vm_destroy(vm);
-	vmmu_thread_unregister();
 }

@@ -2,10 +2,10 @@
 /*
  * VMs, vCPUs and roots.
  *
- * Threads: the library reads memslots and tables under RCU. A thread that calls vmmu_fault(),
- * vmmu_walk() or any function marked "RCU: reader" registers itself once with
- * vmmu_thread_register() and unregisters before it ends. A vCPU may move between registered threads
- * as long as no two calls on it overlap.
+ * Threads: the library reads memslots and tables under RCU, and RCU must know its readers. A thread
+ * is registered at its first call that reads, and unregistered when it ends; one that cannot have
+ * that happen in the middle of its work calls vmmu_thread_register() before. A vCPU may move between
+ * threads as long as no two calls on it overlap.
  */
 #ifndef VMMU_VM_H
 #define VMMU_VM_H

@@ -21,6 +21,7 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.protect_range = engine_protect_range,
 	.collapse_range = engine_collapse_range,
 	.walk = engine_walk,
+	.walk_path = engine_walk_path,
 	.visit = engine_visit,
 	.audit = engine_audit,
 };

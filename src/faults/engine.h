@@ -45,6 +45,9 @@ struct vmmu_engine {
 	void (*collapse_range)(struct vmmu_vm *vm, const struct slot_range *range);
 	/* Under RCU: walk from ROOT; gpa is below the input size. */
 	void (*walk)(struct vmmu_vm *vm, struct table *root, uint64_t gpa, struct vmmu_walk *walk);
+	/* The same, every entry from ROOT's on; returns how many. */
+	unsigned (*walk_path)(struct vmmu_vm *vm, struct table *root, uint64_t gpa,
+			      struct vmmu_walk *path);
 	/* Locked: every entry below ROOT that is not absent; stops with what FN returns. */
 	int (*visit)(struct vmmu_vm *vm, struct table *root,
 		     int (*fn)(void *ctx, const struct vmmu_visit *visit), void *ctx);

@@ -13,19 +13,42 @@ static inline void visit_decode(uint64_t pte, unsigned level, struct vmmu_entry 
 	vmmu_entry_read(&FMT_OBJECT, pte, level, entry);
 }
 
+/* PTE, which stood at REF, as the public struct has it. */
+static inline void visit_fill(const struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t gfn,
+			      uint64_t pte, struct vmmu_walk *walk)
+{
+	walk->pte = pte;
+	walk->pte_hpa = frame_hpa(&vm->tree.frames, (const void *)ref->ptep);
+	walk->gfn = ref->gfn;
+	walk->level = ref->level;
+	visit_decode(pte, ref->level, &walk->entry);
+	walk->access = walk->entry.access;
+	walk->pfn = walk->entry.pfn + (gfn - ref->gfn);
+}
+
 static void engine_walk(struct vmmu_vm *vm, struct table *root, uint64_t gpa,
 			struct vmmu_walk *walk)
 {
 	uint64_t gfn = gpa >> fmt_geometry.page_shift, pte;
 	struct entry_ref ref = walk_to(&vm->tree, root, gfn, 1, &pte);
 
-	walk->pte = pte;
-	walk->pte_hpa = frame_hpa(&vm->tree.frames, (const void *)ref.ptep);
-	walk->gfn = ref.gfn;
-	walk->level = ref.level;
-	visit_decode(pte, ref.level, &walk->entry);
-	walk->access = walk->entry.access;
-	walk->pfn = walk->entry.pfn + (gfn - ref.gfn);
+	visit_fill(vm, &ref, gfn, pte, walk);
+}
+
+static unsigned engine_walk_path(struct vmmu_vm *vm, struct table *root, uint64_t gpa,
+				 struct vmmu_walk *path)
+{
+	uint64_t gfn = gpa >> fmt_geometry.page_shift, pte;
+	struct entry_ref ref = table_ref(&vm->tree, root, gfn);
+	unsigned count = 0;
+
+	for (;;) {
+		pte = pte_load(ref.ptep);
+		visit_fill(vm, &ref, gfn, pte, &path[count++]);
+		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_TABLE)
+			return count;
+		ref = table_ref(&vm->tree, entry_child(&vm->tree, pte, ref.level), gfn);
+	}
 }
 
 /* Where a depth-first visit stands. */

@@ -24,6 +24,24 @@ int vmmu_walk(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa, struct vmmu_walk
 	return err;
 }
 
+int vmmu_walk_path(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa, struct vmmu_walk *path,
+		   unsigned *count)
+{
+	struct table *root;
+	int err = -ENOENT;
+
+	if (!vm || !path || !count || as_id >= vm->as_count)
+		return -EINVAL;
+	sync_read_lock();
+	root = atomic_load_explicit(&vm->roots[as_id], memory_order_acquire);
+	if (root && !(gpa >> vm->geometry->gpa_bits)) {
+		*count = vm->engine->walk_path(vm, root, gpa, path);
+		err = 0;
+	}
+	sync_read_unlock();
+	return err;
+}
+
 /* Locked: FN for every entry below every current root. */
 static int walk_visit(struct vmmu_vm *vm, int (*fn)(void *ctx, const struct vmmu_visit *visit),
 		      void *ctx)

@@ -429,19 +429,21 @@ static enum hw_result rv_stage2(struct hw_run *run, const struct vmmu_hw_gpa *gp
 {
 	struct rv_stage stage = rv_g_stage(&run->cpu->u.riscv);
 	struct rv_walk walk = {.stage = &stage, .gpa = gpa};
+	struct vmmu_hw_mapping found;
 	enum hw_result result;
 
 	if (!stage.levels) {
-		walk_identity(mapping, gpa->gpa);
+		walk_identity(&found, gpa->gpa);
 	} else {
 		result = rv_descend(run, &walk, gpa->gpa);
 		if (!result)
-			result = rv_g_leaf(run, &walk, mapping);
+			result = rv_g_leaf(run, &walk, &found);
 		if (result)
 			return result;
 	}
-	if (rv_is_beyond(run, &stage, mapping->output))
+	if (rv_is_beyond(run, &stage, found.output))
 		return rv_fault(run, &walk, VMMU_HW_ADDRESS_SIZE);
+	*mapping = found;
 	return HW_OK;
 }
 

@@ -180,7 +180,10 @@ void machine_fail(struct machine *machine, const char *format, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 void machine_audit(struct machine *machine);
 struct vmmu_stats machine_stats(struct machine *machine);
-/* The engine's counters are what was called and seen; only where all faults came through machine_access(). */
+/*
+ * The engine's counters are what was called and seen; only where all faults came through
+ * machine_access().
+ */
 void machine_check_counters(struct machine *machine);
 
 static inline uint64_t machine_pages(const struct machine *machine, unsigned level)

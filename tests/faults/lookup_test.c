@@ -313,3 +313,62 @@ FORMAT_TEST(lookup, host_level_with_misaligned_frame__is_mapped_small_and_right)
 	cr_assert_eq(machine_walk(machine, 0, block + 7).level, 1);
 	machine_destroy(machine);
 }
+
+/* A slot may reach further than tables can: what is beyond has no memory, and nothing wraps. */
+FORMAT_TEST(lookup, slot_across_the_end_of_the_input_space__ends_there)
+{
+	struct machine *machine = machine_create(*index, NULL);
+	uint64_t limit = UINT64_C(1) << (machine->geometry->gpa_bits - machine->page_shift);
+
+	machine_slot(machine, 0, limit - 8, 16, 0, VMMU_SLOT_LOG_DIRTY);
+	machine_touch(machine, limit - 1, VMMU_WRITE);
+	cr_assert_eq(machine_walk(machine, 0, limit - 1).pfn, HOST_PFN + 7);
+	for (uint64_t gfn = limit; gfn < limit + 8; gfn++) {
+		struct vmmu_fault fault = {.gpa = machine_gpa(machine, gfn), .access = VMMU_WRITE};
+
+		cr_assert_eq(vmmu_fault(machine->vcpu[0].vcpu, &fault), VMMU_EMULATE);
+	}
+	cr_assert_eq(machine_kind(machine, 0, 0), VMMU_ENTRY_ABSENT);
+	cr_assert_eq(machine_dirty_get(machine, 0, 0), 1);
+	cr_assert_eq(machine_invalidate_begin(machine, 0, 16), 0);
+	cr_assert_eq(machine_invalidate_end(machine, 0, 16), 0);
+	cr_assert_eq(machine_kind(machine, 0, limit - 1), VMMU_ENTRY_ABSENT);
+	machine_destroy(machine);
+}
+
+/* A huge host page on both sides of the end: no mapping may be as large as that. */
+FORMAT_TEST(lookup, huge_slot_up_to_the_end_of_the_input_space__is_mapped_whole)
+{
+	struct machine_options options = {.rest_level = 2};
+	struct machine *machine = machine_create(*index, &options);
+	uint64_t limit = UINT64_C(1) << (machine->geometry->gpa_bits - machine->page_shift);
+	uint64_t block = machine_pages(machine, 2);
+
+	machine_slot(machine, 0, limit - block, 2 * block, block, 0);
+	machine_touch(machine, limit - 1, VMMU_WRITE);
+	cr_assert_eq(machine_walk(machine, 0, limit - 1).level, 2);
+	cr_assert_eq(machine_walk(machine, 0, limit - block).pfn, HOST_PFN + block);
+	machine_destroy(machine);
+}
+
+/* The slot's first generation, and what each kind of update adds, per address space. */
+FORMAT_TEST(lookup, generations__count_updates_in_steps_of_the_address_spaces)
+{
+	struct machine_options options = {.address_spaces = 2, .host_pages = 64};
+	struct machine *machine = machine_create(*index, &options);
+
+	cr_assert_eq(vmmu_slot_generation(machine->vm, 0), 0);
+	cr_assert_eq(vmmu_slot_generation(machine->vm, 1), 1);
+	machine_slot(machine, 0, 0, 8, 0, 0);
+	cr_assert_eq(vmmu_slot_generation(machine->vm, 0), 2);
+	machine_slot(machine, 0, 0, 8, 0, 0);
+	cr_assert_eq(vmmu_slot_generation(machine->vm, 0), 2, "unchanged: no update");
+	machine_slot(machine, 0, 0, 8, 0, VMMU_SLOT_LOG_DIRTY);
+	cr_assert_eq(vmmu_slot_generation(machine->vm, 0), 4);
+	machine_slot(machine, 0, 16, 8, 0, VMMU_SLOT_LOG_DIRTY);
+	cr_assert_eq(vmmu_slot_generation(machine->vm, 0), 8, "a move is published twice");
+	machine_slot_delete(machine, 0, 0);
+	cr_assert_eq(vmmu_slot_generation(machine->vm, 0), 12, "so is a delete");
+	cr_assert_eq(vmmu_slot_generation(machine->vm, 1), 1);
+	machine_destroy(machine);
+}

@@ -182,7 +182,10 @@ FORMAT_TEST(mmio, gpa_beyond_the_input_size__is_emulated_without_an_entry)
 	machine_destroy(machine);
 }
 
-/* The last page of the input space is inside; an entry that cannot hold so large a gfn may not be made. */
+/*
+ * The last page of the input space is inside; an entry that cannot hold so large a gfn may not be
+ * made.
+ */
 FORMAT_TEST(mmio, last_gpa__has_a_true_entry_or_none)
 {
 	struct machine *machine = machine_with_mmio(*index, 1);

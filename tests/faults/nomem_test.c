@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No memory: for each n, the n-th allocation of an operation fails. The operation must say -ENOMEM, change nothing,
- * leak nothing, and succeed the next time.
+ * No memory: for each n, the n-th allocation of an operation fails. The operation must say
+ * -ENOMEM, change nothing, leak nothing, and succeed the next time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -129,8 +129,9 @@ static struct seen seen_of(struct machine *machine)
 }
 
 /*
- * SLOT with each allocation failing in turn. The generation may move (a delete that is taken back has been seen by
- * readers); what is mapped may go, for it can be mapped again; slots and memory may not change.
+ * SLOT with each allocation failing in turn. The generation may move (a delete that is taken back
+ * has been seen by readers); what is mapped may go, for it can be mapped again; slots and memory
+ * may not change.
  */
 static void slot_set_failing(struct machine *machine, struct vmmu_slot slot)
 {
@@ -244,7 +245,9 @@ FORMAT_TEST(nomem, fault__fails_clean_and_works_next_time)
 		cr_assert_lt(n, ALLOCATIONS_MAX);
 		if (!has_failed)
 			break;
-		/* stocks are filled further than needed: running short of the surplus is no error */
+		/*
+		 * stocks are filled further than needed: running short of the surplus is no error
+		 */
 		cr_assert(outcome == -ENOMEM || outcome == VMMU_FIXED, "allocation %ld: %d", n,
 			  outcome);
 		fail_at(-1);
@@ -263,8 +266,8 @@ FORMAT_TEST(nomem, fault__fails_clean_and_works_next_time)
 }
 
 /*
- * A range for few tables, and accesses that need one each: at some point -ENOMEM, with everything that was mapped still
- * there, and room again once it is dropped.
+ * A range for few tables, and accesses that need one each: at some point -ENOMEM, with everything
+ * that was mapped still there, and room again once it is dropped.
  */
 FORMAT_TEST(nomem, tables_used_up__fail_clean_and_come_back)
 {

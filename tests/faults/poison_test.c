@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables that somebody else wrote to: the audit says so, and a VM that stumbles over it is out of use, alone. */
+/*
+ * Tables that somebody else wrote to: the audit says so, and a VM that stumbles over it is out of
+ * use, alone.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

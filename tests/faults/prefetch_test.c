@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Mapping ahead: the aligned window of eight pages around a fault, where an accessed bit can tell the difference. */
+/*
+ * Mapping ahead: the aligned window of eight pages around a fault, where an accessed bit can tell
+ * the difference.
+ */
 #include "faults/harness.h"
 
 static struct machine *machine_prefetching(unsigned format_index, unsigned flags)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A host that does not keep its promises: strange answers are refused or cut to size, never mapped as they are. */
+/*
+ * A host that does not keep its promises: strange answers are refused or cut to size, never mapped
+ * as they are.
+ */
 #include "faults/harness.h"
 
 static struct machine *machine_answering(unsigned format_index, enum vmmu_resolve_status status,
@@ -104,7 +107,10 @@ FORMAT_TEST(promise, level_beyond_all__is_cut_to_what_fits)
 	machine_destroy(machine);
 }
 
-/* The frame changes without an invalidation: whoever faults next gets the new one, and nobody keeps the old. */
+/*
+ * The frame changes without an invalidation: whoever faults next gets the new one, and nobody
+ * keeps the old.
+ */
 FORMAT_TEST(promise, frame_changed_behind_our_back__is_replaced_with_a_flush)
 {
 	struct vmmu_page page = {.pfn = 500, .level = 1};

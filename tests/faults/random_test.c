@@ -314,7 +314,10 @@ static struct host_page random_page(struct world *world)
 	return page;
 }
 
-/* Make CHANGE one of the whole page of LEVEL around INDEX: a new one, or what is there in smaller pages. */
+/*
+ * Make CHANGE one of the whole page of LEVEL around INDEX: a new one, or what is there in smaller
+ * pages.
+ */
 static void change_huge(struct world *world, struct host_change *change, uint64_t index,
 			unsigned level)
 {

@@ -183,6 +183,34 @@ Test(arm64_edges, root_base__aligned_to_its_own_size)
 	cpu.u.arm64.vttbr_el2 = 0x40000038;
 	run_script(&cpu, &script, 0, &walk);
 	cr_assert_eq(script.hpa[0], 0x40000030);
+	cpu.u.arm64.vttbr_el2 = BIT(47) | BIT(46) | 0x10;
+	run_script(&cpu, &script, 0, &walk);
+	cr_assert_eq(script.hpa[0], BIT(47) | BIT(46) | 0x10);
+	cpu = big_cpu(0, 49, BIT(33) | BIT(32), 6);
+	cpu.u.arm64.vttbr_el2 = BIT(47) | 0x400000fc;
+	run_script(&cpu, &script, 0, &walk);
+	cr_assert_eq(script.hpa[0], UINT64_C(0xf000000000000) | BIT(47) | 0x400000c0);
+}
+
+Test(arm64_edges, output_size__the_smaller_of_ps_and_the_cpu)
+{
+	struct vmmu_hw_cpu cpu = big_cpu(0, 40, 1 << 6, 6);
+	struct script script = {.descriptor = {BIT(44) | 0x7fd}};
+	struct vmmu_hw_walk walk;
+
+	run_script(&cpu, &script, 0, &walk);
+	cr_assert_eq(walk.stage2.output, BIT(44));
+	cpu.u.arm64.pamax = 44;
+	run_script(&cpu, &script, 0, &walk);
+	cr_assert_eq(walk.report.arm64.esr, 0x92000001);
+	/* 48 bits of 52: bit 48 is one too many. */
+	cpu = big_cpu(0, 40, 1 << 6 | BIT(32), 5);
+	script.descriptor[0] = BIT(47) | 0x4fd;
+	run_script(&cpu, &script, 0, &walk);
+	cr_assert_eq(walk.stage2.output, BIT(47));
+	script.descriptor[0] = BIT(48) | 0x4fd;
+	run_script(&cpu, &script, 0, &walk);
+	cr_assert_eq(walk.report.arm64.esr, 0x92000001);
 }
 
 Test(arm64_edges, aborts_of_the_bus__by_stage_and_level)
@@ -207,6 +235,10 @@ Test(arm64_edges, device_memory__refuses_unaligned_data_before_rights)
 
 	stand.access.bytes = 16;
 	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK, "unaligned to normal memory");
+	host_set(&stand, 0x4000, (HOST + 0x4000) | 0x7c3); /* Device */
+	stand.access.bytes = 8;
+	cr_assert_eq(go(&stand, VMMU_WRITE)->status, VMMU_HW_OK, "aligned to device memory");
+	stand.access.bytes = 16;
 	host_set(&stand, 0x4000, (HOST + 0x4000) | 0x703); /* Device, no rights */
 	expect_esr(go(&stand, VMMU_WRITE), 2, 0x92000061);
 	stand.access.bytes = 8;
@@ -229,6 +261,21 @@ Test(arm64_edges, device_memory__refuses_unaligned_data_before_rights)
 	memory_free(stand.memory);
 }
 
+Test(arm64_edges, tables_in_device_memory__refused_by_ptw_alone)
+{
+	struct stand stand = stand_new(39, 39);
+
+	stand.cpu.u.arm64.hcr_el2 |= 1 << 2;
+	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK, "tables in normal memory");
+	host_set(&stand, 0x4000, (HOST + 0x4000) | 0x7c3);
+	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK, "the page itself may be device");
+	host_set(&stand, 0x3000, (HOST + 0x3000) | 0x7c3);
+	expect_hpfar(go(&stand, VMMU_READ), 0x9200008f, 0x30);
+	stand.cpu.u.arm64.hcr_el2 &= ~UINT64_C(4);
+	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK);
+	memory_free(stand.memory);
+}
+
 Test(arm64_edges, cache_maintenance__writes_by_name_and_dirties_nothing)
 {
 	struct stand stand = stand_new(39, 39);
@@ -240,6 +287,11 @@ Test(arm64_edges, cache_maintenance__writes_by_name_and_dirties_nothing)
 	cr_assert_eq(host_get(&stand, 0x4000), (HOST + 0x4000) | 0x77f | DBM);
 	host_set(&stand, 0x4000, 0);
 	expect_hpfar(go(&stand, VMMU_READ), 0x92000147, 0x40);
+	cr_assert_eq(stand.walk.stage1.input, GVA);
+	host_set(&stand, 0x3000, 0);
+	expect_hpfar(go(&stand, VMMU_READ), 0x920001c7, 0x30);
+	cr_assert_eq(stand.walk.stage1.input, GVA);
+	host_set(&stand, 0x3000, (HOST + 0x3000) | S2_ALL);
 	/* No access-flag fault. */
 	stand.cpu.u.arm64.vtcr_el2 &= ~(BIT(21) | BIT(22));
 	host_set(&stand, 0x4000, (HOST + 0x4000) | 0x3ff);

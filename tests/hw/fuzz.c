@@ -228,6 +228,8 @@ static void check_fault(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_walk
 
 	cr_assert_neq(walk->fault.cause, VMMU_HW_NO_CAUSE);
 	cr_assert(walk->fault.stage == 1 || walk->fault.stage == 2);
+	cr_assert_eq(walk->combined.page_lg2, 0, "nothing to cache");
+	cr_assert_eq(walk->stage2.page_lg2, 0);
 	if (walk->fault.cause == VMMU_HW_BUS && cpu->arch <= VMMU_HW_NPT)
 		return;
 	cr_assert(report->exception.vector || report->vmx.exit_reason || report->svm.exit_code ||

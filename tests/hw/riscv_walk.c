@@ -442,6 +442,17 @@ Test(riscv_walk, root_of_hgatp__low_bits_read_zero)
 	stand.cpu.u.riscv.hgatp |= 3;
 	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK);
 	memory_free(stand.memory);
+	/* Above the page number stands the VMID, the ASID. */
+	stand = stand_new(&sv32, &sv32x4);
+	stand.cpu.u.riscv.hgatp |= UINT64_C(0x1fc00000);
+	stand.cpu.u.riscv.vsatp |= UINT64_C(0x7fc00000);
+	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK);
+	memory_free(stand.memory);
+	stand = stand_new(&sv39, &sv39x4);
+	stand.cpu.u.riscv.hgatp |= UINT64_C(0x3fff) << 44;
+	stand.cpu.u.riscv.vsatp |= UINT64_C(0xffff) << 44;
+	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK);
+	memory_free(stand.memory);
 }
 
 Test(riscv_walk, big_leaf_with_low_bits__misaligned)

@@ -142,11 +142,23 @@ Test(x86_edges, linear_address_masking_with_five_levels__six_tag_bits)
 Test(x86_edges, shadow_stack_access__only_to_its_own_pages)
 {
 	struct stand stand = stand_new(VMMU_HW_EPT, &chain4, &chain4);
+	unsigned page;
 
 	stand.access.flags = VMMU_HW_USER | VMMU_HW_SHADOW_STACK;
 	cr_assert_eq(go(&stand, VMMU_WRITE)->report.exception.error_code, 0x47);
 	guest_set(&stand, 3, 0x5065); /* read-only and dirty */
 	cr_assert_eq(go(&stand, VMMU_WRITE)->status, VMMU_HW_OK);
+	/* Both second stages say that it was one. */
+	host_set(&stand, 0x5000, 0);
+	expect_exit(go(&stand, VMMU_WRITE), 0x2182, 0x5abc);
+	stand.cpu.arch = VMMU_HW_NPT;
+	for (page = 1; page <= 4; page++)
+		host_set(&stand, page * 0x1000, (HOST + page * 0x1000) | 0x67);
+	cr_assert_eq(go(&stand, VMMU_WRITE)->report.svm.info1, 0x100000046);
+	host_set(&stand, 0x4000, 0);
+	cr_assert_eq(go(&stand, VMMU_WRITE)->report.svm.info1, 0x200000006);
+	host_set(&stand, 0x4000, (HOST + 0x4000) | 0x67);
+	host_set(&stand, 0x5000, (HOST + 0x5000) | 0x67);
 	stand.access.flags = VMMU_HW_USER;
 	cr_assert_eq(go(&stand, VMMU_WRITE)->report.exception.error_code, 7);
 	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK);
@@ -206,6 +218,12 @@ Test(x86_edges, requests_that_are_none__einval)
 	gpa.purpose = VMMU_HW_PURPOSES;
 	cr_assert_eq(vmmu_hw_translate_gpa(&cpu, &bus, &stand.access, &gpa, &stand.walk), -EINVAL);
 	gpa.purpose = VMMU_HW_FINAL;
+	cr_assert_eq(vmmu_hw_translate_gpa(&cpu, &bus, &stand.access, NULL, &stand.walk), -EINVAL);
+	cr_assert_eq(vmmu_hw_translate_gpa(&cpu, &deaf, &stand.access, &gpa, &stand.walk), -EINVAL);
+	cr_assert_eq(vmmu_hw_translate_gpa(&cpu, &bus, &stand.access, &gpa, &stand.walk), 0);
+	gpa.guest_page = VMMU_HW_PAGE_FLAGS + 1;
+	cr_assert_eq(vmmu_hw_translate_gpa(&cpu, &bus, &stand.access, &gpa, &stand.walk), -EINVAL);
+	gpa.guest_page = 0;
 	cpu.arch = VMMU_HW_X86;
 	cr_assert_eq(vmmu_hw_translate_gpa(&cpu, &bus, &stand.access, &gpa, &stand.walk), -EINVAL);
 	cpu.arch = VMMU_HW_ARCHES;

@@ -83,6 +83,8 @@ Test(x86_mapping, guest_page__reaches_the_qualification)
 		cr_assert_eq(go(&stand, VMMU_READ)->combined.guest_page, pages[i].page);
 		host_set(&stand, 0x5000, 0);
 		expect_exit(go(&stand, VMMU_READ), 0x181 | pages[i].bits, 0x5abc);
+		if (!(pages[i].page & VMMU_HW_PAGE_NX))
+			expect_exit(go(&stand, VMMU_EXEC), 0x184 | pages[i].bits, 0x5abc);
 		memory_free(stand.memory);
 	}
 }

@@ -94,6 +94,9 @@ Test(x86_walk, npt_failure_at_each_step__exitinfo_names_that_address)
 		host_set(&stand, example_gpa[step], (HOST + (example_gpa[step] & ~0xfff)) | 0x65);
 		walk = go(&stand, VMMU_WRITE);
 		cr_assert_eq(walk->report.svm.info1, step < 4 ? 0x200000007 : 0x100000007);
+		cr_assert_eq(walk->fault.entry, (HOST + (example_gpa[step] & ~0xfff)) | 0x65);
+		cr_assert_eq(walk->fault.level, 1);
+		cr_assert_eq(walk->fault.purpose, step < 4 ? VMMU_HW_TABLE_READ : VMMU_HW_FINAL);
 		memory_free(stand.memory);
 	}
 }
@@ -155,6 +158,18 @@ Test(x86_walk, ept_dirty_bits__set_in_used_entries_and_for_guest_tables)
 	cr_assert_not(walk->combined.dirty);
 	cr_assert_eq(go(&stand, VMMU_WRITE)->combined.dirty, true);
 	cr_assert_eq(host_get(&stand, 0x5000) & 0x300, 0x300);
+	memory_free(stand.memory);
+}
+
+Test(x86_walk, ept_accessed_bit_clear_above_a_marked_leaf__the_leaf_still_maps)
+{
+	struct stand stand = stand_new(VMMU_HW_EPT, &chain4, &chain4);
+
+	stand.cpu.u.x86.eptp |= AD_ON;
+	memory_write(stand.memory, ROOT, 8, (ROOT + 0x1000) | 7);
+	cr_assert_eq(go(&stand, VMMU_WRITE)->combined.output, HOST + 0x5abc);
+	cr_assert_eq(stand.walk.stage2.level, 1);
+	cr_assert_eq(memory_read(stand.memory, ROOT, 8), (ROOT + 0x1000) | 0x107);
 	memory_free(stand.memory);
 }
 
