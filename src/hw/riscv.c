@@ -220,10 +220,10 @@ static uint64_t rv_index(const struct rv_stage *stage, uint64_t input, unsigned 
 	return (input >> (12 + stage->index_bits * (level - 1))) & (BIT64(bits) - 1);
 }
 
-static uint64_t rv_page(const struct rv_stage *stage, uint64_t entry)
+/* A 32-bit entry is read with zeros above: what 64-bit entries keep there is simply off. */
+static uint64_t rv_page(uint64_t entry)
 {
-	return stage->entry_bytes == 4 ? (entry >> 10) << 12
-				       : ((entry & BITS64(53, 10)) >> 10) << 12;
+	return (entry & BITS64(53, 10)) << 2;
 }
 
 /* Upper bits that this stage must find clear. */
@@ -231,8 +231,6 @@ static uint64_t rv_reserved(const struct vmmu_hw_riscv *rv, const struct rv_stag
 {
 	uint64_t mask = RV_RESERVED;
 
-	if (stage->entry_bytes == 4)
-		return 0;
 	if (!(rv->features & VMMU_HW_RISCV_SVRSW60T59B))
 		mask |= RV_RSW60T59;
 	if (!(stage->envcfg & RV_ENVCFG_PBMTE))
@@ -256,11 +254,11 @@ static bool rv_is_shadow_stack(const struct rv_stage *stage, uint64_t entry)
 /* Is a leaf's address and NAPOT form right for LEVEL? */
 static bool rv_is_leaf_formed(const struct rv_stage *stage, uint64_t entry, unsigned level)
 {
-	uint64_t page = rv_page(stage, entry);
+	uint64_t page = rv_page(entry);
 
 	if (!is_aligned(page, BIT64(12 + stage->index_bits * (level - 1))))
 		return false;
-	if (stage->entry_bytes == 4 || !(entry & RV_N))
+	if (!(entry & RV_N))
 		return true;
 	return level == 1 && (page & BITS64(15, 12)) == BIT64(15);
 }
@@ -273,15 +271,13 @@ static enum vmmu_hw_cause rv_malformed(const struct vmmu_hw_riscv *rv, const str
 		return VMMU_HW_ABSENT;
 	if (entry & rv_reserved(rv, stage))
 		return VMMU_HW_RESERVED;
-	if (stage->entry_bytes == 8 && (entry & RV_PBMT) == RV_PBMT)
+	if ((entry & RV_PBMT) == RV_PBMT)
 		return VMMU_HW_RESERVED;
 	if ((entry & (RV_R | RV_W)) == RV_W && !rv_is_shadow_stack(stage, entry))
 		return VMMU_HW_RESERVED;
 	if (!rv_is_pointer(entry))
 		return rv_is_leaf_formed(stage, entry, level) ? VMMU_HW_NO_CAUSE : VMMU_HW_RESERVED;
-	if (entry & (RV_U | RV_A | RV_D))
-		return VMMU_HW_RESERVED;
-	if (stage->entry_bytes == 8 && (entry & (RV_PBMT | RV_N)))
+	if (entry & (RV_U | RV_A | RV_D | RV_PBMT | RV_N))
 		return VMMU_HW_RESERVED;
 	return level == 1 ? VMMU_HW_RESERVED : VMMU_HW_NO_CAUSE;
 }
@@ -289,11 +285,11 @@ static enum vmmu_hw_cause rv_malformed(const struct vmmu_hw_riscv *rv, const str
 static void rv_leaf(struct rv_walk *walk)
 {
 	const struct rv_stage *stage = walk->stage;
-	uint64_t entry = walk->slot.value, page = rv_page(stage, entry);
+	uint64_t entry = walk->slot.value, page = rv_page(entry);
 
 	walk->page_lg2 = (uint8_t)(12 + stage->index_bits * (walk->slot.level - 1));
 	walk->range_lg2 = walk->page_lg2;
-	if (stage->entry_bytes == 8 && (entry & RV_N))
+	if (entry & RV_N)
 		walk->range_lg2 = 16;
 	walk->output = (page & ~(BIT64(walk->range_lg2) - 1)) |
 		       (walk->slot.input & (BIT64(walk->range_lg2) - 1));
@@ -332,7 +328,7 @@ static enum hw_result rv_descend(struct hw_run *run, struct rv_walk *walk, uint6
 			return rv_fault(run, walk, cause);
 		if (!rv_is_pointer(walk->slot.value))
 			break;
-		table = rv_page(stage, walk->slot.value);
+		table = rv_page(walk->slot.value);
 	}
 	rv_leaf(walk);
 	return HW_OK;
@@ -363,9 +359,8 @@ static void rv_mapping(const struct rv_walk *walk, struct vmmu_hw_mapping *mappi
 		.page_lg2 = walk->page_lg2,
 		.range_lg2 = walk->range_lg2,
 		.dirty = entry & RV_D,
+		.memtype = (entry & RV_PBMT) >> 61,
 	};
-	if (walk->stage->entry_bytes == 8)
-		mapping->memtype = (entry & RV_PBMT) >> 61;
 }
 
 /* Right to R, W or X by the entry's bits; MXR lets execute stand for read, HLVX asks for it. */

@@ -194,6 +194,8 @@ Test(arm64_edges, root_base__aligned_to_its_own_size)
 
 Test(arm64_edges, output_size__the_smaller_of_ps_and_the_cpu)
 {
+	static const unsigned bits[] = {32, 36, 40, 42, 44};
+	unsigned ps;
 	struct vmmu_hw_cpu cpu = big_cpu(0, 40, 1 << 6, 6);
 	struct script script = {.descriptor = {BIT(44) | 0x7fd}};
 	struct vmmu_hw_walk walk;
@@ -203,6 +205,15 @@ Test(arm64_edges, output_size__the_smaller_of_ps_and_the_cpu)
 	cpu.u.arm64.pamax = 44;
 	run_script(&cpu, &script, 0, &walk);
 	cr_assert_eq(walk.report.arm64.esr, 0x92000001);
+	for (ps = 0; ps < 5; ps++) {
+		cpu = big_cpu(0, 40, 1 << 6, ps);
+		script.descriptor[0] = BIT(bits[ps] - 1) | 0x7fd;
+		run_script(&cpu, &script, 0, &walk);
+		cr_assert_eq(walk.stage2.output, BIT(bits[ps] - 1));
+		script.descriptor[0] = BIT(bits[ps]) | 0x7fd;
+		run_script(&cpu, &script, 0, &walk);
+		cr_assert_eq(walk.report.arm64.esr, 0x92000001, "PS %u", ps);
+	}
 	/* 48 bits of 52: bit 48 is one too many. */
 	cpu = big_cpu(0, 40, 1 << 6 | BIT(32), 5);
 	script.descriptor[0] = BIT(47) | 0x4fd;

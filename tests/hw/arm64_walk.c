@@ -218,6 +218,11 @@ Test(arm64_walk, stage1_off__address_is_the_intermediate_one)
 	expect_hpfar(go(&stand, VMMU_READ), 0x92000004, BIT(39) >> 8);
 	stand.access.gva = BIT(48); /* more than the CPU has */
 	expect_esr(go(&stand, VMMU_READ), 1, 0x92000000);
+	/* A tag is ignored, and still the address that was used. */
+	stand.cpu.u.arm64.tcr_el1 |= BIT(37);
+	stand.access.gva = UINT64_C(0x5a) << 56 | 0x4abc;
+	cr_assert_eq(go(&stand, VMMU_READ)->combined.output, HOST + 0x4abc);
+	cr_assert_eq(stand.walk.combined.input, stand.access.gva);
 	/* HCR_EL2.DC: stage 1 off and stage 2 on, whatever SCTLR and VM say. */
 	stand.cpu.u.arm64.sctlr_el1 = 1;
 	stand.cpu.u.arm64.hcr_el2 = 1 << 12;

@@ -402,6 +402,7 @@ Test(riscv_walk, rights_of_both_stages__and_together)
 				if (stand.walk.status == VMMU_HW_OK) {
 					cr_assert_eq(stand.walk.combined.kernel_access, rights);
 					cr_assert_eq(stand.walk.combined.user_access, 0);
+					cr_assert_eq(stand.walk.stage2.user_access, sets[h]);
 				}
 			}
 			memory_free(stand.memory);
@@ -495,6 +496,10 @@ Test(riscv_walk, registers_that_cannot_be__einval)
 	cpu.u.riscv.hgatp = UINT32_MAX;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), 0);
 	cpu = stand.cpu;
+	cpu.u.riscv.pa_bits = 31;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
+	cpu.u.riscv.pa_bits = 32;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), 0);
 	cpu.u.riscv.pa_bits = 57;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
 	memory_free(stand.memory);

@@ -37,6 +37,7 @@ Test(x86_edges, pae_top_entries__loaded_through_ept_as_reads_without_linear_addr
 	cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), 0);
 	cr_assert_eq(stand.walk.report.vmx.qualification, 1);
 	cr_assert_not(stand.walk.report.vmx.gla_valid);
+	cr_assert_eq(stand.walk.report.vmx.gla, 0);
 	cr_assert_eq(stand.walk.report.vmx.gpa, 0x1000);
 	memory_free(stand.memory);
 }
@@ -169,6 +170,7 @@ Test(x86_edges, tables_where_nothing_answers__no_exit_is_made_up)
 {
 	struct stand stand = stand_new(VMMU_HW_EPT, &chain4, &chain4);
 	const struct vmmu_hw_walk *walk;
+	struct vmmu_hw_bus bus;
 
 	stand.memory->end = HOST + 0x2000;
 	walk = go(&stand, VMMU_READ);
@@ -181,6 +183,21 @@ Test(x86_edges, tables_where_nothing_answers__no_exit_is_made_up)
 	walk = go(&stand, VMMU_READ);
 	cr_assert_eq(walk->fault.stage, 2);
 	cr_assert_eq(walk->fault.entry_hpa, ROOT);
+	memory_free(stand.memory);
+	/* Alone the guest takes a machine check; so does it while loading PAE entries. */
+	stand = stand_new(VMMU_HW_X86, &chain4, &chain4);
+	stand.memory->end = 0x1000;
+	walk = go(&stand, VMMU_READ);
+	cr_assert_eq(walk->status, VMMU_HW_FAULT_GUEST);
+	cr_assert_eq(walk->report.exception.vector, 18);
+	cr_assert_eq(walk->report.exception.cr2, 0);
+	memory_free(stand.memory);
+	stand = stand_new(VMMU_HW_X86, &chain_pae, &chain4);
+	stand.memory->end = 0x1000;
+	bus = memory_bus(stand.memory);
+	cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), 0);
+	cr_assert_eq(stand.walk.report.exception.vector, 18);
+	cr_assert_eq(stand.walk.fault.cause, VMMU_HW_BUS);
 	memory_free(stand.memory);
 }
 
@@ -204,6 +221,8 @@ Test(x86_edges, requests_that_are_none__einval)
 	access = stand.access;
 	access.bytes = 3;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &access, &stand.walk), -EINVAL);
+	for (access.bytes = 1; access.bytes <= 64; access.bytes *= 2)
+		cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &access, &stand.walk), 0);
 	access.bytes = 0;
 	access.flags = 1u << 30;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &access, &stand.walk), -EINVAL);
@@ -212,6 +231,10 @@ Test(x86_edges, requests_that_are_none__einval)
 	cpu.u.x86.eptp = ROOT | 6 | 2 << 3;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
 	cpu = stand.cpu;
+	cpu.u.x86.maxphyaddr = 32;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), 0);
+	cpu.u.x86.maxphyaddr = 31;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
 	cpu.u.x86.maxphyaddr = 53;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
 	cpu = stand.cpu;
