@@ -4,8 +4,8 @@
  *
  * Threads: the library reads memslots and tables under RCU, and RCU must know its readers. A thread
  * is registered at its first call that reads, and unregistered when it ends; one that cannot have
- * that happen in the middle of its work calls vmmu_thread_register() before. A vCPU may move between
- * threads as long as no two calls on it overlap.
+ * that happen in the middle of its work calls vmmu_thread_register() before. A vCPU may move
+ * between threads as long as no two calls on it overlap.
  */
 #ifndef VMMU_VM_H
 #define VMMU_VM_H

@@ -31,9 +31,9 @@ struct vmmu_walk {
 VMMU_API int vmmu_walk(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa, struct vmmu_walk *walk);
 
 /*
- * As vmmu_walk(), and every entry on the way: path[0] is the root's, path[*count - 1] the one where the
- * walk ended. All are read in one read section, each once, so that they belong together as hardware
- * would have met them. PATH has room for VMMU_LEVELS_MAX. RCU: reader.
+ * As vmmu_walk(), and every entry on the way: path[0] is the root's, path[*count - 1] the one where
+ * the walk ended. All are read in one read section, each once, so that they belong together as
+ * hardware would have met them. PATH has room for VMMU_LEVELS_MAX. RCU: reader.
  */
 VMMU_API int vmmu_walk_path(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa,
 			    struct vmmu_walk *path, unsigned *count);

@@ -12,11 +12,11 @@
 #define ARM_TCR_HD BIT64(40)
 #define ARM_TCR_DS BIT64(59)
 
-#define ARM_S1_AP_EL0	    BIT64(6) /* AP[1] */
+#define ARM_S1_AP_EL0       BIT64(6) /* AP[1] */
 #define ARM_S1_AP_READ_ONLY BIT64(7) /* AP[2] */
-#define ARM_S1_NG	    BIT64(11)
-#define ARM_S1_PXN	    BIT64(53)
-#define ARM_S1_UXN	    BIT64(54)
+#define ARM_S1_NG           BIT64(11)
+#define ARM_S1_PXN          BIT64(53)
+#define ARM_S1_UXN          BIT64(54)
 #define ARM_S1_PXN_TABLE    BIT64(59)
 #define ARM_S1_UXN_TABLE    BIT64(60)
 #define ARM_S1_AP_TABLE_EL0 BIT64(61)

@@ -10,13 +10,15 @@
 const unsigned walk_rights[3] = {VMMU_READ, VMMU_WRITE, VMMU_EXEC};
 
 static const struct hw_arch *const walk_arches[VMMU_HW_ARCHES] = {
-	[VMMU_HW_X86] = &hw_arch_x86,	  [VMMU_HW_EPT] = &hw_arch_ept,
-	[VMMU_HW_NPT] = &hw_arch_npt,	  [VMMU_HW_RISCV] = &hw_arch_riscv,
+	[VMMU_HW_X86] = &hw_arch_x86,     [VMMU_HW_EPT] = &hw_arch_ept,
+	[VMMU_HW_NPT] = &hw_arch_npt,     [VMMU_HW_RISCV] = &hw_arch_riscv,
 	[VMMU_HW_ARM64] = &hw_arch_arm64,
 };
 
-/* One more reference. The bound holds by construction (see VMMU_HW_REFS_MAX); past it references
- * are not listed. */
+/*
+ * One more reference. The bound holds by construction (see VMMU_HW_REFS_MAX); past it references
+ * are not listed.
+ */
 static struct vmmu_hw_ref *walk_ref(struct hw_run *run, const struct hw_slot *slot)
 {
 	struct vmmu_hw_walk *walk = run->walk;
@@ -233,8 +235,10 @@ int walk_run(struct hw_run *run, enum hw_result (*attempt)(struct hw_run *run, c
 	return -EAGAIN;
 }
 
-/* Is this access one that can be asked? Both WRITE alone and READ|WRITE are; nothing and EXEC with
- * more are not. */
+/*
+ * Is this access one that can be asked? Both WRITE alone and READ|WRITE are; nothing and EXEC with
+ * more are not.
+ */
 static bool walk_is_access(const struct vmmu_hw_access *access)
 {
 	if (access->flags & ~(unsigned)VMMU_HW_ACCESS_FLAGS)

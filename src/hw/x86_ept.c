@@ -5,30 +5,30 @@
  */
 #include "hw/x86.h"
 
-#define EPT_R	     BIT64(0)
-#define EPT_W	     BIT64(1)
-#define EPT_X	     BIT64(2) /* with mode-based execute: supervisor fetches */
+#define EPT_R        BIT64(0)
+#define EPT_W        BIT64(1)
+#define EPT_X        BIT64(2) /* with mode-based execute: supervisor fetches */
 #define EPT_TYPE     BITS64(5, 3)
 #define EPT_LARGE    BIT64(7)
 #define EPT_ACCESSED BIT64(8)
 #define EPT_DIRTY    BIT64(9)
-#define EPT_XU	     BIT64(10)
+#define EPT_XU       BIT64(10)
 
 #define EPTP_AD BIT64(6)
 
 #define EPT_EXIT_VIOLATION 48
 #define EPT_EXIT_MISCONFIG 49
 
-#define EPT_QUAL_READ	  BIT64(0)
-#define EPT_QUAL_WRITE	  BIT64(1)
-#define EPT_QUAL_FETCH	  BIT64(2)
-#define EPT_QUAL_XU	  BIT64(6)
-#define EPT_QUAL_GLA	  BIT64(7)
-#define EPT_QUAL_FINAL	  BIT64(8)
-#define EPT_QUAL_USER	  BIT64(9)
+#define EPT_QUAL_READ     BIT64(0)
+#define EPT_QUAL_WRITE    BIT64(1)
+#define EPT_QUAL_FETCH    BIT64(2)
+#define EPT_QUAL_XU       BIT64(6)
+#define EPT_QUAL_GLA      BIT64(7)
+#define EPT_QUAL_FINAL    BIT64(8)
+#define EPT_QUAL_USER     BIT64(9)
 #define EPT_QUAL_WRITABLE BIT64(10)
-#define EPT_QUAL_NX	  BIT64(11)
-#define EPT_QUAL_SS	  BIT64(13)
+#define EPT_QUAL_NX       BIT64(11)
+#define EPT_QUAL_SS       BIT64(13)
 
 /* A walk under way. */
 struct ept_walk {
@@ -55,8 +55,10 @@ static uint64_t ept_rights_mask(const struct vmmu_hw_x86 *x86)
 	return EPT_R | EPT_W | EPT_X | (ept_has(x86, VMMU_HW_EPT_MBE) ? EPT_XU : 0);
 }
 
-/* VM entry refuses other EPTPs. Bit 7 (supervisor shadow stacks) is a feature that this model
- * lacks. */
+/*
+ * VM entry refuses other EPTPs. Bit 7 (supervisor shadow stacks) is a feature that this model
+ * lacks.
+ */
 static bool ept_is_valid(const struct vmmu_hw_cpu *cpu)
 {
 	const struct vmmu_hw_x86 *x86 = &cpu->u.x86;
@@ -109,8 +111,10 @@ static bool ept_has_ad(const struct vmmu_hw_x86 *x86)
 	return x86->eptp & EPTP_AD;
 }
 
-/* What an access asks of the entries; a guest-table read with accessed and dirty bits on is a
- * write. */
+/*
+ * What an access asks of the entries; a guest-table read with accessed and dirty bits on is a
+ * write.
+ */
 static uint64_t ept_need(const struct hw_run *run, const struct ept_walk *ept)
 {
 	unsigned access = run->access->access;

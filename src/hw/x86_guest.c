@@ -22,8 +22,10 @@ static void x86_guest_tables(const struct hw_run *run, struct x86_tables *tables
 		tables->root = x86->cr3 & BITS64(31, 12);
 		break;
 	case 3:
-		/* AMD's nested paging reads the four entries in every walk; otherwise they were
-		 * loaded with CR3. */
+		/*
+		 * AMD's nested paging reads the four entries in every walk; otherwise they were
+		 * loaded with CR3.
+		 */
 		tables->root = x86->cr3 & BITS64(31, 5);
 		tables->pdpte = run->cpu->arch == VMMU_HW_NPT ? NULL : x86->pdpte;
 		break;
@@ -149,8 +151,10 @@ static bool x86_is_key_denied(const struct vmmu_hw_x86 *x86, const struct x86_pa
 	       (x86_is_user(flags) || (x86->cr0 & X86_CR0_WP));
 }
 
-/* A shadow-stack page is dirty and not writable below writable tables, and of the access's own
- * privilege. */
+/*
+ * A shadow-stack page is dirty and not writable below writable tables, and of the access's own
+ * privilege.
+ */
 static bool x86_is_shadow_stack(const struct x86_path *path, unsigned flags)
 {
 	uint64_t leaf = path->slot[path->count - 1].value;

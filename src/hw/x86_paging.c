@@ -65,8 +65,10 @@ static bool x86_is_leaf(const struct x86_tables *tables, uint64_t entry, unsigne
 	return level == 3 && x86_is_long(tables);
 }
 
-/* 4M pages keep physical bits 39:32 at 20:13, as many of them as the CPU has; bit 21 is always
- * reserved. */
+/*
+ * 4M pages keep physical bits 39:32 at 20:13, as many of them as the CPU has; bit 21 is always
+ * reserved.
+ */
 static uint64_t x86_reserved_4m(const struct x86_tables *tables)
 {
 	unsigned width = tables->maxphyaddr < 40 ? tables->maxphyaddr : 40;

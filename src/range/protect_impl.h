@@ -191,7 +191,10 @@ static __attribute__((noinline)) int range_protect_slow(struct vmmu_update *upda
 	return err;
 }
 
-/* The permission fix: WRITE given back to the page at gpa, which tables lead to. False: not that simple. */
+/*
+ * The permission fix: WRITE given back to the page at gpa, which tables lead to. False: not that
+ * simple.
+ */
 static inline bool range_protect_grant(struct vmmu_update *update, uint64_t gpa, unsigned access)
 {
 	struct entry_ref ref;

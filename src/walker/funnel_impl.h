@@ -196,13 +196,14 @@ static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, u
 }
 
 /*
- * Exclusive: can WRITE be given to the leaf PTE, which has mmu_writable, by a plain store without more? Not
- * while hardware has a bit left to set (accessed; dirty cannot be without WRITE), nor where a grant owes a flush.
- * The lockless fix, the only other writer, would store the same value.
+ * Exclusive: can WRITE be given to the leaf PTE, which has mmu_writable, by a plain store without
+ * more? Not while hardware has a bit left to set (accessed; dirty cannot be without WRITE), nor
+ * where a grant owes a flush. The lockless fix, the only other writer, would store the same value.
  */
 static inline bool funnel_can_grant(const struct tree *tree, uint64_t pte, unsigned level)
 {
-	return fmt_is_accessed(pte, level) && FMT_FLUSH_GRANT != FMT_FLUSH_REMOTE && !tree->hooks.event;
+	return fmt_is_accessed(pte, level) && FMT_FLUSH_GRANT != FMT_FLUSH_REMOTE &&
+	       !tree->hooks.event;
 }
 
 /* Exclusive: do so; OLD_PTE is what PTEP holds. */

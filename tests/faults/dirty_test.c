@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Dirty logging: what is reported, what that takes from the mappings, and how it comes back without
- * the lock. */
+/*
+ * Dirty logging: what is reported, what that takes from the mappings, and how it comes back without
+ * the lock.
+ */
 #include "faults/harness.h"
 
 /* Slot 0: gfns 0..99 behind host pages 0..99, logging. */
@@ -20,7 +22,8 @@ static bool can_write(struct machine *machine, uint64_t gfn)
 	return walk.entry.kind == VMMU_ENTRY_LEAF && (walk.access & VMMU_WRITE);
 }
 
-/* machine_dirty_get() holds the bitmap against what was written; here its count is spelt out too.
+/*
+ * machine_dirty_get() holds the bitmap against what was written; here its count is spelt out too.
  */
 FORMAT_TEST(dirty, written_pages__are_reported_once)
 {

@@ -99,7 +99,8 @@ FORMAT_TEST(flush, zap_all__is_covered_by_kicks)
 	machine_destroy(machine);
 }
 
-/* Right after a mapping gains a right, the vCPU that asked may use it; see also the livelock check.
+/*
+ * Right after a mapping gains a right, the vCPU that asked may use it; see also the livelock check.
  */
 FORMAT_TEST(flush, right_added__reaches_the_vcpu_that_cached_less)
 {

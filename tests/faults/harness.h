@@ -121,8 +121,10 @@ struct machine {
 	uint64_t fault_calls, all_flushes, local_flushes; /* since creation */
 	unsigned bugs, findings;
 	unsigned largest_level; /* of a leaf that an access met */
-	/* one-shot: run by the next resolve after it has read the page, so that its answer is out
-	 * of date */
+	/*
+	 * one-shot: run by the next resolve after it has read the page, so that its answer is out
+	 * of date
+	 */
 	void (*on_resolve)(struct machine *machine, const struct vmmu_page_request *request);
 	unsigned interrupts; /* this many lookups are interrupted by a signal */
 	/* lookups answer so, whatever the host has */
@@ -223,8 +225,10 @@ unsigned machine_local_flushes(const struct machine *machine, unsigned vcpu);
 /* model.c */
 /* The errno that vmmu_slot_set() owes for this call, 0 if none. */
 int model_slot_error(const struct machine *machine, const struct vmmu_slot *slot);
-/* vmmu_slot_set() with the model's judgement of the result; changes the model too. Returns the
- * result. */
+/*
+ * vmmu_slot_set() with the model's judgement of the result; changes the model too. Returns the
+ * result.
+ */
 int machine_slot_set(struct machine *machine, const struct vmmu_slot *slot);
 /* Shorthand: set slot ID to PAGES pages at GFN with host pages from HOST_PAGE on; must succeed. */
 void machine_slot_in(struct machine *machine, unsigned as_id, unsigned id, uint64_t gfn,
@@ -243,14 +247,17 @@ void machine_check_gfn(struct machine *machine, unsigned as_id, uint64_t gfn);
 void machine_check_range(struct machine *machine, unsigned as_id, uint64_t start, uint64_t end);
 /* Every leaf of the tables is one that machine_check_gfn() knows a slot for. */
 void machine_check_leaves(struct machine *machine);
-/* vmmu_dirty_get(), with the result held against what was written and touched; returns the count.
+/*
+ * vmmu_dirty_get(), with the result held against what was written and touched; returns the count.
  */
 uint64_t machine_dirty_get(struct machine *machine, unsigned as_id, unsigned id);
 void model_note_access(struct machine *machine, unsigned as_id, uint64_t gfn, unsigned access);
 
 /* guest.c */
-/* One guest access with everything that hardware and a VMM's loop do; checks the result against the
- * model. */
+/*
+ * One guest access with everything that hardware and a VMM's loop do; checks the result against the
+ * model.
+ */
 struct access_result machine_access(struct machine *machine, unsigned vcpu, uint64_t gpa,
 				    unsigned access);
 /* The same with flags or-ed into those of the first fault, and a limit of the mapping's level. */

@@ -146,8 +146,10 @@ FORMAT_TEST(huge, limit_of_one_fault__holds_for_it)
 	machine_destroy(machine);
 }
 
-/* Small pages first; a fault next to them that may be huge replaces their table, and flushes it
- * all. */
+/*
+ * Small pages first; a fault next to them that may be huge replaces their table, and flushes it
+ * all.
+ */
 FORMAT_TEST(huge, fault_beside_small_pages__replaces_their_table)
 {
 	struct machine *machine = machine_on_host_level(*index, 2);

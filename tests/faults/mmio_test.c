@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Accesses to no memory: the entry that remembers them, the vCPU's cache, the generation that ends
- * both. */
+/*
+ * Accesses to no memory: the entry that remembers them, the vCPU's cache, the generation that ends
+ * both.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>

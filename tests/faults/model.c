@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The flat model: slots and host pages say what may be mapped. Nothing here asks the engine how it
- * decides. */
+/*
+ * The flat model: slots and host pages say what may be mapped. Nothing here asks the engine how it
+ * decides.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,8 +85,10 @@ static struct model_slot *unused_slot(struct machine *machine)
 	return NULL;
 }
 
-/* The model's side of a slot call that is in order. A log that stays on keeps what it has, over a
- * move too. */
+/*
+ * The model's side of a slot call that is in order. A log that stays on keeps what it has, over a
+ * move too.
+ */
 static void apply(struct machine *machine, const struct vmmu_slot *set)
 {
 	struct model_slot *slot = model_slot_by_id(machine, set->as_id, set->id);

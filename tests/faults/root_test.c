@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Roots: made at the first entry, obsolete after everything is dropped, replaced before the next
- * entry. */
+/*
+ * Roots: made at the first entry, obsolete after everything is dropped, replaced before the next
+ * entry.
+ */
 #include <errno.h>
 
 #include "faults/harness.h"

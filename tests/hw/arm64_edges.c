@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Arm: the corners. Address sizes and layouts, contiguous groups, device memory, privilege
- * controls, aborts. */
+/*
+ * Arm: the corners. Address sizes and layouts, contiguous groups, device memory, privilege
+ * controls, aborts.
+ */
 #include "hw/arm64_stand.h"
 
 #include <criterion/criterion.h>

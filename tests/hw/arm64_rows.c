@@ -6,20 +6,20 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define ROOT	  UINT64_C(0x10000000)
-#define STRIDE	  UINT64_C(0x100000)
+#define ROOT      UINT64_C(0x10000000)
+#define STRIDE    UINT64_C(0x100000)
 #define SIDE_ROOT UINT64_C(0x20000000)
 #define GUEST_HPA UINT64_C(0x30000000)
-#define FAR	  UINT64_C(0xffff800012345678)
-#define IPA	  UINT64_C(0x812345678)
+#define FAR       UINT64_C(0xffff800012345678)
+#define IPA       UINT64_C(0x812345678)
 
-#define VTCR_HA	 (UINT64_C(1) << 21)
-#define VTCR_HD	 (UINT64_C(1) << 22)
-#define VTCR_DS	 (UINT64_C(1) << 32)
+#define VTCR_HA  (UINT64_C(1) << 21)
+#define VTCR_HD  (UINT64_C(1) << 22)
+#define VTCR_DS  (UINT64_C(1) << 32)
 #define VTCR_SL2 (UINT64_C(1) << 33)
-#define TCR_HA	 (UINT64_C(1) << 39)
-#define TCR_HD	 (UINT64_C(1) << 40)
-#define TCR_DS	 (UINT64_C(1) << 59)
+#define TCR_HA   (UINT64_C(1) << 39)
+#define TCR_HD   (UINT64_C(1) << 40)
+#define TCR_DS   (UINT64_C(1) << 59)
 
 struct stand {
 	struct memory *memory;
@@ -51,8 +51,10 @@ static uint64_t size_code(uint64_t bits)
 	return code;
 }
 
-/* The start level that a row's IA takes with least concatenation, or the row's own level if that is
- * higher up. */
+/*
+ * The start level that a row's IA takes with least concatenation, or the row's own level if that is
+ * higher up.
+ */
 static int row_start(const struct row *row)
 {
 	unsigned shift = row_page_shift(row);
@@ -123,8 +125,10 @@ static void map_gva(const struct row *row, struct stand *stand)
 				    .offset = GUEST_HPA - base};
 	unsigned i, at;
 
-	/* Valid, page, AF, AP by privilege; bits 9:8 are address bits with DS, so no shareability
-	 * there. */
+	/*
+	 * Valid, page, AF, AP by privilege; bits 9:8 are address bits with DS, so no shareability
+	 * there.
+	 */
 	guest.entry = (stand->gpa.gpa & ~UINT64_C(0xfff)) |
 		      (row_option(row, "el", 1) ? 0x403 : 0x443);
 	memory_chain(stand->memory, &guest);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* Arm accesses through both stages: references, faults on the way, access flag and dirty state,
- * combined rights. */
+/*
+ * Arm accesses through both stages: references, faults on the way, access flag and dirty state,
+ * combined rights.
+ */
 #include "hw/arm64_stand.h"
 
 #include <criterion/criterion.h>
 
-#define TCR_HA	BIT(39)
-#define TCR_HD	BIT(40)
+#define TCR_HA  BIT(39)
+#define TCR_HD  BIT(40)
 #define VTCR_HA BIT(21)
 #define VTCR_HD BIT(22)
 
@@ -139,8 +141,10 @@ Test(arm64_walk, dirty_state_at_stage2__none_becomes_write_only_and_read_only_be
 /* Stage-1 AP against S2AP for EL0 and EL1, data and fetch. */
 Test(arm64_walk, rights_of_both_stages__and_together)
 {
-	/* AP[2:1]: EL1 alone, both, EL1 read-only, both read-only; EL1 never executes what EL0
-	 * writes. */
+	/*
+	 * AP[2:1]: EL1 alone, both, EL1 read-only, both read-only; EL1 never executes what EL0
+	 * writes.
+	 */
 	static const unsigned s1[4][2] = {{7, 4}, {3, 7}, {5, 4}, {5, 5}};
 	unsigned ap, s2ap, user, access;
 

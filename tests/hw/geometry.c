@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Where walks look: indexes, root sizes, start levels. Memory answers each read with a pointer to
- * one more table. */
+/*
+ * Where walks look: indexes, root sizes, start levels. Memory answers each read with a pointer to
+ * one more table.
+ */
 #include "hw/rows.h"
 
 #include <criterion/criterion.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* src/hw is written from the manuals: nothing of the formats or of the engine reaches it, not even
- * through a header. */
+/*
+ * src/hw is written from the manuals: nothing of the formats or of the engine reaches it, not even
+ * through a header.
+ */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <stdio.h>

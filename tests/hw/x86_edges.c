@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* x86: the corners. Register states, linear addresses, shadow stacks, memory that does not answer,
- * bad requests. */
+/*
+ * x86: the corners. Register states, linear addresses, shadow stacks, memory that does not answer,
+ * bad requests.
+ */
 #include "hw/x86_stand.h"
 
 #include <criterion/criterion.h>

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
-/* The worked examples of EPT, NPT and x86 guest tables, each through every way that can reach its
- * entry. */
+/*
+ * The worked examples of EPT, NPT and x86 guest tables, each through every way that can reach its
+ * entry.
+ */
 #include "hw/memory.h"
 #include "hw/rows.h"
 
 #include <criterion/criterion.h>
 
-#define ROOT	  UINT64_C(0x10000)
-#define STRIDE	  UINT64_C(0x1000)
+#define ROOT      UINT64_C(0x10000)
+#define STRIDE    UINT64_C(0x1000)
 #define GUEST_GPA UINT64_C(0x200000000) /* guest tables, as the guest sees them */
 #define GUEST_HPA UINT64_C(0x40000)
 #define SIDE_ROOT UINT64_C(0x20000) /* second-stage tables that map the guest's tables */
-#define GVA	  UINT64_C(0x7f1256789abc)
-#define GPA	  UINT64_C(0x123456789abc)
-#define NX	  (UINT64_C(1) << 63)
+#define GVA       UINT64_C(0x7f1256789abc)
+#define GPA       UINT64_C(0x123456789abc)
+#define NX        (UINT64_C(1) << 63)
 
 static const struct chain chain4 = {4, 12, 9, 9, 8}, chain5 = {5, 12, 9, 9, 8};
 static const struct chain chain_pae = {3, 12, 9, 2, 8}, chain32 = {2, 12, 10, 10, 4};
@@ -38,8 +40,10 @@ static void guest_registers(struct vmmu_hw_x86 *x86)
 	x86->efer = 1 << 10 | 1 << 11;
 }
 
-/* Map the guest's tables: second-stage leaves with bits LEAF, tables with bits UPPER, reached from
- * the same root. */
+/*
+ * Map the guest's tables: second-stage leaves with bits LEAF, tables with bits UPPER, reached from
+ * the same root.
+ */
 static void map_guest_tables(struct stand *stand, const struct chain *chain, uint64_t leaf,
 			     uint64_t upper)
 {
@@ -61,8 +65,10 @@ static void map_guest_tables(struct stand *stand, const struct chain *chain, uin
 	}
 }
 
-/* Guest tables that map GVA's page to the row's GPA, with these bits in every entry; the leaf adds
- * LEAF. */
+/*
+ * Guest tables that map GVA's page to the row's GPA, with these bits in every entry; the leaf adds
+ * LEAF.
+ */
 static void map_gva(struct stand *stand, uint64_t bits, uint64_t leaf)
 {
 	struct chain_entry place = {.chain = &chain4,
@@ -251,8 +257,10 @@ Test(x86_rows, ept_entry__guest_access_gives_the_same)
 		memory_free(stand.memory);
 		ran++;
 	}
-	/* Not by this way: 6 rows of guest-table accesses, 2 of addresses that a guest's tables
-	 * cannot hold. */
+	/*
+	 * Not by this way: 6 rows of guest-table accesses, 2 of addresses that a guest's tables
+	 * cannot hold.
+	 */
 	rows_report("EPT", "through guest tables", ran, 50);
 	rows_free(rows);
 }

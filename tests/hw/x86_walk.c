@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* x86 accesses through both stages: order and number of references, faults on the way, updates,
- * combined rights. */
+/*
+ * x86 accesses through both stages: order and number of references, faults on the way, updates,
+ * combined rights.
+ */
 #include "hw/x86_stand.h"
 
 #include <criterion/criterion.h>
