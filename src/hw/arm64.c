@@ -6,13 +6,13 @@
 #include "hw/arm64.h"
 
 #define ARM_EC_INSTRUCTION 0x20 /* from a lower exception level; + 1: from the same */
-#define ARM_EC_DATA	   0x24
-#define ARM_EC_SHIFT	   26
-#define ARM_ESR_IL	   BIT64(25)
+#define ARM_EC_DATA        0x24
+#define ARM_EC_SHIFT       26
+#define ARM_ESR_IL         BIT64(25)
 #define ARM_ISS_SYNDROME   BITS64(24, 14)
-#define ARM_ISS_CM	   BIT64(8)
-#define ARM_ISS_S1PTW	   BIT64(7)
-#define ARM_ISS_WNR	   BIT64(6)
+#define ARM_ISS_CM         BIT64(8)
+#define ARM_ISS_S1PTW      BIT64(7)
+#define ARM_ISS_WNR        BIT64(6)
 
 static bool arm_is_valid(const struct vmmu_hw_cpu *cpu)
 {

@@ -11,9 +11,9 @@
 /* Descriptor bits of both stages. */
 #define ARM_VALID      BIT64(0)
 #define ARM_TABLE      BIT64(1) /* or page, at level 3 */
-#define ARM_AF	       BIT64(10)
-#define ARM_NT	       BIT64(16)
-#define ARM_DBM	       BIT64(51)
+#define ARM_AF         BIT64(10)
+#define ARM_NT         BIT64(16)
+#define ARM_DBM        BIT64(51)
 #define ARM_CONTIGUOUS BIT64(52)
 
 #define ARM_HCR_VM  BIT64(0)
@@ -25,12 +25,12 @@
 struct arm_stage {
 	uint64_t base; /* bytes: the root table */
 	uint8_t stage;
-	uint8_t granule;	/* lg2 bytes: 12, 14, 16 */
-	uint8_t ia_bits;	/* input address size */
-	uint8_t oa_bits;	/* effective output address size */
-	int8_t start;		/* level of the root */
-	bool is_ds;		/* LPA2 descriptors: address bits 49:48 and 9:8 */
-	bool is_lpa64;		/* 64K granule on a 52-bit CPU: address bits 15:12 */
+	uint8_t granule;        /* lg2 bytes: 12, 14, 16 */
+	uint8_t ia_bits;        /* input address size */
+	uint8_t oa_bits;        /* effective output address size */
+	int start;              /* level of the root */
+	bool is_ds;             /* LPA2 descriptors: address bits 49:48 and 9:8 */
+	bool is_lpa64;          /* 64K granule on a 52-bit CPU: address bits 15:12 */
 	bool has_af, has_dirty; /* hardware sets the access flag, the dirty state */
 };
 
@@ -38,10 +38,10 @@ struct arm_stage {
 struct arm_walk {
 	const struct arm_stage *stage;
 	const struct vmmu_hw_gpa *gpa; /* stage 2 */
-	struct hw_slot slot;	       /* the descriptor read last */
-	int level;		       /* that a fault would report */
-	uint64_t tables;	       /* stage 1: APTable, XNTable bits or-ed over the tables */
-	uint64_t output;	       /* bytes */
+	struct hw_slot slot;           /* the descriptor read last */
+	int level;                     /* that a fault would report */
+	uint64_t tables;               /* stage 1: APTable, XNTable bits or-ed over the tables */
+	uint64_t output;               /* bytes */
 	uint8_t page_lg2, range_lg2;
 };
 

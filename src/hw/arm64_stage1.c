@@ -12,11 +12,11 @@
 #define ARM_TCR_HD BIT64(40)
 #define ARM_TCR_DS BIT64(59)
 
-#define ARM_S1_AP_EL0	    BIT64(6) /* AP[1] */
+#define ARM_S1_AP_EL0       BIT64(6) /* AP[1] */
 #define ARM_S1_AP_READ_ONLY BIT64(7) /* AP[2] */
-#define ARM_S1_NG	    BIT64(11)
-#define ARM_S1_PXN	    BIT64(53)
-#define ARM_S1_UXN	    BIT64(54)
+#define ARM_S1_NG           BIT64(11)
+#define ARM_S1_PXN          BIT64(53)
+#define ARM_S1_UXN          BIT64(54)
 #define ARM_S1_PXN_TABLE    BIT64(59)
 #define ARM_S1_UXN_TABLE    BIT64(60)
 #define ARM_S1_AP_TABLE_EL0 BIT64(61)
@@ -89,7 +89,7 @@ static bool arm_s1_init(struct arm_stage *stage, const struct hw_run *run,
 		stage->has_dirty = stage->has_af && (arm->tcr_el1 & ARM_TCR_HD);
 	}
 	stage->ia_bits = (uint8_t)(64 - half->txsz);
-	stage->start = (int8_t)(3 - (int)((stage->ia_bits - 1 - half->granule) / stride));
+	stage->start = 3 - (int)((stage->ia_bits - 1 - half->granule) / stride);
 	arm_stage_base(stage, half->ttbr);
 	return true;
 }

@@ -73,7 +73,7 @@ static bool arm_s2_init(struct arm_stage *stage, const struct vmmu_hw_arm64 *arm
 	start = arm_s2_start(stage, arm);
 	if (start == ARM_NO_LEVEL)
 		return false;
-	stage->start = (int8_t)start;
+	stage->start = start;
 	if (!arm_s2_is_start_implemented(stage, arm->pamax) || !arm_s2_is_size(stage, arm, t0sz))
 		return false;
 	stage->ia_bits = (uint8_t)(64 - t0sz);

@@ -5,29 +5,29 @@
  */
 #include "hw/walk.h"
 
-#define RV_V	BIT64(0)
-#define RV_R	BIT64(1)
-#define RV_W	BIT64(2)
-#define RV_X	BIT64(3)
-#define RV_U	BIT64(4)
-#define RV_G	BIT64(5)
-#define RV_A	BIT64(6)
-#define RV_D	BIT64(7)
+#define RV_V    BIT64(0)
+#define RV_R    BIT64(1)
+#define RV_W    BIT64(2)
+#define RV_X    BIT64(3)
+#define RV_U    BIT64(4)
+#define RV_G    BIT64(5)
+#define RV_A    BIT64(6)
+#define RV_D    BIT64(7)
 #define RV_PBMT BITS64(62, 61)
-#define RV_N	BIT64(63)
+#define RV_N    BIT64(63)
 
 #define RV_RESERVED BITS64(58, 54)
 #define RV_RSW60T59 BITS64(60, 59)
 
-#define RV_SSTATUS_SUM	BIT64(18)
-#define RV_SSTATUS_MXR	BIT64(19)
-#define RV_ENVCFG_SSE	BIT64(3)
-#define RV_ENVCFG_ADUE	BIT64(61)
+#define RV_SSTATUS_SUM  BIT64(18)
+#define RV_SSTATUS_MXR  BIT64(19)
+#define RV_ENVCFG_SSE   BIT64(3)
+#define RV_ENVCFG_ADUE  BIT64(61)
 #define RV_ENVCFG_PBMTE BIT64(62)
 
-#define RV_TINST_READ64	 0x3000
+#define RV_TINST_READ64  0x3000
 #define RV_TINST_WRITE64 0x3020
-#define RV_TINST_READ32	 0x2000
+#define RV_TINST_READ32  0x2000
 #define RV_TINST_WRITE32 0x2020
 
 /* Trap causes, for a load; fetch and store follow. */
@@ -39,10 +39,10 @@ enum rv_trap {
 
 /* One stage as its registers set it up. */
 struct rv_stage {
-	uint64_t root;	 /* bytes */
+	uint64_t root;   /* bytes */
 	uint64_t envcfg; /* what holds for this stage: PBMTE, ADUE, SSE */
-	uint8_t stage;	 /* 1 VS, 2 G */
-	uint8_t levels;	 /* 0: Bare */
+	uint8_t stage;   /* 1 VS, 2 G */
+	uint8_t levels;  /* 0: Bare */
 	uint8_t entry_bytes;
 	uint8_t index_bits; /* of all but the G root, which has two more */
 	uint8_t input_bits;
@@ -52,8 +52,8 @@ struct rv_stage {
 struct rv_walk {
 	const struct rv_stage *stage;
 	const struct vmmu_hw_gpa *gpa; /* G-stage */
-	struct hw_slot slot;	       /* the entry read last */
-	uint64_t output;	       /* bytes */
+	struct hw_slot slot;           /* the entry read last */
+	uint64_t output;               /* bytes */
 	uint8_t page_lg2, range_lg2;
 };
 
@@ -424,7 +424,7 @@ static enum hw_result rv_stage2(struct hw_run *run, const struct vmmu_hw_gpa *gp
 {
 	struct rv_stage stage = rv_g_stage(&run->cpu->u.riscv);
 	struct rv_walk walk = {.stage = &stage, .gpa = gpa};
-	struct vmmu_hw_mapping found;
+	struct vmmu_hw_mapping found = {0};
 	enum hw_result result;
 
 	if (!stage.levels) {

@@ -10,8 +10,8 @@
 const unsigned walk_rights[3] = {VMMU_READ, VMMU_WRITE, VMMU_EXEC};
 
 static const struct hw_arch *const walk_arches[VMMU_HW_ARCHES] = {
-	[VMMU_HW_X86] = &hw_arch_x86,	  [VMMU_HW_EPT] = &hw_arch_ept,
-	[VMMU_HW_NPT] = &hw_arch_npt,	  [VMMU_HW_RISCV] = &hw_arch_riscv,
+	[VMMU_HW_X86] = &hw_arch_x86,     [VMMU_HW_EPT] = &hw_arch_ept,
+	[VMMU_HW_NPT] = &hw_arch_npt,     [VMMU_HW_RISCV] = &hw_arch_riscv,
 	[VMMU_HW_ARM64] = &hw_arch_arm64,
 };
 

@@ -17,7 +17,7 @@
 enum hw_result {
 	HW_OK,
 	HW_FAULT, /* the report is written: end of the run */
-	HW_BUS,	  /* nothing answered at the entry's address: whoever sees this first reports it */
+	HW_BUS,   /* nothing answered at the entry's address: whoever sees this first reports it */
 	HW_RACE,  /* an update met another value: walk again */
 };
 
@@ -48,8 +48,8 @@ extern const struct hw_arch hw_arch_x86, hw_arch_ept, hw_arch_npt, hw_arch_riscv
 /* A table entry that a walk met: where it stands and what it said. */
 struct hw_slot {
 	uint64_t address; /* bytes, in the stage's own output space: guest-physical in stage 1 */
-	uint64_t hpa;	  /* bytes */
-	uint64_t input;	  /* what is being translated */
+	uint64_t hpa;     /* bytes */
+	uint64_t input;   /* what is being translated */
 	uint64_t value;
 	uint8_t stage, level, bytes;
 	bool is_writable;   /* the second-stage translation that found it lets it be written as well

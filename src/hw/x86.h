@@ -44,10 +44,10 @@
 
 /* One set of tables and how the CPU reads them. */
 struct x86_tables {
-	uint64_t root;	       /* bytes */
+	uint64_t root;         /* bytes */
 	const uint64_t *pdpte; /* PAE: top-level entries held in registers, or NULL */
-	uint8_t stage;	       /* 1 guest, 2 nested */
-	uint8_t levels;	       /* 2: 32-bit, 3: PAE, 4, 5 */
+	uint8_t stage;         /* 1 guest, 2 nested */
+	uint8_t levels;        /* 2: 32-bit, 3: PAE, 4, 5 */
 	uint8_t entry_bytes;
 	uint8_t maxphyaddr;
 	bool has_nx, has_pse, has_pse36, has_1g, is_amd;

@@ -5,30 +5,30 @@
  */
 #include "hw/x86.h"
 
-#define EPT_R	     BIT64(0)
-#define EPT_W	     BIT64(1)
-#define EPT_X	     BIT64(2) /* with mode-based execute: supervisor fetches */
+#define EPT_R        BIT64(0)
+#define EPT_W        BIT64(1)
+#define EPT_X        BIT64(2) /* with mode-based execute: supervisor fetches */
 #define EPT_TYPE     BITS64(5, 3)
 #define EPT_LARGE    BIT64(7)
 #define EPT_ACCESSED BIT64(8)
 #define EPT_DIRTY    BIT64(9)
-#define EPT_XU	     BIT64(10)
+#define EPT_XU       BIT64(10)
 
 #define EPTP_AD BIT64(6)
 
 #define EPT_EXIT_VIOLATION 48
 #define EPT_EXIT_MISCONFIG 49
 
-#define EPT_QUAL_READ	  BIT64(0)
-#define EPT_QUAL_WRITE	  BIT64(1)
-#define EPT_QUAL_FETCH	  BIT64(2)
-#define EPT_QUAL_XU	  BIT64(6)
-#define EPT_QUAL_GLA	  BIT64(7)
-#define EPT_QUAL_FINAL	  BIT64(8)
-#define EPT_QUAL_USER	  BIT64(9)
+#define EPT_QUAL_READ     BIT64(0)
+#define EPT_QUAL_WRITE    BIT64(1)
+#define EPT_QUAL_FETCH    BIT64(2)
+#define EPT_QUAL_XU       BIT64(6)
+#define EPT_QUAL_GLA      BIT64(7)
+#define EPT_QUAL_FINAL    BIT64(8)
+#define EPT_QUAL_USER     BIT64(9)
 #define EPT_QUAL_WRITABLE BIT64(10)
-#define EPT_QUAL_NX	  BIT64(11)
-#define EPT_QUAL_SS	  BIT64(13)
+#define EPT_QUAL_NX       BIT64(11)
+#define EPT_QUAL_SS       BIT64(13)
 
 /* A walk under way. */
 struct ept_walk {

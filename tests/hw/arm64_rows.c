@@ -6,20 +6,20 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define ROOT	  UINT64_C(0x10000000)
-#define STRIDE	  UINT64_C(0x100000)
+#define ROOT      UINT64_C(0x10000000)
+#define STRIDE    UINT64_C(0x100000)
 #define SIDE_ROOT UINT64_C(0x20000000)
 #define GUEST_HPA UINT64_C(0x30000000)
-#define FAR	  UINT64_C(0xffff800012345678)
-#define IPA	  UINT64_C(0x812345678)
+#define FAR       UINT64_C(0xffff800012345678)
+#define IPA       UINT64_C(0x812345678)
 
-#define VTCR_HA	 (UINT64_C(1) << 21)
-#define VTCR_HD	 (UINT64_C(1) << 22)
-#define VTCR_DS	 (UINT64_C(1) << 32)
+#define VTCR_HA  (UINT64_C(1) << 21)
+#define VTCR_HD  (UINT64_C(1) << 22)
+#define VTCR_DS  (UINT64_C(1) << 32)
 #define VTCR_SL2 (UINT64_C(1) << 33)
-#define TCR_HA	 (UINT64_C(1) << 39)
-#define TCR_HD	 (UINT64_C(1) << 40)
-#define TCR_DS	 (UINT64_C(1) << 59)
+#define TCR_HA   (UINT64_C(1) << 39)
+#define TCR_HD   (UINT64_C(1) << 40)
+#define TCR_DS   (UINT64_C(1) << 59)
 
 struct stand {
 	struct memory *memory;

@@ -5,8 +5,8 @@
 
 #include <criterion/criterion.h>
 
-#define TCR_HA	BIT(39)
-#define TCR_HD	BIT(40)
+#define TCR_HA  BIT(39)
+#define TCR_HD  BIT(40)
 #define VTCR_HA BIT(21)
 #define VTCR_HD BIT(22)
 

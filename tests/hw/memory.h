@@ -17,9 +17,9 @@ struct memory {
 		uint64_t hpa; /* 8-byte aligned, + 1: a free slot is 0 */
 		uint64_t value;
 	} word[MEMORY_WORDS];
-	uint64_t end;	     /* bytes: nothing answers from here on; 0: everywhere answers */
+	uint64_t end;        /* bytes: nothing answers from here on; 0: everywhere answers */
 	uint64_t read_only;  /* bytes: the page that refuses updates; 0: none */
-	unsigned races;	     /* so many swaps find another value */
+	unsigned races;      /* so many swaps find another value */
 	unsigned swap_count; /* that were made */
 	unsigned load_count;
 };

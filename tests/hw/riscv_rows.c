@@ -6,13 +6,13 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define ROOT	  UINT64_C(0x10000)
-#define STRIDE	  UINT64_C(0x4000)
+#define ROOT      UINT64_C(0x10000)
+#define STRIDE    UINT64_C(0x4000)
 #define SIDE_ROOT UINT64_C(0x40000)
 #define GUEST_GPA UINT64_C(0x4000000000) /* far from every row, inside 41 bits */
 #define GUEST_HPA UINT64_C(0x60000)
-#define GVA	  UINT64_C(0x3f12345abc)
-#define GPA	  UINT64_C(0x1234567abc)
+#define GVA       UINT64_C(0x3f12345abc)
+#define GPA       UINT64_C(0x1234567abc)
 
 #define ADUE  (UINT64_C(1) << 61)
 #define PBMTE (UINT64_C(1) << 62)

@@ -6,14 +6,14 @@
 #include <vmmu/hw.h>
 
 #define ROW_COLUMNS_MAX 7
-#define ROW_TEXT_BYTES	96
-#define ROWS_MAX	64
+#define ROW_TEXT_BYTES  96
+#define ROWS_MAX        64
 
 struct row {
 	char column[ROW_COLUMNS_MAX][ROW_TEXT_BYTES];
 	const char *id, *options, *result;
 	uint64_t entry;
-	int level;	 /* as the manual counts */
+	int level;       /* as the manual counts */
 	unsigned access; /* VMMU_READ ... */
 };
 

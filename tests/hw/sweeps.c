@@ -19,10 +19,10 @@ enum shape {
 };
 
 static const struct chain chains[] = {
-	[EPT5] = {5, 12, 9, 9, 8},	 [NPT5] = {5, 12, 9, 9, 8},
-	[GUEST5] = {5, 12, 9, 9, 8},	 [GUEST_PAE] = {3, 12, 9, 2, 8},
+	[EPT5] = {5, 12, 9, 9, 8},       [NPT5] = {5, 12, 9, 9, 8},
+	[GUEST5] = {5, 12, 9, 9, 8},     [GUEST_PAE] = {3, 12, 9, 2, 8},
 	[GUEST_32] = {2, 12, 10, 10, 4}, [G39] = {3, 12, 9, 11, 8},
-	[G32] = {2, 12, 10, 12, 4},	 [S2_4K] = {3, 12, 9, 10, 8},
+	[G32] = {2, 12, 10, 12, 4},      [S2_4K] = {3, 12, 9, 10, 8},
 };
 
 struct sweep {
@@ -30,7 +30,7 @@ struct sweep {
 	unsigned level; /* 1: smallest page */
 	unsigned features;
 	uint64_t option; /* x86: maxphyaddr; RISC-V: menvcfg; Arm: VTCR.PS */
-	uint64_t entry;	 /* what the flips start from: readable */
+	uint64_t entry;  /* what the flips start from: readable */
 	uint64_t reserved, absent, permission, accessed, size;
 };
 

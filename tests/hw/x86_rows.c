@@ -6,14 +6,14 @@
 
 #include <criterion/criterion.h>
 
-#define ROOT	  UINT64_C(0x10000)
-#define STRIDE	  UINT64_C(0x1000)
+#define ROOT      UINT64_C(0x10000)
+#define STRIDE    UINT64_C(0x1000)
 #define GUEST_GPA UINT64_C(0x200000000) /* guest tables, as the guest sees them */
 #define GUEST_HPA UINT64_C(0x40000)
 #define SIDE_ROOT UINT64_C(0x20000) /* second-stage tables that map the guest's tables */
-#define GVA	  UINT64_C(0x7f1256789abc)
-#define GPA	  UINT64_C(0x123456789abc)
-#define NX	  (UINT64_C(1) << 63)
+#define GVA       UINT64_C(0x7f1256789abc)
+#define GPA       UINT64_C(0x123456789abc)
+#define NX        (UINT64_C(1) << 63)
 
 static const struct chain chain4 = {4, 12, 9, 9, 8}, chain5 = {5, 12, 9, 9, 8};
 static const struct chain chain_pae = {3, 12, 9, 2, 8}, chain32 = {2, 12, 10, 10, 4};
