@@ -89,7 +89,7 @@ static bool arm_s1_init(struct arm_stage *stage, const struct hw_run *run,
 		stage->has_dirty = stage->has_af && (arm->tcr_el1 & ARM_TCR_HD);
 	}
 	stage->ia_bits = (uint8_t)(64 - half->txsz);
-	stage->start = (int8_t)(3 - (int)((stage->ia_bits - 1 - half->granule) / stride));
+	stage->start = 3 - (int)((stage->ia_bits - 1 - half->granule) / stride);
 	arm_stage_base(stage, half->ttbr);
 	return true;
 }

@@ -181,3 +181,38 @@ Test(x86_mapping, protection_keys__by_page_mode_and_write_protect)
 	cr_assert_eq(go(&stand, VMMU_READ)->status, VMMU_HW_OK, "ignored with both off");
 	memory_free(stand.memory);
 }
+
+/* W and U are and-ed, NX is or-ed, over every level: of the guest's tables and of nested ones. */
+Test(x86_mapping, rights_of_upper_levels__limit_the_leaf)
+{
+	static const struct {
+		uint64_t flip;
+		unsigned access;
+		uint32_t code; /* the error code's low bits, and EXITINFO1's */
+	} limits[] = {{2, VMMU_WRITE, 7}, {4, VMMU_READ, 5}, {NX, VMMU_EXEC, 0x15}};
+	unsigned i, at;
+
+	for (i = 0; i < 3; i++) {
+		for (at = 0; at < 4; at++) {
+			struct stand stand = stand_new(VMMU_HW_NPT, &chain4, &chain4);
+			struct vmmu_hw_bus bus = memory_bus(stand.memory);
+			struct chain_entry place = host_place(&stand, 0x5abc);
+			struct vmmu_hw_gpa gpa = {.gpa = 0x5abc};
+			uint64_t entry = guest_get(&stand, at), hpa = chain_address(&place, at);
+
+			stand.access.flags = VMMU_HW_USER;
+			cr_assert_eq(go(&stand, limits[i].access)->status, VMMU_HW_OK);
+			guest_set(&stand, at, entry ^ limits[i].flip);
+			cr_assert_eq(go(&stand, limits[i].access)->report.exception.error_code,
+				     limits[i].code, "guest table %u", at);
+			memory_write(stand.memory, hpa, 8,
+				     memory_read(stand.memory, hpa, 8) ^ limits[i].flip);
+			cr_assert_eq(vmmu_hw_translate_gpa(&stand.cpu, &bus, &stand.access, &gpa,
+							   &stand.walk),
+				     0);
+			cr_assert_eq(stand.walk.report.svm.info1,
+				     UINT64_C(0x100000000) | limits[i].code, "nested table %u", at);
+			memory_free(stand.memory);
+		}
+	}
+}
