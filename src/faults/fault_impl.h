@@ -479,6 +479,9 @@ static int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 		uint64_t pte;
 		struct entry_ref ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &pte);
 
+		/* Frozen: somebody is about to put a table or leaf there. */
+		if (fmt_classify(pte, ref.level) == VMMU_ENTRY_FROZEN)
+			break;
 		outcome = VMMU_EMULATE;
 		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
 			break;

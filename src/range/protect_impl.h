@@ -217,7 +217,7 @@ static int range_protect(struct vmmu_update *update, uint64_t gpa, uint64_t byte
 			 uint64_t *done)
 {
 	if (bytes != RANGE_PAGE || !range_protect_grant(update, gpa, access))
-		return access ? range_protect_slow(update, gpa, bytes, access, done) : -EINVAL;
+		return range_protect_slow(update, gpa, bytes, access ? access : ~0u, done);
 	if (done)
 		*done = bytes;
 	return 0;

@@ -32,6 +32,11 @@ static struct table *range_root(struct vmmu_vm *vm, unsigned as_id)
 	if (root)
 		return root;
 	root = vm->engine->root_get(vm, as_id);
+	if (!root) {
+		/* Frames may only be waiting for readers to leave. */
+		vm_reap_locked(vm);
+		root = vm->engine->root_get(vm, as_id);
+	}
 	if (root)
 		atomic_store_explicit(&vm->roots[as_id], root, memory_order_release);
 	return root;

@@ -35,7 +35,8 @@ static inline bool spte_is_sane_leaf(uint64_t pte, unsigned level)
 
 /*
  * A present entry changes what it points to only through a not-present value: anything else would
- * let one TLB hold the old page and another the new one with nobody aware of it.
+ * let one TLB hold the old page and another the new one with nobody aware of it. A leaf may become
+ * a table, which then maps the same pages: a split. That it does is up to whoever links the table.
  */
 static inline bool spte_is_legal(uint64_t old_pte, enum vmmu_entry_kind old_kind, uint64_t new_pte,
 				 enum vmmu_entry_kind new_kind, unsigned level)
@@ -50,7 +51,7 @@ static inline bool spte_is_legal(uint64_t old_pte, enum vmmu_entry_kind old_kind
 		return old_kind != VMMU_ENTRY_TABLE;
 	}
 	if (new_kind == VMMU_ENTRY_TABLE)
-		return level > 1 && !fmt_is_present(old_pte, level);
+		return level > 1 && old_kind != VMMU_ENTRY_TABLE;
 	return true;
 }
 
