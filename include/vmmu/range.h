@@ -56,7 +56,7 @@ struct vmmu_range_ops {
 	uint64_t (*translate)(const struct vmmu_reader *reader, uint64_t gpa);
 	void (*translate_batch)(const struct vmmu_reader *reader, const uint64_t *gpas,
 				uint64_t *hpas, size_t count);
-	void (*attr_make)(struct vmmu_attr *attr);
+	void (*attr_make)(const struct vmmu_vm *vm, struct vmmu_attr *attr);
 };
 
 /* An exclusive section on the tables of one address space. All members are private. */
@@ -71,6 +71,7 @@ struct vmmu_update {
 /* A lockless section on the tables of one address space. All members are private. */
 struct vmmu_reader {
 	const struct vmmu_range_ops *ops;
+	const struct vmmu_vm *vm;
 	const void *root;
 	uint64_t offset;
 };

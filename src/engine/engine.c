@@ -2,17 +2,32 @@
 #include "engine/engine.h"
 
 #include "base/bits.h"
+#include "format/arm_geometry.h"
+#include "format/registry.h"
 
-static const struct vmmu_engine *const engines[] = {
-	&engine_ept4,         &engine_ept5,         &engine_npt4,       &engine_npt5,
-	&engine_sv39x4,       &engine_sv48x4,       &engine_sv57x4,     &engine_arm_s2_4k,
-	&engine_arm_s2_4k_40, &engine_arm_s2_4k_43, &engine_arm_s2_64k,
+static const struct {
+	const struct vmmu_format *format;
+	const struct vmmu_engine *engine;
+} engines[] = {
+	{&format_ept4, &engine_ept4},
+	{&format_ept5, &engine_ept5},
+	{&format_npt4, &engine_npt4},
+	{&format_npt5, &engine_npt5},
+	{&format_sv39x4, &engine_sv39x4},
+	{&format_sv48x4, &engine_sv48x4},
+	{&format_sv57x4, &engine_sv57x4},
+	{&format_arm_s2_4k, &engine_arm_s2_4k},
+	{&format_arm_s2_4k_40, &engine_arm_s2_4k_40},
+	{&format_arm_s2_4k_43, &engine_arm_s2_4k_43},
+	{&format_arm_s2_64k, &engine_arm_s2_64k},
 };
 
 const struct vmmu_engine *engine_of_format(const struct vmmu_format *format)
 {
+	if (format->engine)
+		return format->engine;
 	for (unsigned i = 0; i < ARRAY_COUNT(engines); i++)
-		if (engines[i]->format == format)
-			return engines[i];
-	return NULL;
+		if (engines[i].format == format)
+			return engines[i].engine;
+	return arm_geometry_has(format) ? &engine_arm_s2_4k_any : &engine_forward;
 }

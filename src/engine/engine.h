@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The engines, one a format. */
+/* The engines: one for each format of ours, and two that serve many. */
 #ifndef VMMU_ENGINE_ENGINE_H
 #define VMMU_ENGINE_ENGINE_H
 
@@ -16,5 +16,9 @@ extern const struct vmmu_engine engine_arm_s2_4k;
 extern const struct vmmu_engine engine_arm_s2_4k_40;
 extern const struct vmmu_engine engine_arm_s2_4k_43;
 extern const struct vmmu_engine engine_arm_s2_64k;
+/* Every geometry of arm_geometry_find(). */
+extern const struct vmmu_engine engine_arm_s2_4k_any;
+/* Every format that vmmu_format_register() gave. */
+extern const struct vmmu_engine engine_forward;
 
 #endif

@@ -12,7 +12,6 @@
 #include "range/range_impl.h"
 
 const struct vmmu_engine ENGINE_OBJECT = {
-	.format = &FMT_OBJECT,
 	.range = &range_ops,
 	.fault = engine_fault,
 	.root_get = map_root_get,

@@ -92,7 +92,7 @@ static void audit_mmio(struct audit_run *run, const struct entry_ref *ref, uint6
 {
 	unsigned as = ref->table->as_id;
 	uint64_t generation = slot_set_generation(slots_active(&run->vm->slots, as));
-	struct fmt_mmio mmio = fmt_parse_mmio(pte, ref->level);
+	struct vmmu_mmio mmio = fmt_parse_mmio(pte, ref->level);
 	struct audit_place place = audit_place_of(ref, pte);
 
 	run->mmio_entries++;

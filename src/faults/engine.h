@@ -19,7 +19,6 @@
 struct audit_run;
 
 struct vmmu_engine {
-	const struct vmmu_format *format;
 	/* The calls of vmmu/range.h. */
 	const struct vmmu_range_ops *range;
 	/*
@@ -55,7 +54,7 @@ struct vmmu_engine {
 	void (*audit)(struct vmmu_vm *vm, struct audit_run *run);
 };
 
-/* The engine of FORMAT, or NULL. Defined a floor up, in src/engine. */
+/* The engine of FORMAT; never NULL. Defined a floor up, in src/engine. */
 const struct vmmu_engine *engine_of_format(const struct vmmu_format *format);
 
 #endif

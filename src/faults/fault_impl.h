@@ -387,14 +387,14 @@ static void fault_prefetch(struct vmmu_vcpu *vcpu, const struct entry_ref *fault
 static int fault_map_mmio(struct fault_state *s)
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
-	struct fmt_mmio mmio = {
+	struct vmmu_mmio mmio = {
 		.gfn = s->fault->gfn, .access = VMMU_RWX, .generation = mmio_stamp(s->generation)};
 	unsigned goal = 1;
 	struct entry_ref ref;
 
 	mmio_cache_fill(vcpu, s->fault->gfn, s->generation);
 	/* A gfn with more bits than an entry has room for is remembered by the vCPU alone. */
-	if ((s->generation & SLOTS_GEN_UPDATING) || s->fault->gfn >> FMT_MMIO_GFN_BITS)
+	if ((s->generation & SLOTS_GEN_UPDATING) || s->fault->gfn >> VMMU_MMIO_GFN_BITS)
 		return VMMU_EMULATE;
 	if (!fault_walk_to_goal(s, &goal, 1, &ref))
 		return -ENOMEM;

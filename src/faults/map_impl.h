@@ -130,7 +130,7 @@ static inline uint64_t map_make_leaf(const struct vmmu_vm *vm, const struct mems
 				     enum vmmu_resolve_flag why)
 {
 	bool is_writable = page->writable && !(slot->flags & VMMU_SLOT_READ_ONLY);
-	struct fmt_leaf leaf = {
+	struct vmmu_leaf leaf = {
 		.pfn = page->pfn - (gfn & (level_gfns(level) - 1)),
 		.access = VMMU_READ | VMMU_EXEC | (is_writable ? VMMU_WRITE : 0),
 		.memtype = page->memtype,

@@ -80,7 +80,7 @@ void vm_slot_drop(void *ctx, const struct memslot *old)
 void vm_slots_updated(void *ctx, unsigned as_id, uint64_t generation)
 {
 	struct vmmu_vm *vm = ctx;
-	uint64_t mask = BIT64(vmmu_format_info(vm->engine->format)->mmio_gen_bits) - 1;
+	uint64_t mask = BIT64(vmmu_format_info(vm->format)->mmio_gen_bits) - 1;
 
 	if ((generation & mask) != as_id)
 		return;

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/sync.h"
+#include "format/registry.h"
 #include "rmap/rmap.h"
 
 #define TABLES_HPA_DEFAULT   (UINT64_C(4) << 30)
@@ -202,7 +203,8 @@ int vmmu_vm_create(const struct vmmu_vm_options *options, struct vmmu_vm **out)
 	vm = mem_alloc(sizeof(*vm));
 	if (!vm)
 		return -ENOMEM;
-	vm->engine = engine_of_format(options->format);
+	vm->format = options->format;
+	vm->engine = engine_of_format(vm->format);
 	vm->geometry = vmmu_format_info(options->format)->geometry;
 	vm->env = *options->env;
 	vm->env_ctx = options->env_ctx;
@@ -211,8 +213,10 @@ int vmmu_vm_create(const struct vmmu_vm_options *options, struct vmmu_vm **out)
 	vm->nx_huge = options->nx_huge;
 	vm->mode = options->mode;
 	list_init(&vm->vcpus);
-	err = vm->engine ? vm_init(vm, options) : -EINVAL;
+	registry_pin(vm->format);
+	err = vm_init(vm, options);
 	if (err) {
+		registry_unpin(vm->format);
 		mem_free(vm);
 		return err;
 	}
@@ -241,12 +245,13 @@ void vmmu_vm_destroy(struct vmmu_vm *vm)
 	slots_destroy(&vm->slots);
 	tree_destroy(&vm->tree);
 	vm_destroy_locks(vm);
+	registry_unpin(vm->format);
 	mem_free(vm);
 }
 
 const struct vmmu_format *vmmu_vm_format(const struct vmmu_vm *vm)
 {
-	return vm ? vm->engine->format : NULL;
+	return vm ? vm->format : NULL;
 }
 
 void vm_zap_all(struct vmmu_vm *vm)

@@ -45,6 +45,7 @@ struct vm_invalidate {
 
 struct vmmu_vm {
 	const struct vmmu_engine *engine;
+	const struct vmmu_format *format; /* pinned */
 	const struct vmmu_geometry *geometry;
 	struct vmmu_env env;
 	void *env_ctx;

@@ -72,7 +72,7 @@ int vmmu_visit(struct vmmu_vm *vm, int (*fn)(void *ctx, const struct vmmu_visit 
 /* A digest in the making. */
 struct digest_run {
 	XXH3_state_t *state;
-	const struct format_ops *ops;
+	const struct vmmu_format_ops *ops;
 	uint64_t tables; /* numbered so far, in walk order */
 };
 
@@ -103,7 +103,7 @@ int vmmu_digest(struct vmmu_vm *vm, struct vmmu_digest *digest)
 
 	if (!vm || !digest)
 		return -EINVAL;
-	run = (struct digest_run){XXH3_createState(), vm->engine->format->ops, 0};
+	run = (struct digest_run){XXH3_createState(), vm->format->ops, 0};
 	if (!run.state)
 		return -ENOMEM;
 	XXH3_128bits_reset(run.state);

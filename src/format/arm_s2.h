@@ -17,7 +17,8 @@
  *
  * The including instance header sets ARM_GRANULE_SHIFT (12, 14, 16), ARM_IPA_BITS and
  * ARM_START_LEVEL (the manual's number), and may set ARM_PA_BITS (VTCR_EL2.PS, at most 48). The
- * root's index takes what is left of the IPA: up to 16 concatenated tables.
+ * root's index takes what is left of the IPA: up to 16 concatenated tables. With FMT_HAS_GEOMETRY
+ * fmt_geometry is the including header's business.
  */
 #ifndef VMMU_FORMAT_ARM_S2_H
 #define VMMU_FORMAT_ARM_S2_H
@@ -54,6 +55,7 @@
 #define ARM_LEAF_LEVELS  ((ARM_BLOCK_LEVELS | 1 << 1) & ((1 << (ARM_LEVELS + 1)) - 1))
 
 #define FMT_WRITE_BITS ARM_S2AP_WRITE
+#define FMT_LINEAR_PFN
 
 #define ARM_VALID         BIT64(0)
 #define ARM_TABLE         BIT64(1)
@@ -72,6 +74,7 @@
 #define ARM_ADDRESS       BITS64(47, ARM_GRANULE_SHIFT)
 #define ARM_FROZEN        BIT64(10) /* KVM's lock of an invalid entry, up to 6.12 */
 
+#ifndef FMT_HAS_GEOMETRY
 #define ARM_SHIFT(level) ((level) > ARM_LEVELS ? 0 : ARM_GRANULE_SHIFT + ARM_STRIDE * ((level)-1))
 #define ARM_INDEX(level) \
 	((level) > ARM_LEVELS ? 0 : (level) == ARM_LEVELS ? ARM_ROOT_BITS : ARM_STRIDE)
@@ -91,6 +94,7 @@ static const struct vmmu_geometry fmt_geometry = {
 	.index_bits = {0, ARM_INDEX(1), ARM_INDEX(2), ARM_INDEX(3), ARM_INDEX(4)},
 	.table_lg2 = {0, ARM_TABLE_LG2(1), ARM_TABLE_LG2(2), ARM_TABLE_LG2(3), ARM_TABLE_LG2(4)},
 };
+#endif
 
 /* Type 01 where there are no blocks is reserved; hardware takes it as invalid. */
 static inline bool arm_has_reserved_type(uint64_t pte, unsigned level)
@@ -169,7 +173,7 @@ static inline uint64_t arm_type_bits(enum vmmu_memtype memtype)
 }
 
 /* The access flag is always set: whether hardware could set it is then all the same. */
-static inline uint64_t fmt_make_leaf(struct fmt_leaf leaf, unsigned level)
+static inline uint64_t fmt_make_leaf(struct vmmu_leaf leaf, unsigned level)
 {
 	return (leaf.pfn << ARM_GRANULE_SHIFT & ARM_ADDRESS) | ARM_VALID |
 	       (level == 1 ? ARM_TABLE : 0) | arm_type_bits(leaf.memtype) | ARM_SH_INNER | ARM_AF |
@@ -204,13 +208,13 @@ static inline uint64_t fmt_make_frozen(unsigned level)
 	return ARM_FROZEN;
 }
 
-static inline uint64_t fmt_make_mmio(struct fmt_mmio mmio, unsigned level)
+static inline uint64_t fmt_make_mmio(struct vmmu_mmio mmio, unsigned level)
 {
 	(void)level;
 	return mmio_invalid_pack(mmio);
 }
 
-static inline struct fmt_mmio fmt_parse_mmio(uint64_t pte, unsigned level)
+static inline struct vmmu_mmio fmt_parse_mmio(uint64_t pte, unsigned level)
 {
 	(void)level;
 	return mmio_invalid_parse(pte);
@@ -295,9 +299,9 @@ static inline bool fmt_needs_break(uint64_t old_pte, uint64_t new_pte, unsigned 
  * Invalid and AF=0 entries are never cached; entries that refuse by permission are: relaxing needs
  * a TLBI.
  */
-#define FMT_FLUSH_INSTALL FMT_FLUSH_NONE
-#define FMT_FLUSH_GRANT   FMT_FLUSH_REMOTE
-#define FMT_FLUSH_MARK    FMT_FLUSH_NONE
+#define FMT_FLUSH_INSTALL VMMU_FLUSH_NONE
+#define FMT_FLUSH_GRANT   VMMU_FLUSH_REMOTE
+#define FMT_FLUSH_MARK    VMMU_FLUSH_NONE
 
 #include "format/rules_impl.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The laws of formats about shape, single values and states; leaves are in conformance_leaf.c. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/bits.h"
@@ -7,13 +8,16 @@
 #include "format/conformance.h"
 #include "format/conformance_impl.h"
 
-static bool is_any_function_missing(const struct format_ops *ops)
+/* All members but size are functions. */
+static bool is_any_function_missing(const struct vmmu_format_ops *ops)
 {
-	const unsigned char *slot = (const unsigned char *)ops;
+	const unsigned char *slot = (const unsigned char *)ops +
+				    offsetof(struct vmmu_format_ops, classify);
+	const unsigned char *end = (const unsigned char *)(ops + 1);
 	uintptr_t function;
 
-	for (size_t i = 0; i < sizeof(*ops) / sizeof(function); i++) {
-		memcpy(&function, slot + i * sizeof(function), sizeof(function));
+	for (; slot < end; slot += sizeof(function)) {
+		memcpy(&function, slot, sizeof(function));
 		if (!function)
 			return true;
 	}
@@ -27,6 +31,8 @@ static const char *check_geometry_level(const struct vmmu_geometry *geometry, un
 
 	if (index_bits < 1 || index_bits > FRAME_LG2_MAX - 3)
 		return "geometry: index_bits out of range";
+	if ((geometry->leaf_levels >> level & 1) && geometry->pa_bits <= geometry->shift[level])
+		return "geometry: a leaf is larger than the output address";
 	if (level < geometry->levels &&
 	    geometry->shift[level + 1] != geometry->shift[level] + index_bits)
 		return "geometry: a level does not begin where the one below ends";
@@ -41,6 +47,8 @@ static const char *check_geometry(const struct vmmu_geometry *geometry)
 {
 	const char *broken;
 
+	if (geometry->pa_bits > 63 || geometry->pa_bits < FRAME_LG2_MAX + 2)
+		return "geometry: pa_bits out of range";
 	if (geometry->levels < 1 || geometry->levels > VMMU_LEVELS_MAX)
 		return "geometry: levels out of range";
 	if (geometry->page_shift < 12 || geometry->page_shift > 16 ||
@@ -57,10 +65,24 @@ static const char *check_geometry(const struct vmmu_geometry *geometry)
 	if (!(geometry->leaf_levels & 1 << 1) || (geometry->leaf_levels & 1) ||
 	    geometry->leaf_levels >> (geometry->levels + 1))
 		return "geometry: leaf_levels lacks level 1 or has a level that is none";
-	if (geometry->pa_bits > 63 || geometry->pa_bits <= geometry->page_shift ||
-	    geometry->gpa_bits > 63)
-		return "geometry: address widths out of range";
+	if (geometry->gpa_bits > 63)
+		return "geometry: gpa_bits out of range";
 	return NULL;
+}
+
+#define CONFORMANCE_CAPS                                                                     \
+	(VMMU_CAP_HW_DIRTY | VMMU_CAP_EXEC_ONLY | VMMU_CAP_WRITE_ONLY | VMMU_CAP_MMIO_TRAP | \
+	 VMMU_CAP_BREAK_FIRST | VMMU_CAP_CACHES_ABSENT)
+
+/* Printable, no space, and not longer than anybody has room for. */
+static bool is_name(const char *name)
+{
+	size_t length = 0;
+
+	for (; name[length]; length++)
+		if (name[length] <= ' ' || name[length] > '~' || length >= VMMU_FORMAT_NAME_MAX)
+			return false;
+	return length > 0;
 }
 
 const char *conformance_check_shape(struct conformance *check)
@@ -68,8 +90,12 @@ const char *conformance_check_shape(struct conformance *check)
 	const struct vmmu_format_info *info = &check->format->info;
 
 	check->level = 0;
-	if (!info->name || !*info->name || !info->architecture || !info->description)
+	if (!info->name || !info->architecture || !info->description)
 		return "info: a string is missing";
+	if (!is_name(info->name))
+		return "info: the name is empty, too long, or has a space or unprintable character";
+	if (info->caps & ~(unsigned)CONFORMANCE_CAPS)
+		return "info: unknown caps";
 	if (!info->geometry || !check->format->ops || is_any_function_missing(check->format->ops))
 		return "ops: a function is missing";
 	if (info->mmio_gen_bits < 1 || info->mmio_gen_bits > 63)
@@ -81,7 +107,7 @@ const char *conformance_check_shape(struct conformance *check)
 
 static const char *check_value_leaf(struct conformance *check)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 	const struct vmmu_geometry *geometry = check->format->info.geometry;
 	unsigned frame_bits = geometry->shift[check->level] - geometry->page_shift;
 	uint64_t pfn = ops->leaf_pfn(check->pte, check->level);
@@ -114,15 +140,15 @@ static const char *check_value_table(struct conformance *check)
 	return NULL;
 }
 
-static bool is_mmio_equal(struct fmt_mmio a, struct fmt_mmio b)
+static bool is_mmio_equal(struct vmmu_mmio a, struct vmmu_mmio b)
 {
 	return a.gfn == b.gfn && a.access == b.access && a.generation == b.generation;
 }
 
 static const char *check_value_mmio(struct conformance *check)
 {
-	const struct format_ops *ops = check->format->ops;
-	struct fmt_mmio mmio = ops->parse_mmio(check->pte, check->level), again;
+	const struct vmmu_format_ops *ops = check->format->ops;
+	struct vmmu_mmio mmio = ops->parse_mmio(check->pte, check->level), again;
 
 	if (check->level != 1)
 		return "values: an MMIO entry above level 1";
@@ -131,7 +157,7 @@ static const char *check_value_mmio(struct conformance *check)
 	if (mmio.generation >> check->format->info.mmio_gen_bits || !(mmio.access & VMMU_READ) ||
 	    (mmio.access & ~(unsigned)VMMU_RWX))
 		return "values: an MMIO entry parses to generation or access out of range";
-	if (mmio.gfn >> FMT_MMIO_GFN_BITS)
+	if (mmio.gfn >> VMMU_MMIO_GFN_BITS)
 		return NULL;
 	check->other = ops->make_mmio(mmio, 1);
 	again = ops->parse_mmio(check->other, 1);
@@ -143,7 +169,7 @@ static const char *check_value_mmio(struct conformance *check)
 /* check->pte at check->level, whatever it is. */
 static const char *check_value(struct conformance *check)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 	enum vmmu_entry_kind kind = ops->classify(check->pte, check->level);
 	bool is_mapping = kind == VMMU_ENTRY_TABLE || kind == VMMU_ENTRY_LEAF;
 
@@ -201,7 +227,7 @@ const char *conformance_check_values(struct conformance *check)
 static bool is_quiet(struct conformance *check, uint64_t pte, unsigned level,
 		     enum vmmu_entry_kind kind)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 
 	conformance_look(check, level, pte, 0);
 	return ops->classify(pte, level) == kind && !ops->is_malformed(pte, level) &&
@@ -210,7 +236,7 @@ static bool is_quiet(struct conformance *check, uint64_t pte, unsigned level,
 
 static const char *check_tables(struct conformance *check, unsigned level)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 	const struct vmmu_geometry *geometry = check->format->info.geometry;
 	uint64_t hpa;
 
@@ -228,7 +254,7 @@ static const char *check_tables(struct conformance *check, unsigned level)
 
 const char *conformance_check_states(struct conformance *check)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 	const char *broken;
 
 	for (unsigned level = 1; level <= check->format->info.geometry->levels; level++) {
@@ -245,9 +271,9 @@ const char *conformance_check_states(struct conformance *check)
 
 /* ---- MMIO ---- */
 
-static const char *check_mmio(struct conformance *check, struct fmt_mmio mmio)
+static const char *check_mmio(struct conformance *check, struct vmmu_mmio mmio)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 
 	if (!is_quiet(check, ops->make_mmio(mmio, 1), 1, VMMU_ENTRY_MMIO))
 		return "mmio: an MMIO entry does not read as one";
@@ -262,26 +288,44 @@ static const char *check_mmio_accesses(struct conformance *check, uint64_t gfn, 
 	const char *broken = NULL;
 
 	for (unsigned access = VMMU_READ; access <= VMMU_RWX && !broken; access += 2)
-		broken = check_mmio(check, (struct fmt_mmio){gfn, access, generation});
+		broken = check_mmio(check, (struct vmmu_mmio){gfn, access, generation});
 	return broken;
 }
 
+/* Random generations that are tried on top of all those with one or two bits set or clear. */
+#define CONFORMANCE_GENERATIONS 4096
+
+/* GENERATION with the smallest and the largest gfn. */
+static const char *check_mmio_generation(struct conformance *check, unsigned gfn_bits,
+					 uint64_t generation)
+{
+	const char *broken = check_mmio_accesses(check, 0, generation);
+
+	return broken ? broken : check_mmio_accesses(check, BIT64(gfn_bits) - 1, generation);
+}
+
 /*
- * Every generation with the smallest and largest gfn; every single gfn bit with a few generations.
+ * Generations by their bits, where a field that is too narrow or overlaps another shows; every
+ * single gfn bit with a few generations.
  */
 const char *conformance_check_mmio(struct conformance *check)
 {
 	const struct vmmu_format_info *info = &check->format->info;
-	unsigned gfn_bits = min_u64(FMT_MMIO_GFN_BITS,
+	unsigned gfn_bits = min_u64(VMMU_MMIO_GFN_BITS,
 				    info->geometry->gpa_bits - info->geometry->page_shift);
-	uint64_t last = BIT64(info->mmio_gen_bits) - 1, step = 1 + (last >> 20);
+	unsigned bits = info->mmio_gen_bits;
+	uint64_t last = BIT64(bits) - 1;
 	const char *broken = NULL;
 
-	for (uint64_t generation = 0; generation <= last && !broken; generation += step) {
-		broken = check_mmio_accesses(check, 0, generation);
+	for (unsigned i = 0; i < bits * bits && !broken; i++) {
+		uint64_t pair = BIT64(i / bits) | BIT64(i % bits);
+
+		broken = check_mmio_generation(check, gfn_bits, pair);
 		if (!broken)
-			broken = check_mmio_accesses(check, BIT64(gfn_bits) - 1, generation);
+			broken = check_mmio_generation(check, gfn_bits, last & ~pair);
 	}
+	for (unsigned i = 0; i < CONFORMANCE_GENERATIONS && !broken; i++)
+		broken = check_mmio_generation(check, gfn_bits, conformance_random(check) & last);
 	for (unsigned bit = 0; bit < gfn_bits && !broken; bit++) {
 		broken = check_mmio_accesses(check, BIT64(bit), 0);
 		if (!broken)
@@ -292,17 +336,46 @@ const char *conformance_check_mmio(struct conformance *check)
 
 /* ---- all ---- */
 
+/* The shape first: the others rest on it. */
+static const char *(*const conformance_parts[])(struct conformance *) = {
+	conformance_check_shape,  conformance_check_values,  conformance_check_states,
+	conformance_check_leaves, conformance_check_changes, conformance_check_mmio,
+};
+
 const char *conformance_check(const struct vmmu_format *format, uint64_t seed)
 {
-	/* The longest last. */
-	static const char *(*const parts[])(struct conformance *) = {
-		conformance_check_shape,  conformance_check_values,  conformance_check_states,
-		conformance_check_leaves, conformance_check_changes, conformance_check_mmio,
-	};
 	struct conformance check = {.format = format, .seed = seed};
 	const char *broken = NULL;
 
-	for (unsigned i = 0; i < ARRAY_COUNT(parts) && !broken; i++)
-		broken = parts[i](&check);
+	for (unsigned i = 0; i < ARRAY_COUNT(conformance_parts) && !broken; i++)
+		broken = conformance_parts[i](&check);
 	return broken;
+}
+
+int vmmu_format_conformance(const struct vmmu_format_info *info, const struct vmmu_format_ops *ops,
+			    uint64_t seed,
+			    void (*fn)(void *ctx, const struct vmmu_broken_law *broken), void *ctx)
+{
+	struct vmmu_format format = {.ops = ops};
+	int count = 0;
+
+	if (!info || !ops || ops->size != sizeof(*ops))
+		return -EINVAL;
+	format.info = *info;
+	for (unsigned i = 0; i < ARRAY_COUNT(conformance_parts); i++) {
+		struct conformance check = {.format = &format, .seed = seed};
+		struct vmmu_broken_law broken = {.law = conformance_parts[i](&check)};
+
+		if (!broken.law)
+			continue;
+		broken.level = check.level;
+		broken.pte = check.level ? check.pte : 0;
+		broken.other = check.level ? check.other : 0;
+		count++;
+		if (fn)
+			fn(ctx, &broken);
+		if (conformance_parts[i] == conformance_check_shape)
+			break;
+	}
+	return count;
 }

@@ -17,12 +17,12 @@ static void sample_leaves(const struct conformance *check, unsigned level, struc
 {
 	const struct vmmu_geometry *geometry = check->format->info.geometry;
 	uint64_t lowest = BIT64(geometry->shift[level] - geometry->page_shift);
-	struct fmt_leaf leaf;
+	struct vmmu_leaf leaf;
 
 	if (!(geometry->leaf_levels >> level & 1))
 		return;
 	for (unsigned i = 0; i < 2 * LEAF_VARIANTS; i++) {
-		leaf.pfn = i < LEAF_VARIANTS ? lowest : 2 * lowest;
+		leaf.pfn = i < LEAF_VARIANTS ? 0 : lowest;
 		if (conformance_variant(check, i % LEAF_VARIANTS, &leaf))
 			sample->pte[sample->count++] = check->format->ops->make_leaf(leaf, level);
 	}
@@ -30,7 +30,7 @@ static void sample_leaves(const struct conformance *check, unsigned level, struc
 
 static void sample_others(const struct conformance *check, unsigned level, struct sample *sample)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 	const struct vmmu_geometry *geometry = check->format->info.geometry;
 
 	sample->pte[sample->count++] = ops->make_absent(level);
@@ -38,7 +38,7 @@ static void sample_others(const struct conformance *check, unsigned level, struc
 	if (level == 1) {
 		for (uint64_t gfn = 0; gfn < 2; gfn++)
 			sample->pte[sample->count++] =
-				ops->make_mmio((struct fmt_mmio){gfn, VMMU_RWX, 1}, 1);
+				ops->make_mmio((struct vmmu_mmio){gfn, VMMU_RWX, 1}, 1);
 		return;
 	}
 	for (uint64_t table = 1; table <= 2; table++)
@@ -50,14 +50,14 @@ static void sample_others(const struct conformance *check, unsigned level, struc
 struct change {
 	struct leaf_view old_view, new_view;
 	bool was_present, is_present, is_moved, needs_break;
-	enum fmt_flush flush;
+	enum vmmu_flush_due flush;
 };
 
 /* Does a walk through the entry end up elsewhere, or differently cached? Both are present. */
 static bool is_moved(const struct conformance *check, const struct leaf_view *old_view,
 		     const struct leaf_view *new_view)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 
 	if (old_view->kind != new_view->kind)
 		return true;
@@ -70,7 +70,7 @@ static bool is_moved(const struct conformance *check, const struct leaf_view *ol
 /* From check->pte to check->other. */
 static struct change read_change(const struct conformance *check)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 	struct change change = {
 		.old_view = conformance_view(ops, check->pte, check->level),
 		.new_view = conformance_view(ops, check->other, check->level),
@@ -91,7 +91,7 @@ static const char *check_break(const struct conformance *check, const struct cha
 		return "changes: break-before-make without VMMU_CAP_BREAK_FIRST";
 	if (change->needs_break && !(change->was_present && change->is_present))
 		return "changes: break-before-make of an entry that is not present";
-	if (change->needs_break && change->flush != FMT_FLUSH_REMOTE)
+	if (change->needs_break && change->flush != VMMU_FLUSH_REMOTE)
 		return "changes: break-before-make without a remote flush";
 	if (change->is_moved && conformance_has_cap(check, VMMU_CAP_BREAK_FIRST) &&
 	    !change->needs_break)
@@ -107,7 +107,7 @@ static const char *check_permissions(const struct conformance *check, const stru
 	unsigned lost = change->old_view.access & ~change->new_view.access;
 	unsigned won = change->new_view.access & ~change->old_view.access;
 
-	if (change->flush == FMT_FLUSH_REMOTE)
+	if (change->flush == VMMU_FLUSH_REMOTE)
 		return NULL;
 	if (lost)
 		return "changes: less access without a remote flush";
@@ -116,7 +116,7 @@ static const char *check_permissions(const struct conformance *check, const stru
 	if (change->old_view.dirty && !change->new_view.dirty)
 		return "changes: dirty cleared without a remote flush";
 	if (won && conformance_has_cap(check, VMMU_CAP_CACHES_ABSENT) &&
-	    change->flush == FMT_FLUSH_NONE)
+	    change->flush == VMMU_FLUSH_NONE)
 		return "changes: more access without a flush, but denials are cached";
 	return NULL;
 }
@@ -127,7 +127,7 @@ static const char *check_change(const struct conformance *check)
 	const char *broken;
 
 	if (check->pte == check->other)
-		return change.flush != FMT_FLUSH_NONE || change.needs_break
+		return change.flush != VMMU_FLUSH_NONE || change.needs_break
 			       ? "changes: something is due although nothing changes"
 			       : NULL;
 	/*
@@ -138,14 +138,14 @@ static const char *check_change(const struct conformance *check)
 	if (broken)
 		return broken;
 	if (change.was_present && (!change.is_present || change.is_moved))
-		return change.flush == FMT_FLUSH_REMOTE
+		return change.flush == VMMU_FLUSH_REMOTE
 			       ? NULL
 			       : "changes: an entry replaced without a remote flush";
 	if (change.was_present)
 		return change.old_view.kind == VMMU_ENTRY_LEAF ? check_permissions(check, &change)
 							       : NULL;
 	if (change.is_present && conformance_has_cap(check, VMMU_CAP_CACHES_ABSENT) &&
-	    change.flush == FMT_FLUSH_NONE)
+	    change.flush == VMMU_FLUSH_NONE)
 		return "changes: a new entry without a flush, but absent ones are cached";
 	return NULL;
 }

@@ -33,7 +33,7 @@ struct leaf_view {
 	bool host_writable, mmu_writable, accessed, dirty, malformed;
 };
 
-static inline struct leaf_view conformance_view(const struct format_ops *ops, uint64_t pte,
+static inline struct leaf_view conformance_view(const struct vmmu_format_ops *ops, uint64_t pte,
 						unsigned level)
 {
 	return (struct leaf_view){
@@ -76,7 +76,7 @@ static inline bool conformance_is_legal_access(const struct conformance *check, 
 
 /* Variant number INDEX into *LEAF (its pfn is kept); false: this combination is illegal. */
 static inline bool conformance_variant(const struct conformance *check, unsigned index,
-				       struct fmt_leaf *leaf)
+				       struct vmmu_leaf *leaf)
 {
 	unsigned writable;
 

@@ -16,10 +16,10 @@ static bool is_equal(const struct leaf_view *a, const struct leaf_view *b)
  */
 static const char *for_each_leaf(struct conformance *check,
 				 const char *(*visit)(struct conformance *check,
-						      const struct fmt_leaf *leaf))
+						      const struct vmmu_leaf *leaf))
 {
 	const struct vmmu_geometry *geometry = check->format->info.geometry;
-	struct fmt_leaf leaf;
+	struct vmmu_leaf leaf;
 	const char *broken = NULL;
 
 	for (unsigned level = 1; level <= geometry->levels; level++) {
@@ -45,7 +45,7 @@ static const char *for_each_leaf(struct conformance *check,
 /* ---- reading back ---- */
 
 static const char *check_marks(const struct conformance *check, const struct leaf_view *view,
-			       const struct fmt_leaf *leaf)
+			       const struct vmmu_leaf *leaf)
 {
 	if (conformance_has_cap(check, VMMU_CAP_HW_DIRTY) &&
 	    (view->accessed != leaf->accessed || view->dirty != leaf->dirty))
@@ -56,7 +56,7 @@ static const char *check_marks(const struct conformance *check, const struct lea
 	return NULL;
 }
 
-static const char *check_read_back(struct conformance *check, const struct fmt_leaf *leaf)
+static const char *check_read_back(struct conformance *check, const struct vmmu_leaf *leaf)
 {
 	struct leaf_view view = conformance_view(check->format->ops, check->pte, check->level);
 
@@ -73,10 +73,10 @@ static const char *check_read_back(struct conformance *check, const struct fmt_l
 	return check_marks(check, &view, leaf);
 }
 
-static const char *check_with_pfn(struct conformance *check, const struct fmt_leaf *leaf)
+static const char *check_with_pfn(struct conformance *check, const struct vmmu_leaf *leaf)
 {
-	const struct format_ops *ops = check->format->ops;
-	struct fmt_leaf first = *leaf;
+	const struct vmmu_format_ops *ops = check->format->ops;
+	struct vmmu_leaf first = *leaf;
 
 	first.pfn = 0;
 	check->other = ops->make_leaf(first, check->level);
@@ -86,10 +86,10 @@ static const char *check_with_pfn(struct conformance *check, const struct fmt_le
 }
 
 /* Setting or clearing the software bits changes nothing that hardware looks at. */
-static const char *check_software_bits(struct conformance *check, const struct fmt_leaf *leaf)
+static const char *check_software_bits(struct conformance *check, const struct vmmu_leaf *leaf)
 {
-	const struct format_ops *ops = check->format->ops;
-	struct fmt_leaf bare = *leaf, full = *leaf;
+	const struct vmmu_format_ops *ops = check->format->ops;
+	struct vmmu_leaf bare = *leaf, full = *leaf;
 	struct leaf_view with, without;
 	uint64_t software;
 
@@ -112,7 +112,7 @@ static const char *check_software_bits(struct conformance *check, const struct f
  */
 static const char *check_volatile(struct conformance *check, uint64_t pte)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 	struct leaf_view view = conformance_view(ops, pte, check->level);
 	bool is_writable = view.access & VMMU_WRITE;
 	bool is_marking = !view.accessed || (is_writable && !view.dirty);
@@ -144,7 +144,7 @@ static bool has_become(struct conformance *check, uint64_t pte, struct leaf_view
 
 static const char *check_write_removal(struct conformance *check, struct leaf_view want)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 
 	want.access &= ~(unsigned)VMMU_WRITE;
 	if (!conformance_is_legal_access(check, want.access))
@@ -160,7 +160,7 @@ static const char *check_write_removal(struct conformance *check, struct leaf_vi
 
 static const char *check_write_allow(struct conformance *check, struct leaf_view want)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 	bool was_given = (want.access & VMMU_WRITE) && want.dirty;
 	uint64_t protected = ops->write_protect(check->pte, check->level), allowed;
 
@@ -179,7 +179,7 @@ static const char *check_write_allow(struct conformance *check, struct leaf_view
 
 static const char *check_clear_marks(struct conformance *check, struct leaf_view view)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 	struct leaf_view want = view;
 	uint64_t old = ops->clear_accessed(check->pte, check->level);
 	uint64_t clean = ops->clear_dirty(check->pte, check->level);
@@ -200,9 +200,9 @@ static const char *check_clear_marks(struct conformance *check, struct leaf_view
 }
 
 /* check->pte was made of LEAF: all laws about it alone. */
-static const char *check_leaf(struct conformance *check, const struct fmt_leaf *leaf)
+static const char *check_leaf(struct conformance *check, const struct vmmu_leaf *leaf)
 {
-	const struct format_ops *ops = check->format->ops;
+	const struct vmmu_format_ops *ops = check->format->ops;
 	struct leaf_view view = conformance_view(ops, check->pte, check->level);
 	const char *broken = check_read_back(check, leaf);
 

@@ -48,6 +48,7 @@
 #define FMT_MMIO_GEN_BITS 19
 
 #define FMT_WRITE_BITS EPT_WRITE
+#define FMT_LINEAR_PFN
 
 #define EPT_READ          BIT64(0)
 #define EPT_WRITE         BIT64(1)
@@ -184,7 +185,7 @@ static inline uint64_t ept_type_bits(enum vmmu_memtype memtype)
 	}
 }
 
-static inline uint64_t fmt_make_leaf(struct fmt_leaf leaf, unsigned level)
+static inline uint64_t fmt_make_leaf(struct vmmu_leaf leaf, unsigned level)
 {
 	return (leaf.pfn << 12 & EPT_ADDRESS) | (leaf.access & EPT_RWX) |
 	       ept_type_bits(leaf.memtype) | EPT_OURS | (level > 1 ? EPT_LARGE : 0) |
@@ -218,7 +219,7 @@ static inline uint64_t fmt_make_frozen(unsigned level)
 	return EPT_FROZEN;
 }
 
-static inline uint64_t fmt_make_mmio(struct fmt_mmio mmio, unsigned level)
+static inline uint64_t fmt_make_mmio(struct vmmu_mmio mmio, unsigned level)
 {
 	(void)level;
 	return EPT_MMIO_VALUE | mmio_x86_pack_generation(mmio.generation) |
@@ -226,10 +227,10 @@ static inline uint64_t fmt_make_mmio(struct fmt_mmio mmio, unsigned level)
 	       (mmio.access & VMMU_EXEC ? 0 : EPT_MMIO_NO_EXEC);
 }
 
-static inline struct fmt_mmio fmt_parse_mmio(uint64_t pte, unsigned level)
+static inline struct vmmu_mmio fmt_parse_mmio(uint64_t pte, unsigned level)
 {
 	(void)level;
-	return (struct fmt_mmio){
+	return (struct vmmu_mmio){
 		.gfn = (pte & EPT_ADDRESS) >> 12,
 		.access = VMMU_READ | (pte & EPT_MMIO_NO_WRITE ? 0 : VMMU_WRITE) |
 			  (pte & EPT_MMIO_NO_EXEC ? 0 : VMMU_EXEC),
@@ -306,9 +307,9 @@ static inline uint64_t fmt_route(uint64_t pte, unsigned level)
 /*
  * Not-present and misconfigured entries are never cached; a violation drops what it was judged by.
  */
-#define FMT_FLUSH_INSTALL FMT_FLUSH_NONE
-#define FMT_FLUSH_GRANT   FMT_FLUSH_NONE
-#define FMT_FLUSH_MARK    FMT_FLUSH_NONE
+#define FMT_FLUSH_INSTALL VMMU_FLUSH_NONE
+#define FMT_FLUSH_GRANT   VMMU_FLUSH_NONE
+#define FMT_FLUSH_MARK    VMMU_FLUSH_NONE
 
 #include "format/rules_impl.h"
 

@@ -35,16 +35,16 @@ static inline bool mmio_is_invalid_marked(uint64_t pte)
 	return (pte & (MMIO_INVALID_MARK | 1)) == MMIO_INVALID_MARK;
 }
 
-static inline uint64_t mmio_invalid_pack(struct fmt_mmio mmio)
+static inline uint64_t mmio_invalid_pack(struct vmmu_mmio mmio)
 {
 	return MMIO_INVALID_MARK | (mmio.access & VMMU_WRITE ? MMIO_INVALID_WRITE : 0) |
 	       (mmio.access & VMMU_EXEC ? MMIO_INVALID_EXEC : 0) |
 	       (mmio.generation & 0x7ffff) << 4 | mmio.gfn << 23;
 }
 
-static inline struct fmt_mmio mmio_invalid_parse(uint64_t pte)
+static inline struct vmmu_mmio mmio_invalid_parse(uint64_t pte)
 {
-	return (struct fmt_mmio){
+	return (struct vmmu_mmio){
 		.gfn = pte >> 23,
 		.access = VMMU_READ | (pte & MMIO_INVALID_WRITE ? VMMU_WRITE : 0) |
 			  (pte & MMIO_INVALID_EXEC ? VMMU_EXEC : 0),

@@ -45,6 +45,7 @@
 #define FMT_MMIO_GEN_BITS 19
 
 #define FMT_WRITE_BITS NPT_WRITE
+#define FMT_LINEAR_PFN
 
 #define NPT_PRESENT       BIT64(0)
 #define NPT_WRITE         BIT64(1)
@@ -176,7 +177,7 @@ static inline uint64_t npt_type_bits(enum vmmu_memtype memtype)
 }
 
 /* READ is always granted: NPT cannot express anything less. */
-static inline uint64_t fmt_make_leaf(struct fmt_leaf leaf, unsigned level)
+static inline uint64_t fmt_make_leaf(struct vmmu_leaf leaf, unsigned level)
 {
 	return (leaf.pfn << 12 & NPT_ADDRESS) | NPT_PRESENT | NPT_USER | NPT_OURS |
 	       (leaf.access & VMMU_WRITE ? NPT_WRITE : 0) |
@@ -211,7 +212,7 @@ static inline uint64_t fmt_make_frozen(unsigned level)
 	return NPT_FROZEN;
 }
 
-static inline uint64_t fmt_make_mmio(struct fmt_mmio mmio, unsigned level)
+static inline uint64_t fmt_make_mmio(struct vmmu_mmio mmio, unsigned level)
 {
 	(void)level;
 	return NPT_MMIO_VALUE | NPT_USER | (mmio.access & VMMU_WRITE ? NPT_WRITE : 0) |
@@ -220,10 +221,10 @@ static inline uint64_t fmt_make_mmio(struct fmt_mmio mmio, unsigned level)
 	       (mmio.gfn & BIT64(39) ? NPT_MMIO_GFN_39 : 0);
 }
 
-static inline struct fmt_mmio fmt_parse_mmio(uint64_t pte, unsigned level)
+static inline struct vmmu_mmio fmt_parse_mmio(uint64_t pte, unsigned level)
 {
 	(void)level;
-	return (struct fmt_mmio){
+	return (struct vmmu_mmio){
 		.gfn = (pte & NPT_ADDRESS) >> 12 | (pte & NPT_MMIO_GFN_39 ? BIT64(39) : 0),
 		.access = VMMU_READ | (pte & NPT_WRITE ? VMMU_WRITE : 0) |
 			  (pte & NPT_NO_EXEC ? 0 : VMMU_EXEC),
@@ -300,9 +301,9 @@ static inline uint64_t fmt_route(uint64_t pte, unsigned level)
 }
 
 /* Non-present entries are not cached; a stale denial costs one spurious fault, which removes it. */
-#define FMT_FLUSH_INSTALL FMT_FLUSH_NONE
-#define FMT_FLUSH_GRANT   FMT_FLUSH_NONE
-#define FMT_FLUSH_MARK    FMT_FLUSH_NONE
+#define FMT_FLUSH_INSTALL VMMU_FLUSH_NONE
+#define FMT_FLUSH_GRANT   VMMU_FLUSH_NONE
+#define FMT_FLUSH_MARK    VMMU_FLUSH_NONE
 
 #include "format/rules_impl.h"
 

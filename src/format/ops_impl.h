@@ -5,7 +5,8 @@
  */
 #include "format/registry.h"
 
-static const struct format_ops fmt_ops = {
+static const struct vmmu_format_ops fmt_ops = {
+	.size = sizeof(struct vmmu_format_ops),
 	.classify = fmt_classify,
 	.is_present = fmt_is_present,
 	.leaf_pfn = fmt_leaf_pfn,

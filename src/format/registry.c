@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Which formats there are, and reading one entry of any of them. */
+/* Which formats there are: ours, every Arm geometry by name, and those registered at run time. */
+#include "format/registry.h"
+
 #include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bits.h"
-#include "format/registry.h"
+#include "base/mem.h"
+#include "format/arm_geometry.h"
+#include "format/conformance.h"
 
 static const struct vmmu_format *const registry_formats[] = {
 	&format_ept4,         &format_ept5,         &format_npt4,       &format_npt5,
@@ -12,19 +20,76 @@ static const struct vmmu_format *const registry_formats[] = {
 	&format_arm_s2_4k_40, &format_arm_s2_4k_43, &format_arm_s2_64k,
 };
 
-const struct vmmu_format *vmmu_format_at(unsigned index)
+/* A registered format with everything that it points to but the functions. */
+struct registration {
+	struct vmmu_format format;
+	struct vmmu_format_ops ops;
+	struct vmmu_geometry geometry;
+	uint64_t users;            /* VMs; registry_lock */
+	struct registration *next; /* registry_lock */
+	char strings[];            /* name, architecture, description, each with its 0 */
+};
+
+/* Guards the list below, in order of registration. Innermost: nothing is called under it. */
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct registration *registry_outside;
+
+static bool has_name(const struct vmmu_format *format, const char *name)
 {
-	return index < ARRAY_COUNT(registry_formats) ? registry_formats[index] : NULL;
+	return !strcmp(format->info.name, name);
+}
+
+/* One of ours, or NULL. */
+static const struct vmmu_format *find_constant(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_COUNT(registry_formats); i++)
+		if (has_name(registry_formats[i], name))
+			return registry_formats[i];
+	return arm_geometry_find(name);
+}
+
+/* With registry_lock: where the registration called NAME is linked, or the end of the list. */
+static struct registration **find_outside(const char *name)
+{
+	struct registration **at = &registry_outside;
+
+	while (*at && !has_name(&(*at)->format, name))
+		at = &(*at)->next;
+	return at;
 }
 
 const struct vmmu_format *vmmu_format_find(const char *name)
 {
+	const struct vmmu_format *format;
+	const struct registration *outside;
+
 	if (!name)
 		return NULL;
-	for (unsigned i = 0; i < ARRAY_COUNT(registry_formats); i++)
-		if (!strcmp(registry_formats[i]->info.name, name))
-			return registry_formats[i];
-	return NULL;
+	format = find_constant(name);
+	if (format)
+		return format;
+	pthread_mutex_lock(&registry_lock);
+	outside = *find_outside(name);
+	format = outside ? &outside->format : NULL;
+	pthread_mutex_unlock(&registry_lock);
+	return format;
+}
+
+const struct vmmu_format *vmmu_format_at(unsigned index)
+{
+	const struct vmmu_format *format;
+	const struct registration *outside;
+
+	if (index < ARRAY_COUNT(registry_formats))
+		return registry_formats[index];
+	index -= ARRAY_COUNT(registry_formats);
+	pthread_mutex_lock(&registry_lock);
+	outside = registry_outside;
+	while (outside && index--)
+		outside = outside->next;
+	format = outside ? &outside->format : NULL;
+	pthread_mutex_unlock(&registry_lock);
+	return format;
 }
 
 const struct vmmu_format_info *vmmu_format_info(const struct vmmu_format *format)
@@ -32,43 +97,148 @@ const struct vmmu_format_info *vmmu_format_info(const struct vmmu_format *format
 	return &format->info;
 }
 
-/* A malformed leaf grants nothing, whatever its permission bits say. */
-static void read_leaf(const struct format_ops *ops, uint64_t pte, unsigned level,
-		      struct vmmu_entry *entry)
+const struct vmmu_format_ops *vmmu_format_ops(const struct vmmu_format *format)
 {
-	entry->access = entry->malformed ? 0 : ops->access(pte, level);
-	entry->memtype = ops->memtype(pte, level);
-	entry->pfn = ops->leaf_pfn(pte, level);
-	entry->host_writable = ops->host_writable(pte, level);
-	entry->mmu_writable = ops->mmu_writable(pte, level);
-	entry->accessed = ops->is_accessed(pte, level);
-	entry->dirty = ops->is_dirty(pte, level);
+	return format->ops;
 }
 
-static void read_mmio(const struct format_ops *ops, uint64_t pte, unsigned level,
-		      struct vmmu_entry *entry)
+void registry_pin(const struct vmmu_format *format)
 {
-	struct fmt_mmio mmio = ops->parse_mmio(pte, level);
-
-	entry->gfn = mmio.gfn;
-	entry->access = mmio.access;
-	entry->generation = mmio.generation;
+	if (!format->registration)
+		return;
+	pthread_mutex_lock(&registry_lock);
+	format->registration->users++;
+	pthread_mutex_unlock(&registry_lock);
 }
 
-int vmmu_entry_read(const struct vmmu_format *format, uint64_t pte, unsigned level,
-		    struct vmmu_entry *entry)
+void registry_unpin(const struct vmmu_format *format)
 {
-	if (!format || !entry || level < 1 || level > format->info.geometry->levels)
+	if (!format->registration)
+		return;
+	pthread_mutex_lock(&registry_lock);
+	format->registration->users--;
+	pthread_mutex_unlock(&registry_lock);
+}
+
+/* ---- coming and going ---- */
+
+/* Where the author reads what is wrong: a line of at most BYTES. */
+struct why {
+	char *text;
+	size_t bytes;
+};
+
+/* Say it, and give ERROR back. */
+__attribute__((format(printf, 3, 4))) static int refuse(const struct why *why, int error,
+							const char *format, ...)
+{
+	va_list args;
+
+	if (!why->text || !why->bytes)
+		return error;
+	va_start(args, format);
+	vsnprintf(why->text, why->bytes, format, args);
+	va_end(args);
+	return error;
+}
+
+static void say_law(void *ctx, const struct vmmu_broken_law *broken)
+{
+	const struct why *why = ctx;
+
+	/* The first one. */
+	if (!why->text || !why->bytes || *why->text)
+		return;
+	if (!broken->level)
+		refuse(why, 0, "%s", broken->law);
+	else
+		refuse(why, 0, "%s (level %u, entry %#" PRIx64 ", other %#" PRIx64 ")", broken->law,
+		       broken->level, broken->pte, broken->other);
+}
+
+/* Laid out as vmmu_format_register() promises. NULL: no memory. */
+static struct registration *copy_format(const struct vmmu_format_info *info,
+					const struct vmmu_format_ops *ops)
+{
+	const char **strings[3];
+	struct registration *copy = mem_alloc(sizeof(*copy) + strlen(info->name) +
+					      strlen(info->architecture) +
+					      strlen(info->description) + ARRAY_COUNT(strings));
+	char *end;
+
+	if (!copy)
+		return NULL;
+	copy->ops = *ops;
+	copy->geometry = *info->geometry;
+	copy->format = (struct vmmu_format){*info, &copy->ops, NULL, copy};
+	copy->format.info.geometry = &copy->geometry;
+	strings[0] = &copy->format.info.name;
+	strings[1] = &copy->format.info.architecture;
+	strings[2] = &copy->format.info.description;
+	end = copy->strings;
+	for (unsigned i = 0; i < ARRAY_COUNT(strings); i++) {
+		size_t bytes = strlen(*strings[i]) + 1;
+
+		*strings[i] = memcpy(end, *strings[i], bytes);
+		end += bytes;
+	}
+	return copy;
+}
+
+/* 0, or -EEXIST: the name went to somebody else meanwhile. */
+static int link_format(struct registration *copy)
+{
+	struct registration **at;
+	bool is_taken;
+
+	pthread_mutex_lock(&registry_lock);
+	at = find_outside(copy->format.info.name);
+	is_taken = *at != NULL;
+	if (!is_taken)
+		*at = copy;
+	pthread_mutex_unlock(&registry_lock);
+	return is_taken ? -EEXIST : 0;
+}
+
+int vmmu_format_register(const struct vmmu_format_info *info, const struct vmmu_format_ops *ops,
+			 const struct vmmu_format **format, char *why_text, size_t why_bytes)
+{
+	struct why why = {why_text, why_bytes};
+	struct registration *copy;
+	int broken;
+
+	refuse(&why, 0, "%s", "");
+	if (!format)
+		return refuse(&why, -EINVAL, "format is NULL");
+	broken = vmmu_format_conformance(info, ops, 1, say_law, &why);
+	if (broken < 0)
+		return refuse(&why, -EINVAL, "info or ops is NULL, or ops has another size");
+	if (broken > 0)
 		return -EINVAL;
-	*entry = (struct vmmu_entry){
-		.kind = format->ops->classify(pte, level),
-		.malformed = format->ops->is_malformed(pte, level),
-	};
-	if (entry->kind == VMMU_ENTRY_LEAF)
-		read_leaf(format->ops, pte, level, entry);
-	else if (entry->kind == VMMU_ENTRY_TABLE)
-		entry->table_hpa = format->ops->table_hpa(pte, level);
-	else if (entry->kind == VMMU_ENTRY_MMIO)
-		read_mmio(format->ops, pte, level, entry);
+	copy = find_constant(info->name) ? NULL : copy_format(info, ops);
+	if (!copy && !find_constant(info->name))
+		return refuse(&why, -ENOMEM, "out of memory");
+	if (!copy || link_format(copy)) {
+		mem_free(copy);
+		return refuse(&why, -EEXIST, "there is a format \"%s\"", info->name);
+	}
+	*format = &copy->format;
 	return 0;
+}
+
+int vmmu_format_unregister(const struct vmmu_format *format)
+{
+	struct registration **at, *gone = NULL;
+
+	if (!format || !format->registration)
+		return -EINVAL;
+	pthread_mutex_lock(&registry_lock);
+	at = find_outside(format->info.name);
+	if (*at == format->registration && !(*at)->users) {
+		gone = *at;
+		*at = gone->next;
+	}
+	pthread_mutex_unlock(&registry_lock);
+	mem_free(gone);
+	return gone ? 0 : -EBUSY;
 }

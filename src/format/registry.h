@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The formats that the library has, as objects. Constant, valid for the life of the process. */
+/*
+ * The formats that the library has, as objects: constant, valid for the life of the process. And
+ * those from outside, which come and go.
+ */
 #ifndef VMMU_FORMAT_REGISTRY_H
 #define VMMU_FORMAT_REGISTRY_H
 
@@ -16,5 +19,12 @@ extern const struct vmmu_format format_arm_s2_4k;
 extern const struct vmmu_format format_arm_s2_4k_40;
 extern const struct vmmu_format format_arm_s2_4k_43;
 extern const struct vmmu_format format_arm_s2_64k;
+
+/*
+ * A VM begins and ends to use FORMAT: until then it cannot be unregistered. Nothing to do for
+ * constant formats. Any thread.
+ */
+void registry_pin(const struct vmmu_format *format);
+void registry_unpin(const struct vmmu_format *format);
 
 #endif

@@ -36,6 +36,7 @@
 #define FMT_MMIO_GEN_BITS 19
 
 #define FMT_WRITE_BITS   SV_WRITE
+#define FMT_LINEAR_PFN   1
 #define SV_LEVELS        ((SV_BITS - 12) / 9)
 #define SV_VALID         BIT64(0)
 #define SV_READ          BIT64(1)
@@ -153,7 +154,7 @@ static inline uint64_t sv_type_bits(enum vmmu_memtype memtype)
 	}
 }
 
-static inline uint64_t fmt_make_leaf(struct fmt_leaf leaf, unsigned level)
+static inline uint64_t fmt_make_leaf(struct vmmu_leaf leaf, unsigned level)
 {
 	bool is_dirty = leaf.dirty || (leaf.access & VMMU_WRITE);
 
@@ -188,13 +189,13 @@ static inline uint64_t fmt_make_frozen(unsigned level)
 	return SV_FROZEN;
 }
 
-static inline uint64_t fmt_make_mmio(struct fmt_mmio mmio, unsigned level)
+static inline uint64_t fmt_make_mmio(struct vmmu_mmio mmio, unsigned level)
 {
 	(void)level;
 	return mmio_invalid_pack(mmio);
 }
 
-static inline struct fmt_mmio fmt_parse_mmio(uint64_t pte, unsigned level)
+static inline struct vmmu_mmio fmt_parse_mmio(uint64_t pte, unsigned level)
 {
 	(void)level;
 	return mmio_invalid_parse(pte);
@@ -275,9 +276,9 @@ static inline uint64_t fmt_route(uint64_t pte, unsigned level)
  * Invalid entries and denials may be cached. The fence may be lazy (sheet, section 5): the faulting
  * hart at once, others when they take the spurious fault.
  */
-#define FMT_FLUSH_INSTALL FMT_FLUSH_LOCAL
-#define FMT_FLUSH_GRANT   FMT_FLUSH_LOCAL
-#define FMT_FLUSH_MARK    FMT_FLUSH_LOCAL
+#define FMT_FLUSH_INSTALL VMMU_FLUSH_LOCAL
+#define FMT_FLUSH_GRANT   VMMU_FLUSH_LOCAL
+#define FMT_FLUSH_MARK    VMMU_FLUSH_LOCAL
 
 #include "format/rules_impl.h"
 

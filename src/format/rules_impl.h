@@ -46,14 +46,15 @@ static inline bool fmt_is_revoked(uint64_t old_pte, uint64_t new_pte, unsigned l
 }
 
 /* NEW_PTE revokes nothing of OLD_PTE; both are leaves. */
-static inline enum fmt_flush fmt_flush_granted(uint64_t old_pte, uint64_t new_pte, unsigned level)
+static inline enum vmmu_flush_due fmt_flush_granted(uint64_t old_pte, uint64_t new_pte,
+						    unsigned level)
 {
 	if (fmt_access(new_pte, level) & ~fmt_access(old_pte, level))
 		return FMT_FLUSH_GRANT;
 	if (fmt_is_accessed(old_pte, level) != fmt_is_accessed(new_pte, level) ||
 	    fmt_is_dirty(old_pte, level) != fmt_is_dirty(new_pte, level))
 		return FMT_FLUSH_MARK;
-	return FMT_FLUSH_NONE; /* software bits */
+	return VMMU_FLUSH_NONE; /* software bits */
 }
 
 /*
@@ -62,15 +63,16 @@ static inline enum fmt_flush fmt_flush_granted(uint64_t old_pte, uint64_t new_pt
  * leaf that becomes a table may leave old and new side by side in a TLB, so later changes below
  * would miss the old one.
  */
-static inline enum fmt_flush fmt_flush_needed(uint64_t old_pte, uint64_t new_pte, unsigned level)
+static inline enum vmmu_flush_due fmt_flush_needed(uint64_t old_pte, uint64_t new_pte,
+						   unsigned level)
 {
 	if (old_pte == new_pte)
-		return FMT_FLUSH_NONE;
+		return VMMU_FLUSH_NONE;
 	if (!fmt_is_present(old_pte, level))
-		return fmt_is_present(new_pte, level) ? FMT_FLUSH_INSTALL : FMT_FLUSH_NONE;
+		return fmt_is_present(new_pte, level) ? FMT_FLUSH_INSTALL : VMMU_FLUSH_NONE;
 	if (fmt_classify(old_pte, level) != VMMU_ENTRY_LEAF ||
 	    fmt_classify(new_pte, level) != VMMU_ENTRY_LEAF ||
 	    fmt_is_revoked(old_pte, new_pte, level))
-		return FMT_FLUSH_REMOTE;
+		return VMMU_FLUSH_REMOTE;
 	return fmt_flush_granted(old_pte, new_pte, level);
 }

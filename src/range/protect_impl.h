@@ -6,7 +6,7 @@
 /* PTE with the rights ACCESS; WRITE only where it may be had. */
 static inline uint64_t range_with_access(uint64_t pte, unsigned level, unsigned access)
 {
-	struct fmt_leaf parts;
+	struct vmmu_leaf parts;
 
 	if (!fmt_mmu_writable(pte, level))
 		access &= ~(unsigned)VMMU_WRITE;
@@ -15,7 +15,7 @@ static inline uint64_t range_with_access(uint64_t pte, unsigned level, unsigned 
 	if ((access ^ fmt_access(pte, level)) == VMMU_WRITE)
 		return access & VMMU_WRITE ? fmt_write_allow(pte, level)
 					   : fmt_write_protect(pte, level);
-	parts = (struct fmt_leaf){
+	parts = (struct vmmu_leaf){
 		.pfn = fmt_leaf_pfn(pte, level),
 		.access = access,
 		.memtype = fmt_memtype(pte, level),

@@ -14,7 +14,7 @@ int vmmu_attr_make(const struct vmmu_vm *vm, unsigned access, enum vmmu_memtype 
 	memset(attr, 0, sizeof(*attr));
 	attr->access = access;
 	attr->memtype = memtype;
-	vm->engine->range->attr_make(attr);
+	vm->engine->range->attr_make(vm, attr);
 	return 0;
 }
 
@@ -87,6 +87,7 @@ int vmmu_reader_begin(struct vmmu_vm *vm, unsigned as_id, struct vmmu_reader *re
 		return -ENOENT;
 	}
 	*reader = (struct vmmu_reader){.ops = vm->engine->range,
+				       .vm = vm,
 				       .root = (const void *)tree_entries(&vm->tree, root),
 				       .offset = range_offset(vm)};
 	return 0;

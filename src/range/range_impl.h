@@ -125,6 +125,35 @@ static inline bool range_link_empty(struct vmmu_vm *vm, const struct entry_ref *
 	return true;
 }
 
+/* What LEAF at LEVEL is made of. */
+static inline struct vmmu_leaf range_leaf_parts(uint64_t leaf, unsigned level)
+{
+	return (struct vmmu_leaf){
+		.pfn = fmt_leaf_pfn(leaf, level),
+		.access = fmt_access(leaf, level),
+		.memtype = fmt_memtype(leaf, level),
+		.host_writable = fmt_host_writable(leaf, level),
+		.mmu_writable = fmt_mmu_writable(leaf, level),
+		.accessed = fmt_is_accessed(leaf, level),
+		.dirty = fmt_is_dirty(leaf, level),
+	};
+}
+
+/*
+ * COUNT entries at LEVEL: LEAF and those of the frames that follow. Nobody sees them yet.
+ */
+static inline void range_fill(uint64_t *entries, uint64_t count, uint64_t leaf, unsigned level)
+{
+#ifdef FMT_LINEAR_PFN
+	wide_fill(entries, count, leaf, fmt_leaf_with_pfn(0, level_gfns(level), level));
+#else
+	struct vmmu_leaf parts = range_leaf_parts(leaf, level);
+
+	for (uint64_t i = 0; i < count; i++, parts.pfn += level_gfns(level))
+		entries[i] = fmt_make_leaf(parts, level);
+#endif
+}
+
 /*
  * A table below REF filled with leaves from LEAF on, one step of pfns apart; entry SKIP is left
  * absent (no entry: -1). False: no frame.
@@ -140,9 +169,8 @@ static inline bool range_link_full(struct vmmu_vm *vm, const struct entry_ref *r
 
 	if (unlikely(!child))
 		return false;
-	/* Nobody sees it yet. */
 	entries = (uint64_t *)tree_entries(&vm->tree, child);
-	wide_fill(entries, count, leaf, fmt_leaf_with_pfn(0, level_gfns(level), level));
+	range_fill(entries, count, leaf, level);
 	if (skip < count) {
 		entries[skip] = fmt_make_absent(level);
 		used--;
@@ -159,17 +187,7 @@ static inline bool range_link_full(struct vmmu_vm *vm, const struct entry_ref *r
  */
 static inline uint64_t range_smaller_leaf(uint64_t leaf, unsigned level)
 {
-	struct fmt_leaf parts = {
-		.pfn = fmt_leaf_pfn(leaf, level),
-		.access = fmt_access(leaf, level),
-		.memtype = fmt_memtype(leaf, level),
-		.host_writable = fmt_host_writable(leaf, level),
-		.mmu_writable = fmt_mmu_writable(leaf, level),
-		.accessed = fmt_is_accessed(leaf, level),
-		.dirty = fmt_is_dirty(leaf, level),
-	};
-
-	return fmt_make_leaf(parts, level - 1);
+	return fmt_make_leaf(range_leaf_parts(leaf, level), level - 1);
 }
 
 /*
@@ -187,16 +205,17 @@ static inline bool range_split(struct vmmu_vm *vm, const struct entry_ref *ref, 
 #include "range/translate_impl.h"
 #include "range/unmap_impl.h"
 
-static void range_attr_make(struct vmmu_attr *attr)
+static void range_attr_make(const struct vmmu_vm *vm, struct vmmu_attr *attr)
 {
 	bool is_writable = attr->access & VMMU_WRITE;
-	struct fmt_leaf leaf = {.access = attr->access,
-				.memtype = attr->memtype,
-				.host_writable = is_writable,
-				.mmu_writable = is_writable,
-				.accessed = true,
-				.dirty = is_writable};
+	struct vmmu_leaf leaf = {.access = attr->access,
+				 .memtype = attr->memtype,
+				 .host_writable = is_writable,
+				 .mmu_writable = is_writable,
+				 .accessed = true,
+				 .dirty = is_writable};
 
+	(void)vm;
 	for (unsigned level = 1; level <= fmt_geometry.levels; level++)
 		if (level_is_leaf(level))
 			attr->leaf[level] = fmt_make_leaf(leaf, level);

@@ -76,7 +76,7 @@ static inline bool funnel_account(struct tree *tree, const struct entry_ref *ref
 	funnel_count(tree, ref, effects);
 	if (fmt_is_volatile(new_pte, ref->level))
 		ref->table->has_volatile = true;
-	if (fmt_flush_needed(old_pte, new_pte, ref->level) == FMT_FLUSH_REMOTE)
+	if (fmt_flush_needed(old_pte, new_pte, ref->level) == VMMU_FLUSH_REMOTE)
 		tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
 	funnel_event(tree, ref, old_pte, new_pte);
 	if (unlikely(effects & SPTE_ILLEGAL))
@@ -174,7 +174,7 @@ static inline bool funnel_try(const struct tree *tree, const struct entry_ref *r
 	if (is_break) {
 		funnel_flush_now(tree, ref);
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
-	} else if (fmt_flush_needed(old_pte, new_pte, ref->level) == FMT_FLUSH_REMOTE) {
+	} else if (fmt_flush_needed(old_pte, new_pte, ref->level) == VMMU_FLUSH_REMOTE) {
 		funnel_flush_now(tree, ref);
 	}
 	funnel_event(tree, ref, old_pte, new_pte);
@@ -202,7 +202,7 @@ static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, u
  */
 static inline bool funnel_can_grant(const struct tree *tree, uint64_t pte, unsigned level)
 {
-	return fmt_is_accessed(pte, level) && FMT_FLUSH_GRANT != FMT_FLUSH_REMOTE &&
+	return fmt_is_accessed(pte, level) && FMT_FLUSH_GRANT != VMMU_FLUSH_REMOTE &&
 	       !tree->hooks.event;
 }
 
@@ -237,7 +237,7 @@ static inline void funnel_forget(struct tree *tree, const struct table *table)
 /* Exclusive: the counts of TABLE, filled with USED leaves while nobody saw it. */
 static inline void funnel_adopt(struct tree *tree, struct table *table, uint64_t used)
 {
-	table->used = (uint16_t)used;
+	table->used = (uint32_t)used;
 	tree->leaves[table->level] += used;
 }
 

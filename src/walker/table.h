@@ -26,7 +26,7 @@ struct table {
 	uint8_t as_id;
 	uint8_t generation;    /* tree generation it was made in; see tree_is_obsolete() */
 	_Atomic uint8_t flags; /* enum table_flag */
-	uint16_t used;         /* entries that are not absent */
+	uint32_t used;         /* entries that are not absent */
 	bool is_hashed;
 	bool has_volatile; /* an entry may be volatile; never false when one is */
 };

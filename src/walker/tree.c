@@ -19,6 +19,10 @@ int tree_init(struct tree *tree, const struct vmmu_geometry *geometry, uint64_t 
 	for (unsigned level = 1; level <= geometry->levels; level++)
 		if (tree_table_lg2(tree, level) < min_lg2)
 			min_lg2 = tree_table_lg2(tree, level);
+	tree->below_lg2 = tree_table_lg2(tree, 1);
+	for (unsigned level = 2; level < geometry->levels; level++)
+		if (tree_table_lg2(tree, level) > tree->below_lg2)
+			tree->below_lg2 = tree_table_lg2(tree, level);
 	tree->hooks = *hooks;
 	list_init(&tree->tables);
 	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++)
@@ -89,7 +93,7 @@ static void tree_hash_grow(struct tree *tree)
 bool tree_has_room(struct tree *tree, unsigned tables)
 {
 	tree_hash_grow(tree);
-	return frame_pool_has_room(&tree->frames, tree_table_lg2(tree, 1), tables);
+	return frame_pool_has_room(&tree->frames, tree->below_lg2, tables);
 }
 
 struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level)

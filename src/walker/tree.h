@@ -34,6 +34,7 @@ struct tree_pending {
 struct tree {
 	struct frame_pool frames;
 	const struct vmmu_geometry *geometry;
+	unsigned below_lg2; /* lg2 bytes of the largest table below a root */
 	struct tree_hooks hooks;
 	struct table **buckets;
 	uint32_t bucket_count; /* a power of two */

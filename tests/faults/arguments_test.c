@@ -52,7 +52,7 @@ static struct machine *machine_in_use(unsigned format_index)
 
 FORMAT_TEST(arguments, vm_create__refuses_bad_options)
 {
-	const struct vmmu_format *format = vmmu_format_at(*index);
+	const struct vmmu_format *format = outside_at(*index);
 	struct vmmu_env env = machine_env;
 	const struct vmmu_vm_options good = {.size = sizeof(good), .format = format, .env = &env};
 	struct vmmu_vm_options bad = good;
@@ -87,7 +87,7 @@ FORMAT_TEST(arguments, vm_create__refuses_bad_environment_and_tables)
 	struct vmmu_env env = machine_env;
 	struct vmmu_vm_options options = {
 		.size = sizeof(options),
-		.format = vmmu_format_at(*index),
+		.format = outside_at(*index),
 		.env = &env,
 	};
 	const uint64_t bad_hpas[] = {1, 0x800, UINT64_MAX, UINT64_MAX & ~UINT64_C(0xfffff)};
@@ -114,7 +114,7 @@ FORMAT_TEST(arguments, vm_create__refuses_bad_environment_and_tables)
 FORMAT_TEST(arguments, tables_beyond_what_an_entry_can_hold__are_refused)
 {
 	struct vmmu_env env = machine_env;
-	const struct vmmu_format *format = vmmu_format_at(*index);
+	const struct vmmu_format *format = outside_at(*index);
 	struct vmmu_vm_options options = {.size = sizeof(options), .format = format, .env = &env};
 	unsigned pa_bits = vmmu_format_info(format)->geometry->pa_bits;
 	struct vmmu_vm *vm = NULL;
@@ -345,7 +345,7 @@ FORMAT_TEST(arguments, walk__refuses_what_is_not_there)
 
 FORMAT_TEST(arguments, entry_read__refuses_levels_out_of_range)
 {
-	const struct vmmu_format *format = vmmu_format_at(*index);
+	const struct vmmu_format *format = outside_at(*index);
 	unsigned levels = vmmu_format_info(format)->geometry->levels;
 	struct vmmu_entry entry;
 

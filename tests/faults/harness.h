@@ -17,6 +17,8 @@
 #include <criterion/parameterized.h>
 #include <vmmu/vmmu.h>
 
+#include "format/outside.h"
+
 #define MACHINE_VCPUS   3
 #define MACHINE_SLOTS   12
 #define MACHINE_TLB     4096
@@ -160,7 +162,7 @@ struct grant {
 	bool is_invalidating;
 };
 
-/* Parameters for a test that runs once for each format: the index of vmmu_format_at(). */
+/* Parameters for a test that runs once for each format: the index of outside_at(). */
 struct criterion_test_params machine_formats(void);
 
 #define FORMAT_TEST(suite, name)                 \

@@ -121,7 +121,7 @@ FORMAT_TEST(huge, vm_limit_of_2_on_level_3_host__maps_level_2)
 	struct machine *machine;
 	uint64_t giant;
 
-	if (vmmu_format_info(vmmu_format_at(*index))->geometry->page_shift != 12)
+	if (vmmu_format_info(outside_at(*index))->geometry->page_shift != 12)
 		cr_skip_test("a slot of this size takes too much");
 	machine = machine_create(*index, &options);
 	giant = machine_pages(machine, 3);
@@ -215,7 +215,7 @@ FORMAT_TEST(huge, host_page_split__is_mapped_small_afterwards)
 {
 	uint64_t block;
 	struct machine_options options = {.vcpus = 2};
-	const struct vmmu_geometry *geometry = vmmu_format_info(vmmu_format_at(*index))->geometry;
+	const struct vmmu_geometry *geometry = vmmu_format_info(outside_at(*index))->geometry;
 	struct machine *machine;
 	struct host_page page = {.level = 2, .writable = true};
 

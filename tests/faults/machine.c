@@ -14,7 +14,7 @@ struct criterion_test_params machine_formats(void)
 	static unsigned indexes[32];
 	unsigned count = 0;
 
-	while (count < 32 && vmmu_format_at(count)) {
+	while (count < 32 && outside_at(count)) {
 		indexes[count] = count;
 		count++;
 	}
@@ -94,7 +94,7 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 
 	cr_assert_not_null(machine);
 	vmmu_thread_register();
-	machine->format = vmmu_format_at(format_index);
+	machine->format = outside_at(format_index);
 	cr_assert_not_null(machine->format);
 	machine->info = vmmu_format_info(machine->format);
 	machine->geometry = machine->info->geometry;

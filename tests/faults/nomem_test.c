@@ -45,6 +45,13 @@ static struct machine *machine_for_failures(unsigned format_index)
 	return machine;
 }
 
+/* Blocks that live before a test of a format begins; what the format itself takes is one of them. */
+static size_t live_before(unsigned format_index)
+{
+	cr_assert_not_null(outside_at(format_index));
+	return mem_live();
+}
+
 /* Destroy, and nothing may be left of what was allocated since BASELINE. */
 static void finish(struct machine *machine, size_t baseline)
 {
@@ -64,11 +71,11 @@ FORMAT_TEST(nomem, vm_create__fails_clean)
 	struct vmmu_env env = machine_env;
 	struct vmmu_vm_options options = {
 		.size = sizeof(options),
-		.format = vmmu_format_at(*index),
+		.format = outside_at(*index),
 		.env = &env,
 		.address_spaces = 2,
 	};
-	size_t baseline = mem_live();
+	size_t baseline = live_before(*index);
 	long n = 0;
 
 	mem_ops_set(&failing);
@@ -95,7 +102,7 @@ FORMAT_TEST(nomem, vm_create__fails_clean)
 
 FORMAT_TEST(nomem, vcpu_create__fails_clean)
 {
-	size_t baseline = mem_live();
+	size_t baseline = live_before(*index);
 	struct machine *machine = machine_for_failures(*index);
 	size_t before = mem_live();
 	long n = 0;
@@ -193,7 +200,7 @@ static void slot_failing(struct machine *machine, unsigned id, uint64_t gfn, uin
 
 FORMAT_TEST(nomem, slot_create__fails_clean)
 {
-	size_t baseline = mem_live();
+	size_t baseline = live_before(*index);
 	struct machine *machine = machine_for_failures(*index);
 
 	machine_touch(machine, 3, VMMU_WRITE);
@@ -207,7 +214,7 @@ FORMAT_TEST(nomem, slot_create__fails_clean)
 /* Move, re-flag, delete: of a slot with a mapped page. */
 FORMAT_TEST(nomem, slot_change__fails_clean)
 {
-	size_t baseline = mem_live();
+	size_t baseline = live_before(*index);
 	struct machine *machine = machine_for_failures(*index);
 	struct vmmu_slot slot;
 
@@ -231,7 +238,7 @@ FORMAT_TEST(nomem, slot_change__fails_clean)
 
 FORMAT_TEST(nomem, fault__fails_clean_and_works_next_time)
 {
-	size_t baseline = mem_live();
+	size_t baseline = live_before(*index);
 	struct machine *machine = machine_for_failures(*index);
 	long n = 0;
 
@@ -278,7 +285,7 @@ FORMAT_TEST(nomem, fault__fails_clean_and_works_next_time)
 FORMAT_TEST(nomem, tables_used_up__fail_clean_and_come_back)
 {
 	struct machine_options options = {.tables_bytes = UINT64_C(1) << 20};
-	size_t baseline = mem_live();
+	size_t baseline = live_before(*index);
 	struct machine *machine = machine_create(*index, &options);
 	uint64_t block = machine_pages(machine, 2), mapped = 0;
 	struct vmmu_fault fault;

@@ -522,8 +522,7 @@ static void populate_host(struct world *world)
 static struct world create_world(unsigned format_index, uint64_t seed)
 {
 	struct world world = {.random = seed};
-	const struct vmmu_geometry *geometry =
-		vmmu_format_info(vmmu_format_at(format_index))->geometry;
+	const struct vmmu_geometry *geometry = vmmu_format_info(outside_at(format_index))->geometry;
 	uint64_t input = UINT64_C(1) << (geometry->gpa_bits - geometry->page_shift);
 	struct machine_options options = {.address_spaces = 1 + (unsigned)below(&world, 2),
 					  .vcpus = MACHINE_VCPUS};
@@ -578,7 +577,7 @@ FORMAT_TEST(random, two_vms_of_two_formats__always_agree_with_their_models)
 {
 	uint64_t ops = number_from("VMMU_RANDOM_OPS", DEFAULT_OPS);
 	uint64_t seed = number_from("VMMU_SEED", DEFAULT_SEED);
-	unsigned other = vmmu_format_at(*index + 1) ? *index + 1 : 0;
+	unsigned other = outside_at(*index + 1) ? *index + 1 : 0;
 	struct world worlds[2] = {create_world(*index, seed * 1000 + *index),
 				  create_world(other, seed * 2000 + *index)};
 

@@ -13,14 +13,14 @@ struct change_row {
 	unsigned level;
 	const char *what;
 	uint64_t old_pte, new_pte;
-	enum fmt_flush flush;
+	enum vmmu_flush_due flush;
 	bool needs_break;
 };
 
-#define NONE   FMT_FLUSH_NONE, false
-#define LOCAL  FMT_FLUSH_LOCAL, false
-#define REMOTE FMT_FLUSH_REMOTE, false
-#define BREAK  FMT_FLUSH_REMOTE, true
+#define NONE   VMMU_FLUSH_NONE, false
+#define LOCAL  VMMU_FLUSH_LOCAL, false
+#define REMOTE VMMU_FLUSH_REMOTE, false
+#define BREAK  VMMU_FLUSH_REMOTE, true
 
 /* Intel SDM volume 3, "Invalidating Cached Information Derived from EPT". */
 static const struct change_row ept_rows[] = {
@@ -134,7 +134,7 @@ static void expect_rows(const struct change_row *rows, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		const struct change_row *row = &rows[i];
-		const struct format_ops *ops = vmmu_format_find(row->format)->ops;
+		const struct vmmu_format_ops *ops = vmmu_format_find(row->format)->ops;
 
 		cr_expect_eq(ops->flush_needed(row->old_pte, row->new_pte, row->level), row->flush,
 			     "%s %s: flush", row->format, row->what);

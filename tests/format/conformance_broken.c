@@ -9,7 +9,7 @@
 #include "format/conformance.h"
 #include "format/registry.h"
 
-static const struct format_ops *sound(void)
+static const struct vmmu_format_ops *sound(void)
 {
 	return format_ept4.ops;
 }
@@ -92,12 +92,12 @@ static bool own_mark_malformed(uint64_t pte, unsigned level)
 	       sound()->is_malformed(pte, level);
 }
 
-static uint64_t leaf_without_size_bit(struct fmt_leaf leaf, unsigned level)
+static uint64_t leaf_without_size_bit(struct vmmu_leaf leaf, unsigned level)
 {
 	return sound()->make_leaf(leaf, level) & ~BIT64(7);
 }
 
-static uint64_t leaf_forgetting_mmu_writable(struct fmt_leaf leaf, unsigned level)
+static uint64_t leaf_forgetting_mmu_writable(struct vmmu_leaf leaf, unsigned level)
 {
 	leaf.mmu_writable = false;
 	return sound()->make_leaf(leaf, level);
@@ -124,22 +124,22 @@ static uint64_t absent_is_frozen(unsigned level)
 	return sound()->make_frozen(level);
 }
 
-static uint64_t mmio_as_leaf(struct fmt_mmio mmio, unsigned level)
+static uint64_t mmio_as_leaf(struct vmmu_mmio mmio, unsigned level)
 {
 	return sound()->make_mmio(mmio, level) | 1;
 }
 
-static struct fmt_mmio mmio_short_generation(uint64_t pte, unsigned level)
+static struct vmmu_mmio mmio_short_generation(uint64_t pte, unsigned level)
 {
-	struct fmt_mmio mmio = sound()->parse_mmio(pte, level);
+	struct vmmu_mmio mmio = sound()->parse_mmio(pte, level);
 
 	mmio.generation &= 0x3ffff;
 	return mmio;
 }
 
-static struct fmt_mmio mmio_without_access(uint64_t pte, unsigned level)
+static struct vmmu_mmio mmio_without_access(uint64_t pte, unsigned level)
 {
-	struct fmt_mmio mmio = sound()->parse_mmio(pte, level);
+	struct vmmu_mmio mmio = sound()->parse_mmio(pte, level);
 
 	mmio.access = 0;
 	return mmio;
@@ -218,59 +218,61 @@ static bool break_on_any_change(uint64_t old_pte, uint64_t new_pte, unsigned lev
 	       sound()->is_present(new_pte, level);
 }
 
-static enum fmt_flush flush_never(uint64_t old_pte, uint64_t new_pte, unsigned level)
+static enum vmmu_flush_due flush_never(uint64_t old_pte, uint64_t new_pte, unsigned level)
 {
 	(void)old_pte, (void)new_pte, (void)level;
-	return FMT_FLUSH_NONE;
+	return VMMU_FLUSH_NONE;
 }
 
-static enum fmt_flush flush_always(uint64_t old_pte, uint64_t new_pte, unsigned level)
+static enum vmmu_flush_due flush_always(uint64_t old_pte, uint64_t new_pte, unsigned level)
 {
 	(void)old_pte, (void)new_pte, (void)level;
-	return FMT_FLUSH_REMOTE;
+	return VMMU_FLUSH_REMOTE;
 }
 
-static enum fmt_flush flush_remote_for_any_change(uint64_t old_pte, uint64_t new_pte,
-						  unsigned level)
+static enum vmmu_flush_due flush_remote_for_any_change(uint64_t old_pte, uint64_t new_pte,
+						       unsigned level)
 {
 	(void)level;
-	return old_pte != new_pte ? FMT_FLUSH_REMOTE : FMT_FLUSH_NONE;
+	return old_pte != new_pte ? VMMU_FLUSH_REMOTE : VMMU_FLUSH_NONE;
 }
 
 /* As if denials could be cached, and absent entries not. */
-static enum fmt_flush flush_local_for_grants(uint64_t old_pte, uint64_t new_pte, unsigned level)
+static enum vmmu_flush_due flush_local_for_grants(uint64_t old_pte, uint64_t new_pte,
+						  unsigned level)
 {
-	enum fmt_flush flush = sound()->flush_needed(old_pte, new_pte, level);
+	enum vmmu_flush_due flush = sound()->flush_needed(old_pte, new_pte, level);
 
-	return sound()->is_present(old_pte, level) && old_pte != new_pte && flush == FMT_FLUSH_NONE
-		       ? FMT_FLUSH_LOCAL
+	return sound()->is_present(old_pte, level) && old_pte != new_pte && flush == VMMU_FLUSH_NONE
+		       ? VMMU_FLUSH_LOCAL
 		       : flush;
 }
 
 /* No flush if only bits of MASK differ. */
-static enum fmt_flush flush_but_for(uint64_t old_pte, uint64_t new_pte, unsigned level,
-				    uint64_t mask)
+static enum vmmu_flush_due flush_but_for(uint64_t old_pte, uint64_t new_pte, unsigned level,
+					 uint64_t mask)
 {
 	return (old_pte ^ new_pte) & ~mask ? sound()->flush_needed(old_pte, new_pte, level)
-					   : FMT_FLUSH_NONE;
+					   : VMMU_FLUSH_NONE;
 }
 
-static enum fmt_flush flush_not_for_write(uint64_t old_pte, uint64_t new_pte, unsigned level)
+static enum vmmu_flush_due flush_not_for_write(uint64_t old_pte, uint64_t new_pte, unsigned level)
 {
 	return flush_but_for(old_pte, new_pte, level, 2);
 }
 
-static enum fmt_flush flush_not_for_mmu_writable(uint64_t old_pte, uint64_t new_pte, unsigned level)
+static enum vmmu_flush_due flush_not_for_mmu_writable(uint64_t old_pte, uint64_t new_pte,
+						      unsigned level)
 {
 	return flush_but_for(old_pte, new_pte, level, BIT64(58));
 }
 
-static enum fmt_flush flush_not_for_dirty(uint64_t old_pte, uint64_t new_pte, unsigned level)
+static enum vmmu_flush_due flush_not_for_dirty(uint64_t old_pte, uint64_t new_pte, unsigned level)
 {
 	return flush_but_for(old_pte, new_pte, level, BIT64(9));
 }
 
-static enum fmt_flush flush_not_for_address(uint64_t old_pte, uint64_t new_pte, unsigned level)
+static enum vmmu_flush_due flush_not_for_address(uint64_t old_pte, uint64_t new_pte, unsigned level)
 {
 	return flush_but_for(old_pte, new_pte, level, BITS64(51, 12));
 }
@@ -279,7 +281,7 @@ static enum fmt_flush flush_not_for_address(uint64_t old_pte, uint64_t new_pte, 
 
 struct draft {
 	struct vmmu_format format;
-	struct format_ops ops;
+	struct vmmu_format_ops ops;
 	struct vmmu_geometry geometry;
 };
 
@@ -365,6 +367,16 @@ SPOIL(spoil_63, draft->ops.is_volatile = never)
 SPOIL(spoil_64, draft->ops.needs_break = break_on_any_change;
       draft->format.info.caps |= VMMU_CAP_BREAK_FIRST)
 SPOIL(spoil_65, draft->ops.leaf_with_pfn = with_pfn_of_32_bits)
+SPOIL(spoil_66, draft->format.info.architecture = NULL)
+SPOIL(spoil_67, draft->format.info.caps |= 1u << 6)
+SPOIL(spoil_68, draft->geometry.pa_bits = 30)
+SPOIL(spoil_69, draft->geometry.levels = 5; draft->geometry.shift[5] = 48;
+      draft->geometry.index_bits[5] = 17; draft->geometry.table_lg2[5] = 20;
+      draft->geometry.gpa_bits = 65)
+SPOIL(spoil_70, draft->format.info.name = "ept 4")
+SPOIL(spoil_71,
+      draft->format.info.name = "eptttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt")
+SPOIL(spoil_72, draft->geometry.pa_bits = 21)
 
 static const struct broken_format broken_formats[] = {
 	{"values: a leaf at a level that has none", spoil_01},
@@ -422,9 +434,9 @@ static const struct broken_format broken_formats[] = {
 	{"geometry: levels out of range", spoil_53},
 	{"geometry: levels out of range", spoil_54},
 	{"geometry: level 1 does not map the smallest page", spoil_55},
-	{"geometry: address widths out of range", spoil_56},
+	{"geometry: pa_bits out of range", spoil_56},
 	{"geometry: index_bits out of range", spoil_57},
-	{"info: a string is missing", spoil_58},
+	{"info: the name is empty, too long, or has a space or unprintable character", spoil_58},
 	{"ops: a function is missing", spoil_59},
 	{"info: mmio_gen_bits out of range", spoil_60},
 	{"changes: break-before-make for permissions alone", spoil_61},
@@ -432,6 +444,13 @@ static const struct broken_format broken_formats[] = {
 	{"leaves: hardware may set accessed or dirty, but not volatile", spoil_63},
 	{"changes: break-before-make without a remote flush", spoil_64},
 	{"leaves: leaf_with_pfn does not make what make_leaf makes", spoil_65},
+	{"info: a string is missing", spoil_66},
+	{"info: unknown caps", spoil_67},
+	{"geometry: a leaf is larger than the output address", spoil_68},
+	{"geometry: gpa_bits out of range", spoil_69},
+	{"info: the name is empty, too long, or has a space or unprintable character", spoil_70},
+	{"info: the name is empty, too long, or has a space or unprintable character", spoil_71},
+	{"geometry: pa_bits out of range", spoil_72},
 };
 
 static void draft_init(struct draft *draft)

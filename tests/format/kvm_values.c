@@ -18,7 +18,7 @@ struct leaf_case {
 	const char *format, *what;
 	unsigned level;
 	uint64_t want;
-	struct fmt_leaf leaf;
+	struct vmmu_leaf leaf;
 };
 
 static const struct leaf_case leaf_cases[] = {
@@ -182,7 +182,7 @@ Test(kvm_values, table__is_bit_exact)
 
 struct mmio_case {
 	const char *format;
-	struct fmt_mmio mmio;
+	struct vmmu_mmio mmio;
 	uint64_t want;
 };
 
@@ -242,7 +242,7 @@ Test(kvm_values, write_protect_and_allow__undo_each_other)
 {
 	for (unsigned i = 0; i < ARRAY_COUNT(protect_cases); i++) {
 		const struct protect_case *c = &protect_cases[i];
-		const struct format_ops *ops = vmmu_format_find(c->format)->ops;
+		const struct vmmu_format_ops *ops = vmmu_format_find(c->format)->ops;
 
 		cr_expect_eq(ops->write_protect(c->writable, c->level), c->protected, "%u", i);
 		cr_expect_eq(ops->write_allow(c->protected, c->level), c->writable, "%u", i);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Formats that come in through the door of vmmu_format_register(), for every test that runs once
+ * for each format. Criterion runs each test in a process of its own, so each process registers
+ * them when it first asks for one.
+ */
+#ifndef VMMU_TESTS_FORMAT_OUTSIDE_H
+#define VMMU_TESTS_FORMAT_OUTSIDE_H
+
+#include <vmmu/format.h>
+
+/* EPT's own functions under this name, served by the forwarding engine. */
+#define OUTSIDE_EPT "ept4-outside"
+
+/*
+ * vmmu_format_at(), where the formats of the library are followed by OUTSIDE_EPT and the hostile
+ * one. NULL past the last.
+ */
+const struct vmmu_format *outside_at(unsigned index);
+/* vmmu_format_find(), these included. */
+const struct vmmu_format *outside_find(const char *name);
+
+#endif
