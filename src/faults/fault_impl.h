@@ -449,14 +449,19 @@ static int fault_map_page(struct fault_state *s)
 	return VMMU_FIXED;
 }
 
-/* The locked part. -ENOMEM: nothing was changed. */
+/*
+ * The locked part. -ENOMEM, -ENOSPC: nothing was mapped. Room is made before anything is found to
+ * be current, since what goes to make room may be just what the fault relied on.
+ */
 static int fault_map(struct fault_state *s)
 {
 	struct vmmu_vm *vm = s->vcpu->vm;
 	int outcome = VMMU_RETRY;
 
 	vm_lock(vm);
-	if (!fault_is_stale(s)) {
+	if (unlikely(!quota_make_room(vm))) {
+		outcome = -ENOSPC;
+	} else if (!fault_is_stale(s)) {
 		if (!tree_has_room(&vm->tree, fmt_geometry.levels))
 			outcome = -ENOMEM;
 		else
