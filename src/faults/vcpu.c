@@ -215,6 +215,7 @@ void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats)
 		stats_add(stats, &container_of(node, struct vmmu_vcpu, link)->stats);
 	stats->flushes = atomic_load_explicit(&vm->flushes, memory_order_relaxed);
 	stats->local_flushes = atomic_load_explicit(&vm->local_flushes, memory_order_relaxed);
+	stats->aged = atomic_load_explicit(&vm->aged, memory_order_relaxed);
 	stats->invalidations = vm->invalidate.total;
 	for (unsigned level = 1; level <= VMMU_LEVELS_MAX; level++)
 		stats->mapped[level] = vm->tree.leaves[level];

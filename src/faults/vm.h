@@ -56,6 +56,7 @@ struct vmmu_vm {
 	enum vmmu_mode mode;
 	_Atomic bool is_poisoned;
 	_Atomic uint64_t flushes, local_flushes;
+	_Atomic uint64_t aged;
 	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX]; /* current ones; NULL: none yet */
 	pthread_mutex_t mmu_lock;
 	/* Below: mmu_lock. */
