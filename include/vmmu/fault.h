@@ -74,6 +74,7 @@ struct vmmu_fault {
  *   -EINVAL  access is not exactly one right, flags has unknown bits, max_level is no leaf level of
  *            the format
  *   -ENOMEM  no memory for a table or for metadata; nothing changed
+ *   -ENOSPC  the quota of tables is used up by roots that vCPUs hold: nothing can be reclaimed
  *   -EIO     the VM is poisoned: an invariant broke earlier (vmmu_env.on_bug said which)
  * A gpa beyond the format's input size is no error: it has no slot (VMMU_EMULATE).
  *

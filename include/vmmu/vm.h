@@ -37,6 +37,8 @@ struct vmmu_vm_options {
 	/* no executable mapping above level 1 (the iTLB multihit rule) */
 	bool nx_huge;
 	enum vmmu_mode mode;
+	/* most tables at a time, see vmmu_tables_quota_set(); 0: by the size of the slots */
+	uint64_t tables_max;
 };
 
 struct vmmu_root {
@@ -58,9 +60,15 @@ struct vmmu_stats {
 	uint64_t tables, table_bytes;         /* live now */
 	/* since creation; awaiting a grace period now */
 	uint64_t tables_allocated, tables_freed, tables_awaiting;
-	uint64_t mmio_entries;    /* installed now */
-	uint64_t rmap_lengths[8]; /* gfns with 1, 2-3, 4-7, ... 128+ entries, now */
+	uint64_t mmio_entries;     /* installed now */
+	uint64_t rmap_lengths[8];  /* gfns with 1, 2-3, 4-7, ... 128+ entries, now */
+	uint64_t tables_max;       /* the quota in force; UINT64_MAX: none */
+	uint64_t tables_reclaimed; /* taken from their places to keep within it, since creation */
+	uint64_t aged;             /* mappings that vmmu_age() made unused, since creation */
 };
+
+/* Smallest quota of tables that may be asked for. */
+#define VMMU_TABLES_MIN 16u
 
 /* Register the calling thread as a reader. Idempotent. */
 VMMU_API void vmmu_thread_register(void);
@@ -80,6 +88,19 @@ VMMU_API const struct vmmu_format *vmmu_vm_format(const struct vmmu_vm *vm);
 /* RCU: none. Takes the mmu lock. */
 VMMU_API void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats);
 
+/*
+ * Let VM have at most COUNT tables, roots included; 0: one for every 50 smallest pages of all
+ * slots, but at least 64, followed as slots come and go (KVM's rule). What is over goes at once.
+ *
+ * A fault or a load of a root that finds less than the format's levels left first makes room:
+ * tables go oldest first, mappings and all, down to 25 free ones (or half of the quota); they
+ * come back by faults. Roots that vCPUs stand on or keep for their return stay, and count.
+ *
+ * -EINVAL: COUNT is below VMMU_TABLES_MIN and not 0; -ENOTSUP: VMMU_MODE_RANGES, whose mappings
+ * nobody would bring back; -EIO. Locking: takes the mmu lock, may wait for readers.
+ */
+VMMU_API int vmmu_tables_quota_set(struct vmmu_vm *vm, uint64_t count);
+
 /* Create a vCPU with the caller's ID (unique in the VM: else -EEXIST). -ENOMEM, -EIO. */
 VMMU_API int vmmu_vcpu_create(struct vmmu_vm *vm, unsigned id, struct vmmu_vcpu **vcpu);
 VMMU_API void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu);
@@ -90,7 +111,7 @@ VMMU_API int vmmu_vcpu_set_as(struct vmmu_vcpu *vcpu, unsigned as_id);
 /*
  * The root that VCPU must run on. Call before each guest entry: it replaces an obsolete root (which
  * obliges the vCPU to flush its own TLB, *root changed or not, whenever *flush_local is set).
- * -ENOMEM, -EIO.
+ * -ENOMEM; -ENOSPC: the quota of tables is used up by roots alone; -EIO.
  */
 VMMU_API int vmmu_vcpu_root(struct vmmu_vcpu *vcpu, struct vmmu_root *root, bool *flush_local);
 

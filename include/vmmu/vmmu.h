@@ -3,6 +3,7 @@
 #ifndef VMMU_VMMU_H
 #define VMMU_VMMU_H
 
+#include <vmmu/age.h>
 #include <vmmu/audit.h>
 #include <vmmu/env.h>
 #include <vmmu/event.h>

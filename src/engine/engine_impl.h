@@ -4,6 +4,7 @@
  * defining ENGINE_OBJECT, the name of the const struct vmmu_engine to emit.
  */
 #include "engine/engine.h"
+#include "faults/age_impl.h"
 #include "faults/audit_impl.h"
 #include "faults/fault_impl.h"
 #include "faults/visit_impl.h"
@@ -19,6 +20,7 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.zap_range = engine_zap_range,
 	.protect_range = engine_protect_range,
 	.collapse_range = engine_collapse_range,
+	.age_range = engine_age_range,
 	.walk = engine_walk,
 	.walk_path = engine_walk_path,
 	.visit = engine_visit,

@@ -194,6 +194,26 @@ static void audit_books(struct audit_run *run)
 			    NULL, "a flush is still owed");
 }
 
+/* Over the quota only if nothing is left that could go. */
+static void audit_quota(struct audit_run *run)
+{
+	struct vmmu_vm *vm = run->vm;
+	uint64_t slot_gfns = 0, reclaimable = 0;
+
+	for (unsigned as = 0; as < vm->as_count; as++) {
+		const struct slot_set *set = slots_active(&vm->slots, as);
+
+		for (size_t i = 0; i < set->count; i++)
+			slot_gfns += set->by_gfn[i]->gfns;
+	}
+	audit_count(run, "quota-slots", vm->slot_gfns, slot_gfns);
+	if (vm->tree.live <= vm->tables_max)
+		return;
+	list_for_each(node, &vm->tree.tables)
+		reclaimable += !container_of(node, struct table, link)->root_count;
+	audit_count(run, "quota", 0, reclaimable);
+}
+
 static void audit_invalidations(struct audit_run *run)
 {
 	struct vm_invalidate *inv = &run->vm->invalidate;
@@ -221,6 +241,7 @@ int vmmu_audit(struct vmmu_vm *vm, struct vmmu_audit *audit,
 	audit_roots(&run);
 	vm->engine->audit(vm, &run);
 	audit_books(&run);
+	audit_quota(&run);
 	vm_unlock(vm);
 	pthread_mutex_unlock(&vm->slots.lock);
 	return 0;

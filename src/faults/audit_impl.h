@@ -145,7 +145,8 @@ static void audit_entries(struct audit_run *run, struct table *table)
 	}
 	audit_check(run, used == table->used, "table-used", &place,
 		    "the table's count of used entries is wrong");
-	audit_check(run, table->has_volatile || !has_volatile, "table-volatile", &place,
+	audit_check(run, table->has_volatile || (table->flags & TABLE_AGED) || !has_volatile,
+		    "table-volatile", &place,
 		    "an entry is volatile in a table that has none by its record");
 }
 

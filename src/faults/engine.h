@@ -18,6 +18,12 @@
 
 struct audit_run;
 
+/* What aging does with a leaf that was accessed. */
+enum age_what {
+	AGE_TEST, /* tells */
+	AGE_CLEAR,
+};
+
 struct vmmu_engine {
 	/* The calls of vmmu/range.h. */
 	const struct vmmu_range_ops *range;
@@ -42,6 +48,12 @@ struct vmmu_engine {
 	void (*protect_range)(struct vmmu_vm *vm, const struct slot_range *range, unsigned level);
 	/* Locked: drop leaves of RANGE that a larger page could now replace. Owes flushes. */
 	void (*collapse_range)(struct vmmu_vm *vm, const struct slot_range *range);
+	/*
+	 * Under RCU, not locked: how many leaves of RANGE, which is not empty, were accessed;
+	 * AGE_TEST stops at the first.
+	 */
+	uint64_t (*age_range)(struct vmmu_vm *vm, const struct slot_range *range,
+			      enum age_what what);
 	/* Under RCU: walk from ROOT; gpa is below the input size. */
 	void (*walk)(struct vmmu_vm *vm, struct table *root, uint64_t gpa, struct vmmu_walk *walk);
 	/* The same, every entry from ROOT's on; returns how many. */

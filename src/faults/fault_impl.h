@@ -47,6 +47,12 @@ static inline bool hardware_tells_kinds(void)
 	return FMT_CAPS & VMMU_CAP_MMIO_TRAP;
 }
 
+/* Does hardware set accessed and dirty bits of this format? */
+static inline bool hardware_marks(void)
+{
+	return FMT_CAPS & VMMU_CAP_HW_DIRTY;
+}
+
 /* Generation as an MMIO entry carries it. */
 static inline uint64_t mmio_stamp(uint64_t generation)
 {
@@ -132,6 +138,9 @@ static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
 {
 	int outcome;
 
+	/* An aged leaf that hardware cannot mark as used faults until it is made anew. */
+	if (!hardware_marks() && !fmt_is_accessed(pte, ref->level))
+		return FAULT_GO_ON;
 	if (fmt_access(pte, ref->level) & VMMU_WRITE)
 		return VMMU_SPURIOUS;
 	if (!fmt_mmu_writable(pte, ref->level))
@@ -367,7 +376,7 @@ static void fault_prefetch(struct vmmu_vcpu *vcpu, const struct entry_ref *fault
 	uint64_t window = align_down(faulted->gfn, PREFETCH_WINDOW);
 	uint64_t start = window;
 
-	if (!(FMT_CAPS & VMMU_CAP_HW_DIRTY) || faulted->level > 1)
+	if (!hardware_marks() || faulted->level > 1)
 		return;
 	if (atomic_load_explicit(&vm->invalidate.in_progress, memory_order_relaxed))
 		return;
@@ -449,14 +458,19 @@ static int fault_map_page(struct fault_state *s)
 	return VMMU_FIXED;
 }
 
-/* The locked part. -ENOMEM: nothing was changed. */
+/*
+ * The locked part. -ENOMEM, -ENOSPC: nothing was mapped. Room is made before anything is found to
+ * be current, since what goes to make room may be just what the fault relied on.
+ */
 static int fault_map(struct fault_state *s)
 {
 	struct vmmu_vm *vm = s->vcpu->vm;
 	int outcome = VMMU_RETRY;
 
 	vm_lock(vm);
-	if (!fault_is_stale(s)) {
+	if (unlikely(!quota_make_room(vm))) {
+		outcome = -ENOSPC;
+	} else if (!fault_is_stale(s)) {
 		if (!tree_has_room(&vm->tree, fmt_geometry.levels))
 			outcome = -ENOMEM;
 		else

@@ -116,6 +116,12 @@ void vm_slot_commit(void *ctx, enum slot_change change, const struct memslot *ol
 	struct vmmu_vm *vm = ctx;
 	struct slot_range range;
 
+	if (change == SLOT_CREATE || change == SLOT_DELETE) {
+		vm_lock(vm);
+		quota_slots_changed(vm, (new_slot ? (int64_t)new_slot->gfns : 0) -
+						(old ? (int64_t)old->gfns : 0));
+		vm_unlock(vm);
+	}
 	if (change != SLOT_FLAGS || !((old->flags ^ new_slot->flags) & VMMU_SLOT_LOG_DIRTY))
 		return;
 	range = (struct slot_range){(struct memslot *)new_slot, new_slot->base_gfn,

@@ -111,7 +111,12 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 
 	if (vcpu_has_current_root(vcpu))
 		return 0;
-	root = vm->engine->root_get(vm, vcpu->as_id);
+	root = atomic_load_explicit(&vm->roots[vcpu->as_id], memory_order_relaxed);
+	if (!root) {
+		if (!quota_make_room(vm))
+			return -ENOSPC;
+		root = vm->engine->root_get(vm, vcpu->as_id);
+	}
 	if (!root)
 		return -ENOMEM;
 	root->root_count++;
@@ -123,7 +128,10 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 	return 0;
 }
 
-/* Load the root; frames that only await a grace period are no reason to fail. */
+/*
+ * Load the root. Frames that only await a grace period are no reason to fail, and neither is an
+ * obsolete root of our own that takes up the last of the quota.
+ */
 static int vcpu_reload(struct vmmu_vcpu *vcpu)
 {
 	struct vmmu_vm *vm = vcpu->vm;
@@ -135,8 +143,8 @@ static int vcpu_reload(struct vmmu_vcpu *vcpu)
 	if (err)
 		vcpu_drop_root(vcpu);
 	vm_unlock(vm);
-	if (err != -ENOMEM)
-		return err;
+	if (!err)
+		return 0;
 	vm_reap(vm);
 	vm_lock(vm);
 	err = vcpu_load_root(vcpu);
@@ -207,6 +215,7 @@ void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats)
 		stats_add(stats, &container_of(node, struct vmmu_vcpu, link)->stats);
 	stats->flushes = atomic_load_explicit(&vm->flushes, memory_order_relaxed);
 	stats->local_flushes = atomic_load_explicit(&vm->local_flushes, memory_order_relaxed);
+	stats->aged = atomic_load_explicit(&vm->aged, memory_order_relaxed);
 	stats->invalidations = vm->invalidate.total;
 	for (unsigned level = 1; level <= VMMU_LEVELS_MAX; level++)
 		stats->mapped[level] = vm->tree.leaves[level];
@@ -216,6 +225,7 @@ void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats)
 	stats->tables_freed = vm->tree.frames.freed;
 	stats->tables_awaiting = vm->tree.retired_count;
 	stats->mmio_entries = vm->tree.mmio_entries;
+	stats->tables_max = vm->tables_max;
 	stats_rmap_lengths(vm, stats->rmap_lengths);
 	vm_unlock(vm);
 }

@@ -120,6 +120,9 @@ static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 		return false;
 	if (options->mode != VMMU_MODE_FAULTS && options->mode != VMMU_MODE_RANGES)
 		return false;
+	if (options->tables_max &&
+	    (options->tables_max < VMMU_TABLES_MIN || options->mode == VMMU_MODE_RANGES))
+		return false;
 	geometry = vmmu_format_info(options->format)->geometry;
 	return !options->max_level || (options->max_level <= geometry->levels &&
 				       (geometry->leaf_levels & (1u << options->max_level)));
@@ -213,6 +216,7 @@ int vmmu_vm_create(const struct vmmu_vm_options *options, struct vmmu_vm **out)
 	vm->nx_huge = options->nx_huge;
 	vm->mode = options->mode;
 	list_init(&vm->vcpus);
+	quota_init(vm, options->tables_max);
 	registry_pin(vm->format);
 	err = vm_init(vm, options);
 	if (err) {

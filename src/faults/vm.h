@@ -57,11 +57,15 @@ struct vmmu_vm {
 	enum vmmu_mode mode;
 	_Atomic bool is_poisoned;
 	_Atomic uint64_t flushes, local_flushes;
+	_Atomic uint64_t aged;
 	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX]; /* current ones; NULL: none yet */
 	pthread_mutex_t mmu_lock;
 	/* Below: mmu_lock. */
 	struct tree tree;
 	struct list vcpus;
+	uint64_t tables_max;    /* quota in force; UINT64_MAX: none */
+	bool is_tables_max_set; /* asked for; else it follows slot_gfns */
+	uint64_t slot_gfns;     /* smallest pages in all slots */
 	struct vmmu_stats past; /* counters of vCPUs that are gone, and of no vCPU */
 };
 
@@ -105,6 +109,17 @@ static inline bool vm_is_poisoned(const struct vmmu_vm *vm)
 {
 	return atomic_load_explicit(&vm->is_poisoned, memory_order_relaxed);
 }
+
+/* Before the VM is used: the quota that the options ask for, COUNT tables or 0. */
+void quota_init(struct vmmu_vm *vm, uint64_t count);
+/* Locked: slots of GFNS smallest pages came (or, negative, went). */
+void quota_slots_changed(struct vmmu_vm *vm, int64_t gfns);
+/*
+ * Locked: may as many tables be made as one fault or one root may need? Makes room first, if need
+ * be: tables go, those above a gfn just being faulted in too, but never one that a vCPU holds as a
+ * root. Whoever looked something up in the tables before looks again.
+ */
+bool quota_make_room(struct vmmu_vm *vm);
 
 /* Locked: make all tables obsolete and kick all vCPUs. */
 void vm_zap_all(struct vmmu_vm *vm);

@@ -1,22 +1,55 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmap/rmap.h"
 
+#include <sched.h>
+
+#include "base/bits.h"
 #include "base/mem.h"
 
 /*
- * Marks a head that holds a chain. Chunks and entries are aligned to 8 bytes at least, so the bit
- * is free.
+ * Marks of a head that holds a chain, and of a locked one. Chunks and entries are aligned to 8
+ * bytes at least, so the bits are free.
  */
-#define RMAP_CHAIN UINT64_C(1)
+#define RMAP_CHAIN  UINT64_C(1)
+#define RMAP_LOCKED UINT64_C(2)
 
+/* Whoever has the mmu lock need not know whether a reader is inside just now. */
 static uint64_t rmap_load(const rmap_head *head)
 {
-	return atomic_load_explicit(head, memory_order_relaxed);
+	return atomic_load_explicit(head, memory_order_relaxed) & ~RMAP_LOCKED;
 }
 
+/* Pairs with the acquires of rmap_reader_begin() and rmap_lock(). Unlocks. */
 static void rmap_store(rmap_head *head, uint64_t value)
 {
-	atomic_store_explicit(head, value, memory_order_relaxed);
+	atomic_store_explicit(head, value, memory_order_release);
+}
+
+/*
+ * Take the lock of the chain at HEAD, whose value was VALUE a moment ago. False: no chain (any
+ * more), *value is what there is instead. Pairs with rmap_store().
+ */
+static bool rmap_lock(rmap_head *head, uint64_t *value)
+{
+	while (*value & RMAP_CHAIN) {
+		*value &= ~RMAP_LOCKED;
+		if (atomic_compare_exchange_weak_explicit(head, value, *value | RMAP_LOCKED,
+							  memory_order_acquire,
+							  memory_order_acquire))
+			return true;
+		/* The owner is about to leave, unless it lost its CPU. */
+		if (unlikely(*value & RMAP_LOCKED))
+			sched_yield();
+	}
+	return false;
+}
+
+/* The mmu lock's owner: keep readers out of the chain at HEAD, if it is one, until rmap_store(). */
+static void rmap_lock_chain(rmap_head *head)
+{
+	uint64_t value = rmap_load(head);
+
+	rmap_lock(head, &value);
 }
 
 static void rmap_store_chain(rmap_head *head, struct rmap_chunk *chunk)
@@ -69,9 +102,10 @@ size_t rmap_add(rmap_head *head, rmap_ptep ptep, struct objcache *cache)
 			return 0;
 		if (single)
 			chunk->entries[chunk->count++] = single;
-		rmap_store_chain(head, chunk);
 	}
+	rmap_lock_chain(head);
 	chunk->entries[chunk->count++] = ptep;
+	rmap_store_chain(head, chunk);
 	return (size_t)chunk->count + chunk->tail_count;
 }
 
@@ -101,9 +135,12 @@ bool rmap_remove(rmap_head *head, rmap_ptep ptep)
 	place = rmap_chain_find(first, ptep);
 	if (!place)
 		return false;
+	rmap_lock_chain(head);
 	/* The hole is filled from the first chunk, the only one that need not be full. */
 	*place = first->entries[--first->count];
-	if (!first->count) {
+	if (first->count) {
+		rmap_store_chain(head, first);
+	} else {
 		rmap_store_chain(head, first->next);
 		mem_free(first);
 	}
@@ -136,6 +173,23 @@ rmap_ptep rmap_next(struct rmap_iter *iter)
 		iter->pos = 0;
 	}
 	return iter->chunk ? iter->chunk->entries[iter->pos] : NULL;
+}
+
+rmap_ptep rmap_reader_begin(rmap_head *head, struct rmap_reader *reader)
+{
+	uint64_t value = atomic_load_explicit(head, memory_order_acquire);
+	struct rmap_chunk *chunk = NULL;
+
+	if (rmap_lock(head, &value))
+		chunk = (struct rmap_chunk *)(uintptr_t)(value & ~RMAP_CHAIN);
+	*reader = (struct rmap_reader){.head = head, .value = value, .iter.chunk = chunk};
+	return chunk ? chunk->entries[0] : (rmap_ptep)(uintptr_t)value;
+}
+
+void rmap_reader_end(struct rmap_reader *reader)
+{
+	if (reader->value & RMAP_CHAIN)
+		rmap_store(reader->head, reader->value);
 }
 
 bool rmap_has(const rmap_head *head, rmap_ptep ptep)

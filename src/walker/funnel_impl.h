@@ -182,6 +182,39 @@ static inline bool funnel_try(const struct tree *tree, const struct entry_ref *r
 }
 
 /*
+ * Shared: clear the accessed bit of the leaf at REF, if one is there. True: the bit was set. No
+ * flush, and no count moves.
+ *
+ * Beside a writer with the lock, one compare-exchange against its store:
+ *
+ * 	here                                   funnel_set(), funnel_update()
+ * 	pte = load: accessed                   old = load: accessed, not volatile
+ * 	compare-exchange: not accessed
+ * 	store of what follows from old: accessed again, or gone
+ *
+ * The clear is lost: the page was just worked on and counts as used. Nothing else can be, as the
+ * accessed bit is all that changes here, and a bit that others set meanwhile fails the exchange.
+ */
+static inline bool funnel_age(const struct tree *tree, const struct entry_ref *ref)
+{
+	uint64_t pte = pte_load(ref->ptep), aged;
+
+	/* Before the entry can be volatile, its table says that one may be. */
+	if (!(atomic_load_explicit(&ref->table->flags, memory_order_relaxed) & TABLE_AGED))
+		atomic_fetch_or_explicit(&ref->table->flags, TABLE_AGED, memory_order_relaxed);
+	do {
+		if (fmt_classify(pte, ref->level) != VMMU_ENTRY_LEAF ||
+		    !fmt_is_accessed(pte, ref->level))
+			return false;
+		aged = fmt_clear_accessed(pte, ref->level);
+	} while (!atomic_compare_exchange_weak_explicit(ref->ptep, &pte, aged,
+							memory_order_acq_rel,
+							memory_order_acquire));
+	funnel_event(tree, ref, pte, aged);
+	return true;
+}
+
+/*
  * Exclusive: LEAF over an absent entry, for loops that know what they do: no flush can be due but a
  * local one, nothing can be illegal, and LEAF is not volatile.
  */

@@ -14,6 +14,7 @@
 enum table_flag {
 	TABLE_INVALID = 1 << 0,  /* unlinked for good; lives until its last root reference goes */
 	TABLE_NX_SPLIT = 1 << 1, /* stands where the NX rule forbids a huge page */
+	TABLE_AGED = 1 << 2,     /* an entry lost its accessed bit: volatile ones may be in it */
 };
 
 struct table {

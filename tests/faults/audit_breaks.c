@@ -191,7 +191,7 @@ static void break_parent_stale(struct stage *stage)
 static void break_mmio_gfn(struct stage *stage)
 {
 	_Atomic uint64_t *ptep = entry_at(stage, 0, 6 * stage->large);
-	struct fmt_mmio mmio = stage->ops->parse_mmio(*ptep, 1);
+	struct vmmu_mmio mmio = stage->ops->parse_mmio(*ptep, 1);
 
 	cr_assert_eq(mmio.gfn, 6 * stage->large);
 	mmio.gfn++;
@@ -200,7 +200,7 @@ static void break_mmio_gfn(struct stage *stage)
 
 static void break_mmio_over_slot(struct stage *stage)
 {
-	struct fmt_mmio mmio = stage->ops->parse_mmio(*entry_at(stage, 0, 6 * stage->large), 1);
+	struct vmmu_mmio mmio = stage->ops->parse_mmio(*entry_at(stage, 0, 6 * stage->large), 1);
 
 	mmio.gfn = logged_gfn(stage) + 1;
 	poke_absent(stage, stage->ops->make_mmio(mmio, 1));

@@ -119,6 +119,14 @@ static bool hardware_try(struct machine *machine, struct machine_vcpu *vcpu, uin
 		return false; /* beyond the input size: machine_enter() has seen to the root */
 	if (result)
 		machine_fail(machine, "vmmu_walk() returned %d", result);
+	/*
+	 * without the bit there is nothing that a TLB may keep, and nobody but the engine sets it
+	 */
+	if (walk->entry.kind == VMMU_ENTRY_LEAF && !walk->entry.accessed &&
+	    !(machine->info->caps & VMMU_CAP_HW_DIRTY)) {
+		*flags = VMMU_FAULT_PRESENT;
+		return false;
+	}
 	if (walk->entry.kind == VMMU_ENTRY_LEAF) {
 		if (walk->level > machine->largest_level)
 			machine->largest_level = walk->level;

@@ -94,6 +94,7 @@ struct machine_options {
 	bool no_host_level; /* env.host_level stays NULL */
 	bool prefetch;      /* lookups ahead of an access find pages */
 	uint64_t tables_bytes;
+	uint64_t tables_max;
 	uint64_t host_pages; /* listed ones: RAM of level 1, writable, frames by the default rule */
 	unsigned rest_level; /* level of the pages above */
 };

@@ -113,6 +113,7 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	vm_options.max_level = options->max_level;
 	vm_options.nx_huge = options->nx_huge;
 	vm_options.tables_bytes = options->tables_bytes;
+	vm_options.tables_max = options->tables_max;
 	cr_assert_eq(vmmu_vm_create(&vm_options, &machine->vm), 0);
 	create_vcpus(machine, options->vcpus ? options->vcpus : 1);
 	return machine;

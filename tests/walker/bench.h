@@ -79,7 +79,7 @@ static struct table *bench_table(struct bench *bench, unsigned as_id, uint64_t g
 /* A writable leaf, accessed and dirty: hardware has nothing to set in it. */
 static uint64_t bench_leaf(uint64_t pfn, unsigned level)
 {
-	struct fmt_leaf leaf = {.pfn = pfn,
+	struct vmmu_leaf leaf = {.pfn = pfn,
 				.access = VMMU_RWX,
 				.host_writable = true,
 				.mmu_writable = true,
@@ -92,7 +92,7 @@ static uint64_t bench_leaf(uint64_t pfn, unsigned level)
 /* The same page, another memory type: on Arm not in one step. */
 static uint64_t bench_uncached(uint64_t pte, unsigned level)
 {
-	struct fmt_leaf leaf = {.pfn = fmt_leaf_pfn(pte, level),
+	struct vmmu_leaf leaf = {.pfn = fmt_leaf_pfn(pte, level),
 				.access = VMMU_RWX,
 				.memtype = VMMU_MEM_NONCACHEABLE,
 				.host_writable = true,

@@ -38,7 +38,7 @@ Test(SUITE, leaves_come_and_go__are_counted_by_level)
 
 Test(SUITE, tables_and_mmio_entries__have_counts_of_their_own)
 {
-	struct fmt_mmio mmio = {.gfn = 6, .access = VMMU_RWX, .generation = 3};
+	struct vmmu_mmio mmio = {.gfn = 6, .access = VMMU_RWX, .generation = 3};
 	struct bench bench;
 	struct entry_ref upper, entry;
 	struct table *child;
@@ -180,7 +180,7 @@ Test(SUITE, changes_that_may_not_be__are_bugs)
 {
 	uint64_t leaf = bench_leaf(512, 2), table = fmt_make_table(UINT64_C(1) << 32, 2);
 	uint64_t forbidden = fmt_write_forbid(bench_leaf(5, 1), 1);
-	struct fmt_leaf no_host = {.pfn = 5, .access = VMMU_READ, .mmu_writable = true};
+	struct vmmu_leaf no_host = {.pfn = 5, .access = VMMU_READ, .mmu_writable = true};
 
 	expect_bugs(1, bench_leaf(5, 1), bench_leaf(6, 1), 1);
 	expect_bugs(2, leaf, bench_leaf(1024, 2), 1);
@@ -192,7 +192,7 @@ Test(SUITE, changes_that_may_not_be__are_bugs)
 
 Test(SUITE, changes_that_may_be__are_no_bugs)
 {
-	struct fmt_mmio mmio = {.gfn = 0, .access = VMMU_READ};
+	struct vmmu_mmio mmio = {.gfn = 0, .access = VMMU_READ};
 	uint64_t leaf = bench_leaf(512, 2), table = fmt_make_table(UINT64_C(1) << 32, 2);
 
 	expect_bugs(2, leaf, fmt_write_protect(leaf, 2), 0);

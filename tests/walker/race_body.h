@@ -66,7 +66,7 @@ static void count(struct bits *bits, uint64_t old_pte, uint64_t new_pte)
 
 static uint64_t race_leaf(void)
 {
-	struct fmt_leaf leaf = {.pfn = 5,
+	struct vmmu_leaf leaf = {.pfn = 5,
 				.access = VMMU_RWX,
 				.host_writable = true,
 				.mmu_writable = true,
