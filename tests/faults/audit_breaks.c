@@ -28,7 +28,7 @@ static void poke_absent(struct stage *stage, uint64_t pte)
 
 /* Flip the first bit of the leaf of gfn at LEVEL for which WANTED(old, new) holds, if there is one. */
 static void poke_leaf_bit(struct stage *stage, uint64_t gfn, unsigned level,
-			  bool (*wanted)(const struct format_ops *ops, unsigned level, uint64_t old,
+			  bool (*wanted)(const struct vmmu_format_ops *ops, unsigned level, uint64_t old,
 					 uint64_t new))
 {
 	_Atomic uint64_t *ptep = entry_at(stage, 0, gfn);
@@ -46,7 +46,7 @@ static void poke_leaf_bit(struct stage *stage, uint64_t gfn, unsigned level,
 	}
 }
 
-static bool is_malformed_only(const struct format_ops *ops, unsigned level, uint64_t old,
+static bool is_malformed_only(const struct vmmu_format_ops *ops, unsigned level, uint64_t old,
 			      uint64_t new)
 {
 	return ops->is_malformed(new, level) && !ops->is_volatile(new, level) &&
@@ -64,7 +64,7 @@ static void break_leaf_malformed(struct stage *stage)
 		cr_assert_str_eq(stage->machine->info->architecture, "arm64");
 }
 
-static bool is_without_mmu_writable(const struct format_ops *ops, unsigned level, uint64_t old,
+static bool is_without_mmu_writable(const struct vmmu_format_ops *ops, unsigned level, uint64_t old,
 				    uint64_t new)
 {
 	(void)old;
@@ -349,11 +349,11 @@ static void break_invalidate_balance(struct stage *stage)
 const struct audit_break audit_breaks[] = {
 	{"leaf-malformed ", break_leaf_malformed},
 	{"leaf-writable ", break_leaf_writable},
-	{"leaf-no-slot rmap-count ", break_leaf_no_slot},
+	{"leaf-no-slot rmap-count quota-slots ", break_leaf_no_slot},
 	{"leaf-read-only ", break_leaf_read_only},
 	{"leaf-unseen-write ", break_leaf_unseen_write},
 	{"leaf-level rmap-count ", break_leaf_level},
-	{"huge-page-count leaf-beyond-slot ", break_leaf_beyond_slot},
+	{"huge-page-count leaf-beyond-slot quota-slots ", break_leaf_beyond_slot},
 	{"huge-page-count leaf-forbidden ", break_leaf_forbidden},
 	{"huge-page-count ", break_huge_page_count},
 	{"leaf-logged ", break_leaf_logged},
