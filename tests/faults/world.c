@@ -485,7 +485,7 @@ struct world world_create(unsigned format_index, struct draw draw, unsigned leve
 {
 	struct world world = {.draw = draw};
 	const struct vmmu_geometry *geometry =
-		vmmu_format_info(vmmu_format_at(format_index))->geometry;
+		vmmu_format_info(outside_at(format_index))->geometry;
 	uint64_t input = UINT64_C(1) << (geometry->gpa_bits - geometry->page_shift);
 	struct machine_options options = {.address_spaces = 1 + (unsigned)below(&world, 2),
 					  .vcpus = MACHINE_VCPUS};

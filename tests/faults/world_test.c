@@ -53,7 +53,7 @@ FORMAT_TEST(random, two_vms_of_two_formats__always_agree_with_their_models)
 {
 	uint64_t ops = number_from("VMMU_RANDOM_OPS", DEFAULT_OPS);
 	uint64_t seed = number_from("VMMU_SEED", DEFAULT_SEED);
-	unsigned other = vmmu_format_at(*index + 1) ? *index + 1 : 0;
+	unsigned other = outside_at(*index + 1) ? *index + 1 : 0;
 	struct world worlds[2] = {world_create(*index, draw_from_seed(seed * 1000 + *index), 3),
 				  world_create(other, draw_from_seed(seed * 2000 + *index), 3)};
 
