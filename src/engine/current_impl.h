@@ -5,6 +5,7 @@
  * a header and after defining ENGINE_OBJECT.
  */
 #include "engine/engine.h"
+#include "faults/age_impl.h"
 #include "faults/audit_impl.h"
 #include "faults/fault_impl.h"
 #include "faults/visit_impl.h"
@@ -57,6 +58,12 @@ static void current_protect_range(struct vmmu_vm *vm, const struct slot_range *r
 static void current_collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
 {
 	CURRENT_RUN(vm, engine_collapse_range(vm, range));
+}
+
+static uint64_t current_age_range(struct vmmu_vm *vm, const struct slot_range *range,
+				  enum age_what what)
+{
+	CURRENT_RETURN(uint64_t, vm, engine_age_range(vm, range, what));
 }
 
 static void current_walk(struct vmmu_vm *vm, struct table *root, uint64_t gpa,
@@ -139,6 +146,7 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.zap_range = current_zap_range,
 	.protect_range = current_protect_range,
 	.collapse_range = current_collapse_range,
+	.age_range = current_age_range,
 	.walk = current_walk,
 	.walk_path = current_walk_path,
 	.visit = current_visit,
@@ -146,5 +154,5 @@ const struct vmmu_engine ENGINE_OBJECT = {
 };
 
 /* A call that is new in an engine is to be wrapped here too. */
-_Static_assert(sizeof(struct vmmu_engine) == 11 * sizeof(void *), "wrap every call");
+_Static_assert(sizeof(struct vmmu_engine) == 12 * sizeof(void *), "wrap every call");
 _Static_assert(sizeof(struct vmmu_range_ops) == 7 * sizeof(void *), "wrap every call");

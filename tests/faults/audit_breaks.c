@@ -28,7 +28,7 @@ static void poke_absent(struct stage *stage, uint64_t pte)
 
 /* Flip the first bit of the leaf of gfn at LEVEL for which WANTED(old, new) holds, if there is one. */
 static void poke_leaf_bit(struct stage *stage, uint64_t gfn, unsigned level,
-			  bool (*wanted)(const struct format_ops *ops, unsigned level, uint64_t old,
+			  bool (*wanted)(const struct vmmu_format_ops *ops, unsigned level, uint64_t old,
 					 uint64_t new))
 {
 	_Atomic uint64_t *ptep = entry_at(stage, 0, gfn);
@@ -46,7 +46,7 @@ static void poke_leaf_bit(struct stage *stage, uint64_t gfn, unsigned level,
 	}
 }
 
-static bool is_malformed_only(const struct format_ops *ops, unsigned level, uint64_t old,
+static bool is_malformed_only(const struct vmmu_format_ops *ops, unsigned level, uint64_t old,
 			      uint64_t new)
 {
 	return ops->is_malformed(new, level) && !ops->is_volatile(new, level) &&
@@ -64,7 +64,7 @@ static void break_leaf_malformed(struct stage *stage)
 		cr_assert_str_eq(stage->machine->info->architecture, "arm64");
 }
 
-static bool is_without_mmu_writable(const struct format_ops *ops, unsigned level, uint64_t old,
+static bool is_without_mmu_writable(const struct vmmu_format_ops *ops, unsigned level, uint64_t old,
 				    uint64_t new)
 {
 	(void)old;

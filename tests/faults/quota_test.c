@@ -219,7 +219,7 @@ static struct vmmu_vm *vm_of_lingering_roots(unsigned format_index, struct vmmu_
 {
 	static const struct vmmu_env env = {.size = sizeof(env), .resolve = resolve_any};
 	struct vmmu_vm_options options = {.size = sizeof(options),
-					  .format = vmmu_format_at(format_index),
+					  .format = outside_at(format_index),
 					  .env = &env,
 					  .tables_max = 16};
 	struct vmmu_slot slot = {.bytes = 1 << 20};
@@ -238,7 +238,7 @@ static struct vmmu_vm *vm_of_lingering_roots(unsigned format_index, struct vmmu_
 
 FORMAT_TEST(quota, used_up_by_roots_that_vcpus_hold__is_an_error)
 {
-	unsigned levels = vmmu_format_info(vmmu_format_at(*index))->geometry->levels;
+	unsigned levels = vmmu_format_info(outside_at(*index))->geometry->levels;
 	/* The next root would leave less than a fault's need free. */
 	unsigned most = 16 - levels + 1;
 	struct vmmu_vcpu *vcpus[16], *late;

@@ -30,7 +30,7 @@ struct poke {
 struct stage {
 	struct machine *machine;
 	struct vmmu_vm *vm;
-	const struct format_ops *ops;
+	const struct vmmu_format_ops *ops;
 	uint64_t large; /* L */
 	struct poke pokes[POKES_MAX];
 	unsigned poke_count;
