@@ -17,6 +17,8 @@
 #include <string.h>
 #include <vmmu/vmmu.h>
 
+#include "format/outside.h"
+
 #define PAGES   64
 #define HVA     (UINT64_C(1) << 40)
 #define VCPUS   2
@@ -235,8 +237,8 @@ static void run(const struct vmmu_format *format)
 int main(void)
 {
 	vmmu_thread_register();
-	for (unsigned i = 0; vmmu_format_at(i); i++)
-		run(vmmu_format_at(i));
+	for (unsigned i = 0; outside_at(i); i++)
+		run(outside_at(i));
 	vmmu_thread_unregister();
 	return 0;
 }

@@ -194,8 +194,7 @@ RANGE_TEST(range_faults, while_a_large_page_is_split__memory_stays_memory)
 {
 	struct stand *stand = stand_create(*index, NULL);
 	uint64_t large = stand_pages(stand, 2);
-	bool fast,
-		is_arm = !strcmp(vmmu_format_info(vmmu_format_at(*index))->architecture, "arm64");
+	bool fast, is_arm = !strcmp(vmmu_format_info(outside_at(*index))->architecture, "arm64");
 
 	map(stand, 0, large, VMMU_RWX);
 	cr_assert_eq(vmmu_vcpu_create(stand->vm, 0, &stand->vcpu), 0);

@@ -176,7 +176,7 @@ RANGE_TEST(range_refusals, memslots_and_ranges__do_not_mix)
 	cr_assert_eq(vmmu_slot_set(stand->vm, &slot), -ENOTSUP);
 	env.resolve = (enum vmmu_resolve_status(*)(void *, const struct vmmu_page_request *,
 						   struct vmmu_page *))(uintptr_t)1;
-	options.format = vmmu_format_at(*index);
+	options.format = outside_at(*index);
 	cr_assert_eq(vmmu_vm_create(&options, &vm), 0);
 	cr_assert_eq(vmmu_update_begin(vm, 0, &update), -ENOTSUP);
 	vmmu_vm_destroy(vm);

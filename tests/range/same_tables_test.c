@@ -36,7 +36,7 @@ struct faulting {
 static void faulting_create(struct faulting *faulting, unsigned format_index, unsigned level,
 			    uint64_t gfns, uint64_t tables_hpa)
 {
-	const struct vmmu_format *format = vmmu_format_at(format_index);
+	const struct vmmu_format *format = outside_at(format_index);
 	struct vmmu_env env = {.size = sizeof(env), .resolve = resolve};
 	struct vmmu_vm_options options = {.size = sizeof(options),
 					  .format = format,
@@ -74,8 +74,7 @@ static void check_same(struct vmmu_vm *vm, struct vmmu_vm *other)
 
 static void check_same_as_faults(unsigned format_index, unsigned level)
 {
-	const struct vmmu_geometry *geometry =
-		vmmu_format_info(vmmu_format_at(format_index))->geometry;
+	const struct vmmu_geometry *geometry = vmmu_format_info(outside_at(format_index))->geometry;
 	uint64_t large = UINT64_C(1) << geometry->index_bits[1];
 	uint64_t step = level == 1 ? 1 : large, gfns = 3 * large + 9;
 	struct stand_options options = {.max_level = level, .window_gfns = gfns};
@@ -108,7 +107,7 @@ RANGE_TEST(range_same_tables, large_pages__equal_digests)
 /* Order and place of the tables are accidents. */
 RANGE_TEST(range_same_tables, another_order_of_faults__equal_digests)
 {
-	const struct vmmu_geometry *geometry = vmmu_format_info(vmmu_format_at(*index))->geometry;
+	const struct vmmu_geometry *geometry = vmmu_format_info(outside_at(*index))->geometry;
 	uint64_t gfns = UINT64_C(6) << geometry->index_bits[1], pages[TIMES];
 	struct random_state random = {.state = 7};
 	struct faulting faulting[2];

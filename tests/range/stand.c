@@ -28,7 +28,7 @@ struct criterion_test_params stand_formats(void)
 	static unsigned indexes[32];
 	unsigned count = 0;
 
-	while (count < 32 && vmmu_format_at(count)) {
+	while (count < 32 && outside_at(count)) {
 		indexes[count] = count;
 		count++;
 	}
@@ -81,7 +81,7 @@ static unsigned leaf_level(const struct vmmu_geometry *geometry, unsigned limit)
 
 struct stand *stand_create(unsigned format_index, const struct stand_options *options)
 {
-	const struct vmmu_format *format = vmmu_format_at(format_index);
+	const struct vmmu_format *format = outside_at(format_index);
 	struct stand *stand = calloc(1, sizeof(*stand));
 	struct vmmu_env env = {.size = sizeof(env),
 			       .resolve = refuse_lookup,
@@ -119,8 +119,7 @@ struct stand *stand_create(unsigned format_index, const struct stand_options *op
 
 struct stand *stand_create_short(unsigned format_index)
 {
-	const struct vmmu_geometry *geometry =
-		vmmu_format_info(vmmu_format_at(format_index))->geometry;
+	const struct vmmu_geometry *geometry = vmmu_format_info(outside_at(format_index))->geometry;
 	struct stand_options options = {.tables_bytes = 1 << 20, .is_short = true};
 	uint64_t frames = options.tables_bytes >> geometry->table_lg2[1];
 

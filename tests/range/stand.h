@@ -13,6 +13,8 @@
 #include <criterion/parameterized.h>
 #include <vmmu/vmmu.h>
 
+#include "format/outside.h"
+
 struct stand_options {
 	uint64_t tables_bytes;
 	unsigned max_level;
@@ -41,7 +43,7 @@ struct stand {
 	unsigned bugs;
 };
 
-/* Parameters for a test that runs once for each format: the index of vmmu_format_at(). */
+/* Parameters for a test that runs once for each format: the index of outside_at(). */
 struct criterion_test_params stand_formats(void);
 
 #define RANGE_TEST(suite, name)                  \

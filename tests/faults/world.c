@@ -1,61 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random operations on two VMs of two formats, interleaved, each held against its flat model after
- * every step.
- *
- * VMMU_SEED=n makes a run again, VMMU_RANDOM_OPS=n sets its length (operations per format). Both
- * are printed.
+ * Operations on one VM, drawn one by one, each held against the flat model: see world.h.
  */
-#include <stdio.h>
-#include <stdlib.h>
+#include "faults/world.h"
 
-#include "faults/harness.h"
-
-#define DEFAULT_OPS  10000
-#define DEFAULT_SEED 2605
-/* How often everything is looked at. */
-#define CHECK_ALL_EVERY 512
 /* Most accesses go to the first pages of slots, so that they meet what others left. */
 #define HOT 12
 
 static const unsigned slot_ids[] = {0, 1, 2, 509, VMMU_SLOT_IDS - 1};
 
-/* One VM and where its action is: gfns [base, base + window), host pages [0, window). */
-struct world {
-	struct machine *machine;
-	uint64_t random;
-	uint64_t base, window;
-	uint64_t block;      /* pages of a level 2 page */
-	unsigned huge_level; /* the host's largest pages: 2 or 3 */
-	uint64_t giant;      /* pages of one of those */
-	uint64_t next_pfn;
-};
-
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
 /* 0 .. bound - 1 */
 static uint64_t below(struct world *world, uint64_t bound)
 {
-	return next_random(&world->random) % bound;
+	return draw_below(&world->draw, bound);
 }
 
 static bool chance(struct world *world, unsigned percent)
 {
 	return below(world, 100) < percent;
-}
-
-static uint64_t number_from(const char *name, uint64_t fallback)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 0) : fallback;
 }
 
 /* Slots */
@@ -467,7 +429,7 @@ static void op_zap_all(struct world *world)
 	cr_assert_eq(vmmu_zap_all(world->machine->vm), 0);
 }
 
-static void check_all(struct world *world)
+void world_check_all(struct world *world)
 {
 	/* a sample of a large window, another one each time */
 	uint64_t step = 1 + world->window / 20000;
@@ -481,7 +443,7 @@ static void check_all(struct world *world)
 	machine_audit(world->machine);
 }
 
-static void one_op(struct world *world)
+void world_op(struct world *world)
 {
 	static const struct {
 		unsigned weight;
@@ -519,16 +481,18 @@ static void populate_host(struct world *world)
 	}
 }
 
-static struct world create_world(unsigned format_index, uint64_t seed)
+struct world world_create(unsigned format_index, struct draw draw, unsigned level_max)
 {
-	struct world world = {.random = seed};
-	const struct vmmu_geometry *geometry = vmmu_format_info(outside_at(format_index))->geometry;
+	struct world world = {.draw = draw};
+	const struct vmmu_geometry *geometry =
+		vmmu_format_info(outside_at(format_index))->geometry;
 	uint64_t input = UINT64_C(1) << (geometry->gpa_bits - geometry->page_shift);
 	struct machine_options options = {.address_spaces = 1 + (unsigned)below(&world, 2),
 					  .vcpus = MACHINE_VCPUS};
 
 	world.block = UINT64_C(1) << (geometry->shift[2] - geometry->page_shift);
-	world.huge_level = geometry->page_shift == 12 && chance(&world, 30) ? 3 : 2;
+	world.huge_level = level_max > 2 && geometry->page_shift == 12 && chance(&world, 30) ? 3
+											     : 2;
 	world.giant = UINT64_C(1) << (geometry->shift[world.huge_level] - geometry->page_shift);
 	world.window = world.giant + world.block + 64;
 	/* at the bottom, across a level 3 boundary, or at the very top of the input space */
@@ -545,56 +509,4 @@ static struct world create_world(unsigned format_index, uint64_t seed)
 	world.next_pfn += world.window;
 	populate_host(&world);
 	return world;
-}
-
-/* What the run came to; one in which nothing happens would prove nothing. */
-static void report(const struct world *world, uint64_t ops)
-{
-	struct vmmu_stats stats = machine_stats(world->machine);
-	uint64_t fixed = stats.faults[VMMU_FIXED];
-
-	fprintf(stderr,
-		"  %s: fixed %llu (%llu fast, %llu ahead), spurious %llu, retry %llu, emulate "
-		"%llu, "
-		"exit %llu; flushes %llu + %llu, invalidations %llu, largest level %u\n",
-		world->machine->info->name, (unsigned long long)fixed,
-		(unsigned long long)stats.fast_fixes, (unsigned long long)stats.prefetched,
-		(unsigned long long)stats.faults[VMMU_SPURIOUS],
-		(unsigned long long)stats.faults[VMMU_RETRY],
-		(unsigned long long)stats.faults[VMMU_EMULATE],
-		(unsigned long long)stats.faults[VMMU_EXIT_TO_HOST],
-		(unsigned long long)stats.flushes, (unsigned long long)stats.local_flushes,
-		(unsigned long long)stats.invalidations, world->machine->largest_level);
-	/* short runs, and the VM that gets a quarter of the operations, may miss something */
-	if (ops < DEFAULT_OPS)
-		return;
-	cr_assert(fixed > 1000 && stats.fast_fixes > 5 && stats.invalidations > 100);
-	cr_assert(stats.faults[VMMU_SPURIOUS] && stats.faults[VMMU_RETRY] &&
-		  stats.faults[VMMU_EXIT_TO_HOST]);
-}
-
-FORMAT_TEST(random, two_vms_of_two_formats__always_agree_with_their_models)
-{
-	uint64_t ops = number_from("VMMU_RANDOM_OPS", DEFAULT_OPS);
-	uint64_t seed = number_from("VMMU_SEED", DEFAULT_SEED);
-	unsigned other = outside_at(*index + 1) ? *index + 1 : 0;
-	struct world worlds[2] = {create_world(*index, seed * 1000 + *index),
-				  create_world(other, seed * 2000 + *index)};
-
-	fprintf(stderr, "%s and %s: VMMU_SEED=%llu VMMU_RANDOM_OPS=%llu\n",
-		worlds[0].machine->info->name, worlds[1].machine->info->name,
-		(unsigned long long)seed, (unsigned long long)ops);
-	for (uint64_t op = 0; op < ops; op++) {
-		one_op(&worlds[op % 4 == 3]);
-		if (op % CHECK_ALL_EVERY == CHECK_ALL_EVERY - 1) {
-			check_all(&worlds[0]);
-			check_all(&worlds[1]);
-		}
-	}
-	for (unsigned i = 0; i < 2; i++) {
-		check_all(&worlds[i]);
-		report(&worlds[i], i ? 0 : ops);
-	}
-	machine_destroy(worlds[0].machine);
-	machine_destroy(worlds[1].machine);
 }
