@@ -8,6 +8,7 @@
 #include <vmmu/event.h>
 #include <vmmu/fault.h>
 #include <vmmu/format.h>
+#include <vmmu/hw.h>
 #include <vmmu/invalidate.h>
 #include <vmmu/range.h>
 #include <vmmu/replay.h>
