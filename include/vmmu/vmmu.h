@@ -10,6 +10,7 @@
 #include <vmmu/fault.h>
 #include <vmmu/format.h>
 #include <vmmu/format_ops.h>
+#include <vmmu/hw.h>
 #include <vmmu/invalidate.h>
 #include <vmmu/range.h>
 #include <vmmu/replay.h>

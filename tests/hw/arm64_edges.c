@@ -242,6 +242,56 @@ Test(arm64_edges, aborts_of_the_bus__by_stage_and_level)
 	memory_free(stand.memory);
 }
 
+Test(arm64_edges, table_memory_that_refuses_updates__abort_on_the_walk)
+{
+	struct stand stand = stand_new(39, 39);
+
+	stand.cpu.u.arm64.vtcr_el2 |= BIT(21);
+	stand.cpu.u.arm64.tcr_el1 |= BIT(39);
+	host_set(&stand, 0x4000, (HOST + 0x4000) | 0x3ff);
+	stand.memory->read_only = ROOT + 0x2000;
+	expect_esr(go(&stand, VMMU_READ), 2, 0x92000017);
+	cr_assert_not(stand.walk.report.arm64.hpfar_valid);
+	guest_set(&stand, 2, 0x4000 | 0x343);
+	stand.memory->read_only = HOST + 0x3000;
+	expect_esr(go(&stand, VMMU_READ), 1, 0x92000017);
+	memory_free(stand.memory);
+}
+
+Test(arm64_edges, granule_of_the_upper_half__has_its_own_encoding)
+{
+	/* TG1: 01 16K, 10 4K, 11 64K, and where the leaf level's index ends up for a 36-bit input. */
+	static const struct {
+		uint64_t tg1;
+		unsigned loads;
+	} granules[] = {{1, 2}, {2, 3}, {3, 2}};
+	struct script script = {0};
+	struct vmmu_hw_walk walk;
+	unsigned i, n;
+
+	for (i = 0; i < 3; i++) {
+		struct vmmu_hw_cpu cpu = big_cpu(0, 40, 1 << 6, 5);
+		struct vmmu_hw_bus bus = {.ctx = &script, .load = script_load};
+		struct vmmu_hw_access access = {.gva = UINT64_C(0xffffffffffffffff)};
+		unsigned shift = granules[i].tg1 == 1 ? 14 : granules[i].tg1 == 2 ? 12 : 16;
+
+		access.access = VMMU_READ;
+		cpu.u.arm64.hcr_el2 = 0;
+		cpu.u.arm64.sctlr_el1 = 1;
+		cpu.u.arm64.tcr_el1 = 28 << 16 | granules[i].tg1 << 30 | UINT64_C(5) << 32;
+		cpu.u.arm64.mair_el1 = ~UINT64_C(0);
+		for (n = 0; n < granules[i].loads; n++)
+			script.descriptor[n] = 0x40000003;
+		script.descriptor[n - 1] = 0x40000703;
+		script.loads = 0;
+		cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &access, &walk), 0);
+		cr_assert_eq(walk.status, VMMU_HW_OK);
+		cr_assert_eq(walk.load_count, granules[i].loads);
+		cr_assert_eq(walk.stage1.page_lg2, shift);
+		cr_assert_eq(walk.stage1.output, 0x40000000 | (BIT(shift) - 1));
+	}
+}
+
 Test(arm64_edges, device_memory__refuses_unaligned_data_before_rights)
 {
 	struct stand stand = stand_new(39, 39);

@@ -184,6 +184,7 @@ Test(riscv_walk, bare_at_either_stage__the_other_alone)
 	cr_assert_eq(go(&stand, VMMU_READ)->combined.output, UINT64_C(1) << 41);
 	cr_assert_eq(stand.walk.load_count, 0);
 	cr_assert_eq(stand.walk.combined.page_lg2, 64);
+	cr_assert_eq(stand.walk.combined.range_lg2, 64);
 	stand.cpu.u.riscv.vsatp = atp(&sv39, HOST + 0x1000);
 	stand.access.gva = GVA;
 	go(&stand, VMMU_READ);
@@ -236,6 +237,29 @@ Test(riscv_walk, implicit_access_of_a_32bit_guest__its_own_pseudoinstructions)
 	expect_trap(go(&stand, VMMU_WRITE), 23, gpa >> 2, 0x2020);
 	host_set(&stand, 0x2000, 0);
 	expect_trap(go(&stand, VMMU_EXEC), 20, gpa >> 2, 0x2000);
+	memory_free(stand.memory);
+}
+
+Test(riscv_walk, upper_half_of_a_32bit_guest__is_as_good_as_the_lower)
+{
+	struct stand stand = stand_new(&sv32, &sv32x4);
+
+	stand.access.gva = UINT64_C(0xffffffff80345abc); /* as a 64-bit register may hold it */
+	go(&stand, VMMU_READ);
+	expect_trap(&stand.walk, 13, 0, 0);
+	cr_assert_eq(stand.walk.report.riscv.tval, 0x80345abc);
+	memory_write(stand.memory, HOST + 0x1000 + 0x200 * 4, 4, (uint32_t)pte(0x2000, 1));
+	memory_write(stand.memory, HOST + 0x2000 + 0x345 * 4, 4, (uint32_t)pte(0x3000, KERNEL));
+	cr_assert_eq(go(&stand, VMMU_READ)->combined.output, HOST + 0x3abc);
+	memory_free(stand.memory);
+}
+
+Test(riscv_walk, highest_physical_bit__reaches_the_output)
+{
+	struct stand stand = stand_new(&sv39, &sv39x4);
+
+	host_set(&stand, 0x4000, pte(UINT64_C(0x80000000004000), ALL));
+	cr_assert_eq(go(&stand, VMMU_READ)->combined.output, UINT64_C(0x80000000004abc));
 	memory_free(stand.memory);
 }
 

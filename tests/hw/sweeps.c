@@ -41,6 +41,7 @@ struct sweep {
 #define NX     UINT64_C(0x8000000000000000)
 #define TEN    UINT64_C(0xffc0000000000000) /* 63:54 */
 #define PBMTE  (UINT64_C(1) << 62)
+#define NO_NX  0x80000000u /* EFER.NXE off; not a feature */
 #define EPT_F  (VMMU_HW_EPT_2M | VMMU_HW_EPT_1G | VMMU_HW_EPT_EXEC_ONLY)
 #define RV_F   VMMU_HW_RISCV_FEATURES
 
@@ -74,7 +75,11 @@ static const struct sweep sweeps[] = {
 	{NPT5, 4, VMMU_HW_X86_AMD, 46, 0x27, HIGH46 | 0x180, ~(HIGH46 | 0x180), 0, 0, 0},
 	{NPT5, 5, VMMU_HW_X86_AMD, 46, 0x27, HIGH46 | 0x180, ~(HIGH46 | 0x180), 0, 0, 0},
 	{NPT5, 3, VMMU_HW_X86_AMD | VMMU_HW_X86_1G, 46, 0x27, HIGH46, ~(HIGH46 | 0x80), 0, 0, 0},
+	{NPT5, 1, NO_NX, 46, 0x67, HIGH46 | NX, 1, 4, 0, 0},
+	{NPT5, 3, NO_NX, 46, 0x27, HIGH46 | NX | 0x80, ~(HIGH46 | NX | 0x80), 0, 0, 0},
 	/* guest, kernel access */
+	{GUEST5, 1, NO_NX, 46, 0x67, HIGH46 | NX, 1, 0, 0, 0},
+	{GUEST_PAE, 1, NO_NX, 46, 0x67, TOP46 | NX, 1, 0, 0, 0},
 	{GUEST5, 1, 0, 46, 0x67, HIGH46, 1, 0, 0, 0},
 	{GUEST5, 2, 0, 46, 0xe7, HIGH46 | 0x1fe000, 0x81, 0, 0, 0},
 	{GUEST5, 3, VMMU_HW_X86_1G, 46, 0xe7, HIGH46 | 0x3fffe000, 0x81, 0, 0, 0},
@@ -110,15 +115,17 @@ static void sweep_x86(const struct sweep *sweep, struct vmmu_hw_cpu *cpu)
 {
 	struct vmmu_hw_x86 *x86 = &cpu->u.x86;
 
-	x86->features = sweep->features;
+	uint64_t nxe = sweep->features & NO_NX ? 0 : 1 << 11;
+
+	x86->features = sweep->features & ~NO_NX;
 	x86->maxphyaddr = (uint8_t)sweep->option;
 	x86->eptp = ROOT | 6 | 4 << 3;
 	x86->ncr3 = x86->cr3 = ROOT;
 	x86->cr0 = UINT64_C(1) << 31;
 	x86->cr4 = 1 << 4 | (sweep->shape != GUEST_32 ? 1 << 5 : 0) | 1 << 12;
-	x86->efer = 1 << 11 | (sweep->shape == GUEST5 ? 1 << 10 : 0);
+	x86->efer = nxe | (sweep->shape == GUEST5 ? 1 << 10 : 0);
 	x86->host_cr4 = 1 << 12;
-	x86->host_efer = 1 << 10 | 1 << 11;
+	x86->host_efer = 1 << 10 | nxe;
 	cpu->arch = VMMU_HW_X86;
 	if (sweep->shape == EPT5)
 		cpu->arch = VMMU_HW_EPT;

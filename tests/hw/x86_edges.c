@@ -270,3 +270,35 @@ Test(x86_edges, software_markers_in_ept__misconfiguration_or_absent)
 	expect_exit(go(&stand, VMMU_READ), 0x181, 0x5abc);
 	memory_free(stand.memory);
 }
+
+Test(x86_edges, table_memory_that_refuses_updates__like_memory_that_does_not_answer)
+{
+	struct stand stand = stand_new(VMMU_HW_EPT, &chain4, &chain4);
+	const struct vmmu_hw_walk *walk;
+
+	stand.cpu.u.x86.eptp |= AD_ON;
+	host_set(&stand, 0x5000, (HOST + 0x5000) | 0x37);
+	stand.memory->read_only = ROOT + 0x3000;
+	walk = go(&stand, VMMU_READ);
+	cr_assert_eq(walk->status, VMMU_HW_FAULT_HOST);
+	cr_assert_eq(walk->fault.cause, VMMU_HW_BUS);
+	cr_assert_eq(walk->fault.level, 1);
+	cr_assert_eq(walk->fault.gpa, 0x5abc);
+	memory_free(stand.memory);
+	stand = stand_new(VMMU_HW_NPT, &chain4, &chain4);
+	memory_write(stand.memory, ROOT, 8, (ROOT + 0x1000) | 7);
+	stand.memory->read_only = ROOT;
+	walk = go(&stand, VMMU_READ);
+	cr_assert_eq(walk->status, VMMU_HW_FAULT_HOST);
+	cr_assert_eq(walk->fault.cause, VMMU_HW_BUS);
+	cr_assert_eq(walk->fault.level, 4);
+	/* The guest's own table, under a second stage that lets it be written. */
+	stand.memory->read_only = HOST + 0x3000;
+	guest_set(&stand, 2, 0x4007);
+	walk = go(&stand, VMMU_READ);
+	cr_assert_eq(walk->status, VMMU_HW_FAULT_HOST);
+	cr_assert_eq(walk->fault.cause, VMMU_HW_BUS);
+	cr_assert_eq(walk->fault.stage, 1);
+	cr_assert_eq(walk->fault.level, 2);
+	memory_free(stand.memory);
+}
