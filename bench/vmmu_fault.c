@@ -27,10 +27,12 @@ static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_reques
 static void write_pages(struct bench_run *run, struct vmmu_vcpu *vcpu, enum workload workload)
 {
 	uint64_t pages = run->sizes->pages, fixed = 0, fast = 0;
+	unsigned flags = workload == FAULT_FAST ? VMMU_FAULT_PRESENT : 0;
 
 	bench_begin(run);
 	for (uint64_t i = 0; i < pages; i++) {
-		struct vmmu_fault fault = {.gpa = FAULT_GPA + i * FAULT_PAGE, .access = VMMU_WRITE};
+		struct vmmu_fault fault = {
+			.gpa = FAULT_GPA + i * FAULT_PAGE, .access = VMMU_WRITE, .flags = flags};
 
 		fixed += vmmu_fault(vcpu, &fault) == VMMU_FIXED;
 		fast += fault.fast;
