@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define ARENA_HUGE ((size_t)2 << 20)
+/* Where tables are as their entries say it. */
+#define ARENA_ADDRESS UINT64_C(0x100000000)
+
+static struct arena arena_first;
+_Thread_local struct arena *arena;
+
+static void arena_die(const char *what)
+{
+	fprintf(stderr, "bench: %s\n", what);
+	exit(1);
+}
+
+void arena_init(size_t bytes)
+{
+	char *map = mmap(NULL, bytes + ARENA_HUGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (map == MAP_FAILED)
+		arena_die("no memory for the floor's tables");
+	map = (char *)(((uintptr_t)map + ARENA_HUGE - 1) & ~(uintptr_t)(ARENA_HUGE - 1));
+	/* Without huge pages it is slower, that is all. */
+	(void)madvise(map, bytes, MADV_HUGEPAGE);
+	memset(map, 0, bytes);
+	arena_first = (struct arena){.bump = map,
+				     .end = map + bytes,
+				     .offset = (uint64_t)(uintptr_t)map - ARENA_ADDRESS};
+	arena = &arena_first;
+}
+
+__attribute__((noinline)) void *arena_zalloc(void)
+{
+	void *page = arena_alloc();
+
+	if (!page)
+		arena_die("the floor's tables do not fit");
+	return memset(page, 0, ARENA_PAGE);
+}
+
+__attribute__((noinline)) void arena_free(void *page)
+{
+	struct arena *a = arena;
+
+	memcpy(page, &a->freed, sizeof(a->freed));
+	a->freed = page;
+	a->live--;
+}

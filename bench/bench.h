@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workloads, and how one of them is measured.
+ *
+ * A subject is something that can do the workloads: the library with some format, or a floor. Each
+ * subject's source includes workload_impl.h, so that the loops around its calls are the same code.
+ * main.c runs subject after subject, again and again, and prints medians.
+ */
+#ifndef VMMU_BENCH_BENCH_H
+#define VMMU_BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vmmu/format.h>
+
+/* Repetitions at most. */
+#define BENCH_REPS_MAX 63
+
+/* The names are in measure.c. */
+enum workload {
+	MAP_ASCENDING,          /* 1 GiB by calls of one 4K page */
+	MAP_RANDOM,             /* the same in random order */
+	MAP_RANGE,              /* 1 GiB by one call, 4K leaves; a page */
+	MAP_BLOCKS,             /* 64 GiB by calls of 2M */
+	UNMAP_PAGES,            /* 1 GiB by calls of one 4K page */
+	PROTECT_CLEAN,          /* write-protect 1 GiB by one call; a page */
+	PROTECT_AGAIN,          /* the same after every page was made writable again */
+	FIX_ASCENDING,          /* give write permission back, page by page */
+	FIX_RANDOM,             /* the same in random order */
+	UNMAP,                  /* unmap 1 GiB by one call, tables given back; a page */
+	DETACH,                 /* the call that takes 1 GiB out of the tree, alone; a page */
+	SPLIT,                  /* unmap one page of a 2M block */
+	TRANSLATE_HOT,          /* 64 MiB, independent addresses */
+	TRANSLATE_HOT_LATENCY,  /* each address depends on the last result */
+	TRANSLATE_ONCE,         /* hot, each in a read section of its own */
+	TRANSLATE_COLD,         /* 64 GiB of 4K leaves, independent */
+	TRANSLATE_COLD_LATENCY, /* dependent */
+	TRANSLATE_BATCH,        /* cold, 256 to a call */
+	FAULT_FRESH,            /* a whole vmmu_fault() that maps a 4K page */
+	FAULT_FAST,             /* one that gives write permission back without the lock */
+	REPLAY,                 /* a recorded boot, reading included; a fault */
+	WORKLOADS,
+};
+
+/* How much of everything. Under valgrind less does: instruction counts do not scatter. */
+struct bench_sizes {
+	uint64_t pages, blocks, splits, walks, hot_pages, cold_pages;
+	unsigned reps;
+};
+
+/* One subject's run. */
+struct bench_run {
+	const char *subject;
+	const struct bench_sizes *sizes;
+	const struct vmmu_format *format; /* what the library builds; floors ignore it */
+	const uint32_t *order;            /* every page once, in random order */
+	const uint32_t *hot, *cold;       /* pages to translate */
+	const char *trace, *layout;       /* for REPLAY */
+	void *cold_tables;                /* kept from one repetition to the next */
+	bool is_counted;                  /* under callgrind */
+	double start_ns;
+	double ns[WORKLOADS][BENCH_REPS_MAX]; /* per operation */
+	unsigned count[WORKLOADS];
+};
+
+/* The workloads in groups that share tables; each subject has all or NULL. */
+struct bench_subject {
+	const char *name;
+	void (*map_pages)(struct bench_run *run);
+	void (*map_random)(struct bench_run *run);
+	void (*ranges)(struct bench_run *run);
+	void (*detach)(struct bench_run *run);
+	void (*blocks)(struct bench_run *run);
+	void (*hot)(struct bench_run *run);
+	void (*cold)(struct bench_run *run);
+	void (*cold_end)(struct bench_run *run);
+	void (*faults)(struct bench_run *run);
+};
+
+extern const struct bench_subject bench_floor, bench_floor_cas, bench_vmmu;
+
+const char *bench_name(enum workload workload);
+/* Between these two is what is measured: OPS operations of WORKLOAD. */
+void bench_begin(struct bench_run *run);
+void bench_end(struct bench_run *run, enum workload workload, uint64_t ops);
+/* A result is wrong: says which and ends the program. */
+void bench_fail(const struct bench_run *run, const char *file, int line, const char *what);
+
+#define bench_expect(run, condition)                                     \
+	do {                                                             \
+		if (!(condition))                                        \
+			bench_fail(run, __FILE__, __LINE__, #condition); \
+	} while (0)
+
+/* vmmu_fault.c: FAULT_FRESH, FAULT_FAST, REPLAY. */
+void bench_faults(struct bench_run *run);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_ZERO_STATS
+#define CALLGRIND_TOGGLE_COLLECT
+#define CALLGRIND_DUMP_STATS_AT(text) (void)(text)
+#endif
+
+#include "bench.h"
+
+static const char *const names[WORKLOADS] = {
+	[MAP_ASCENDING] = "map-4k-ascending",
+	[MAP_RANDOM] = "map-4k-random",
+	[MAP_RANGE] = "map-range",
+	[MAP_BLOCKS] = "map-2m",
+	[UNMAP_PAGES] = "unmap-4k-ascending",
+	[PROTECT_CLEAN] = "write-protect",
+	[PROTECT_AGAIN] = "write-protect-again",
+	[FIX_ASCENDING] = "fix-ascending",
+	[FIX_RANDOM] = "fix-random",
+	[UNMAP] = "unmap",
+	[DETACH] = "detach",
+	[SPLIT] = "split",
+	[TRANSLATE_HOT] = "translate-hot",
+	[TRANSLATE_HOT_LATENCY] = "translate-hot-latency",
+	[TRANSLATE_ONCE] = "translate-once",
+	[TRANSLATE_COLD] = "translate-cold",
+	[TRANSLATE_COLD_LATENCY] = "translate-cold-latency",
+	[TRANSLATE_BATCH] = "translate-batch",
+	[FAULT_FRESH] = "fault-fresh",
+	[FAULT_FAST] = "fault-fast-fix",
+	[REPLAY] = "replay",
+};
+
+const char *bench_name(enum workload workload)
+{
+	return names[workload];
+}
+
+/* Of the thread: others that want the processor too do not count. */
+static double now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+void bench_begin(struct bench_run *run)
+{
+	if (run->is_counted) {
+		CALLGRIND_ZERO_STATS;
+		CALLGRIND_TOGGLE_COLLECT;
+	}
+	run->start_ns = now_ns();
+}
+
+void bench_end(struct bench_run *run, enum workload workload, uint64_t ops)
+{
+	double end_ns = now_ns();
+	unsigned rep = run->count[workload]++;
+	char text[96];
+
+	if (run->is_counted) {
+		CALLGRIND_TOGGLE_COLLECT;
+		snprintf(text, sizeof(text), "%s|%s|%llu", run->subject, names[workload],
+			 (unsigned long long)ops);
+		CALLGRIND_DUMP_STATS_AT(text);
+	}
+	if (rep < BENCH_REPS_MAX)
+		run->ns[workload][rep] = (end_ns - run->start_ns) / (double)ops;
+}
+
+void bench_fail(const struct bench_run *run, const char *file, int line, const char *what)
+{
+	fprintf(stderr, "bench: %s: wrong result: %s:%d: %s\n", run->subject, file, line, what);
+	exit(1);
+}

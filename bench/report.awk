@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+# Reads times (subject, workload, median ns ...) and counts (subject, workload, "instructions", count), tab-separated, and
+# targets (see docs/performance.md); says what `what` asks for: "table", "json" or "check".
+BEGIN {
+	FS = "\t"
+	# Figures that a floor has no call of its own for stand beside those of its nearest relative.
+	beside["translate-once"] = "translate-hot"
+	beside["translate-batch"] = "translate-cold"
+}
+FILENAME ~ /[.]md$/ {
+	# A row of the table of targets: | workload | figure | at most | ...
+	if (split($0, cell, / *[|] */) >= 4 && cell[3] ~ /^(ratio_f|ratio_c|ratio_ept|instructions|ns)$/) {
+		target_workload[++targets] = cell[2]
+		target_figure[targets] = cell[3]
+		target_limit[targets] = cell[4]
+	}
+	next
+}
+{
+	if (!($2 in known)) {
+		known[$2] = ++workloads
+		workload[workloads] = $2
+	}
+	if ($1 !~ /^floor/ && !($1 in is_format)) {
+		is_format[$1] = 1
+		format[++formats] = $1
+	}
+}
+$3 == "instructions" {
+	value[$1, $2, "instructions"] = $4
+	has_counts = 1
+	next
+}
+{
+	value[$1, $2, "ns"] = $3
+}
+
+function ratio(subject, name, other, other_name) {
+	if (!((subject, name, "ns") in value) || !((other, other_name, "ns") in value))
+		return ""
+	return value[subject, name, "ns"] / value[other, other_name, "ns"]
+}
+# A figure of a format's workload, or "".
+function figure(subject, name, which, other_name) {
+	other_name = name in beside ? beside[name] : name
+	if (which == "ratio_f")
+		return ratio(subject, name, "floor", other_name)
+	if (which == "ratio_c")
+		return ratio(subject, name, "floor-cas", other_name)
+	if (which == "ratio_ept")
+		return subject == "ept4" ? "" : ratio(subject, name, "ept4", name)
+	return (subject, name, which) in value ? value[subject, name, which] : ""
+}
+function shown(number, form) {
+	return number == "" ? "" : sprintf(form, number)
+}
+function digits(number) {
+	return number == "" ? "" : number < 10 ? sprintf("%.2f", number) : sprintf("%.0f", number)
+}
+
+function print_table(i, f, name, line) {
+	print "| workload | ns | F, ns | C, ns | ns / F | ns / C | instructions | F's | C's |"
+	print "|---|---|---|---|---|---|---|---|---|"
+	for (i = 1; i <= workloads; i++) {
+		name = workload[i]
+		printf "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, digits(figure("ept4", name, "ns")),
+			digits(figure("floor", name, "ns")), digits(figure("floor-cas", name, "ns")),
+			shown(figure("ept4", name, "ratio_f"), "%.2f"), shown(figure("ept4", name, "ratio_c"), "%.2f"),
+			digits(figure("ept4", name, "instructions")), digits(figure("floor", name, "instructions")),
+			digits(figure("floor-cas", name, "instructions"))
+	}
+	if (formats < 2)
+		return
+	print ""
+	print "The formats, each relative to F (faults and replay: to EPT):"
+	print ""
+	line = "| workload |"
+	for (f = 1; f <= formats; f++)
+		line = line " " format[f] " |"
+	print line
+	gsub(/[^|]+/, "---", line)
+	print line
+	for (i = 1; i <= workloads; i++) {
+		name = workload[i]
+		line = "| " name " |"
+		for (f = 1; f <= formats; f++)
+			line = line " " shown(figure(format[f], name, "ratio_f") != "" ? figure(format[f], name, "ratio_f") :
+				ratio(format[f], name, "ept4", name), "%.2f") " |"
+		print line
+	}
+}
+
+function print_workloads(subject, indent, i, k, name, got, line, separator) {
+	separator = ""
+	split("ns ratio_f ratio_c instructions", which, " ")
+	for (i = 1; i <= workloads; i++) {
+		name = workload[i]
+		line = ""
+		for (k = 1; k <= 4; k++) {
+			got = figure(subject, name, which[k])
+			line = line (k > 1 ? ", " : "") "\"" which[k] "\": " (got == "" ? "null" : sprintf("%.4f", got))
+		}
+		printf "%s\n%s\"%s\": {%s}", separator, indent, name, line
+		separator = ","
+	}
+}
+function print_json(f) {
+	printf "{\n  \"schema\": \"vmmu-bench/1\",\n  \"workloads\": {"
+	print_workloads("ept4", "    ")
+	printf "\n  },\n  \"formats\": {"
+	for (f = 1; f <= formats; f++) {
+		printf "%s\n    \"%s\": {", f > 1 ? "," : "", format[f]
+		print_workloads(format[f], "      ")
+		printf "\n    }"
+	}
+	print "\n  }\n}"
+}
+
+# One target, one format. Returns 1 when it falls short.
+function miss(t, subject, name, got) {
+	got = figure(subject, name, target_figure[t])
+	if (got == "" && target_figure[t] == "instructions" && !has_counts) {
+		left_out++
+		return 0
+	}
+	if (got != "" && got <= target_limit[t] + 0)
+		return 0
+	printf "falls short: %s %s: %s %s, at most %s\n", subject, name, target_figure[t],
+		got == "" ? "not measured" : sprintf("%.3f", got), target_limit[t]
+	return 1
+}
+# Which formats a target is for: EPT and NPT, or, relative to EPT, the others.
+function applies(t, subject) {
+	if (target_figure[t] == "ratio_ept")
+		return subject != "ept4"
+	return subject == "ept4" || subject == "npt4"
+}
+function check(t, f, i, checked, missed) {
+	for (t = 1; t <= targets; t++) {
+		for (f = 1; f <= formats; f++) {
+			if (!applies(t, format[f]))
+				continue
+			if (target_workload[t] != "all") {
+				checked++
+				missed += miss(t, format[f], target_workload[t])
+				continue
+			}
+			for (i = 1; i <= workloads; i++) {
+				checked++
+				missed += miss(t, format[f], workload[i])
+			}
+		}
+	}
+	if (left_out)
+		printf "skipped: %d targets of instructions: no valgrind\n", left_out
+	printf "targets: %d checked, %d fall short\n", checked - left_out, missed
+	return !checked || missed
+}
+
+END {
+	if (what == "table")
+		print_table()
+	else if (what == "json")
+		print_json()
+	else
+		exit check()
+}
