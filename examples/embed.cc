@@ -31,7 +31,6 @@ int run()
 	vmmu_slot ram = {};
 	struct vmmu_fault fault = {};
 	vmmu_vcpu *vcpu;
-	struct vmmu_walk walk;
 	vmmu_vm *raw;
 
 	env.size = sizeof(env);
@@ -47,9 +46,10 @@ int run()
 	fault.gpa = 0x5123;
 	fault.access = VMMU_WRITE;
 	if (vmmu_slot_set(vm.get(), &ram) || vmmu_vcpu_create(vm.get(), 0, &vcpu) ||
-	    vmmu_fault(vcpu, &fault) != VMMU_FIXED || vmmu_walk(vm.get(), 0, fault.gpa, &walk))
+	    vmmu_fault(vcpu, &fault) != VMMU_FIXED)
 		return 1;
-	std::printf("gpa 0x5123 -> host frame 0x%x, level %u\n", unsigned(walk.pfn), walk.level);
+	std::printf("gpa 0x5123 is at hpa 0x%x\n",
+		    unsigned(vmmu_translate_once(vm.get(), 0, fault.gpa)));
 	return 0;
 }
 

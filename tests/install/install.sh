@@ -9,7 +9,7 @@ set -euo pipefail
 }
 build=$1
 root=$2
-expected="gpa 0x5123 -> host frame 0x1005, level 1"
+expected="gpa 0x5123 is at hpa 0x1005123"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
