@@ -120,7 +120,10 @@ RANGE_TEST(range_write_protect, a_page__flushes_just_it)
 	stand_destroy(stand);
 }
 
-/* Whole tables: once without atomics, then with entries that are volatile, then with none to change. */
+/*
+ * Whole tables: once without atomics, then with entries that are volatile, then with none to
+ * change.
+ */
 RANGE_TEST(range_write_protect, whole_tables__twice)
 {
 	struct stand *stand = stand_create(*index, NULL);
@@ -208,7 +211,10 @@ RANGE_TEST(range_faults, while_a_large_page_is_split__memory_stays_memory)
 	stand_destroy(stand);
 }
 
-/* The fault comes just before the table that splits the page: no frame is free, so what is owed is flushed first. */
+/*
+ * The fault comes just before the table that splits the page: no frame is free, so what is owed is
+ * flushed first.
+ */
 static void write_in_flush(struct stand *stand)
 {
 	bool fast;
