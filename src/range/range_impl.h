@@ -103,12 +103,38 @@ static inline struct table *range_table(struct vmmu_vm *vm, const struct entry_r
 			  is_zeroed);
 }
 
-/* Put the filled CHILD below REF, which is absent or a leaf that CHILD replaces. */
-static inline void range_link(struct vmmu_vm *vm, const struct entry_ref *ref, struct table *child)
+/*
+ * Put the filled CHILD below REF, which is absent or a leaf that CHILD replaces. Returns what was
+ * there.
+ */
+static inline uint64_t range_link(struct vmmu_vm *vm, const struct entry_ref *ref,
+				  struct table *child)
 {
-	funnel_set(&vm->tree, ref, fmt_make_table(tree_table_hpa(&vm->tree, child), ref->level));
+	uint64_t table = fmt_make_table(tree_table_hpa(&vm->tree, child), ref->level);
+	uint64_t old_pte = funnel_set(&vm->tree, ref, table);
+
 	atomic_store_explicit(&child->parents, (uint64_t)(uintptr_t)ref->ptep,
 			      memory_order_relaxed);
+	return old_pte;
+}
+
+/*
+ * CHILD replaced the large leaf OLD_PTE and is filled with leaves like LEAF. Did the lockless fix
+ * give WRITE to the large one after it was read? Then whoever asked was told so, and may count
+ * written pages by WRITE.
+ */
+static inline void range_keep_write(struct vmmu_vm *vm, uint64_t old_pte, unsigned level,
+				    struct table *child, uint64_t leaf)
+{
+	if (likely(fmt_classify(old_pte, level) != VMMU_ENTRY_LEAF) ||
+	    !(fmt_access(old_pte, level) & VMMU_WRITE) ||
+	    (fmt_access(leaf, child->level) & VMMU_WRITE))
+		return;
+	table_for_each(&vm->tree, child, ref)
+	{
+		if (fmt_classify(pte_load(ref.ptep), ref.level) == VMMU_ENTRY_LEAF)
+			funnel_update(&vm->tree, &ref, fmt_write_allow);
+	}
 }
 
 /* An empty table below REF. False: no frame. */
@@ -177,7 +203,7 @@ static inline bool range_link_full(struct vmmu_vm *vm, const struct entry_ref *r
 	}
 	funnel_adopt(&vm->tree, child, used);
 	child->has_volatile = fmt_is_volatile(leaf, level);
-	range_link(vm, ref, child);
+	range_keep_write(vm, range_link(vm, ref, child), ref->level, child, leaf);
 	return true;
 }
 

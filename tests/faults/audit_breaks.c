@@ -26,7 +26,9 @@ static void poke_absent(struct stage *stage, uint64_t pte)
 	POKE(stage, table->used, table->used + 1);
 }
 
-/* Flip the first bit of the leaf of gfn at LEVEL for which WANTED(old, new) holds, if there is one. */
+/*
+ * Flip the first bit of the leaf of gfn at LEVEL for which WANTED(old, new) holds, if there is one.
+ */
 static void poke_leaf_bit(struct stage *stage, uint64_t gfn, unsigned level,
 			  bool (*wanted)(const struct vmmu_format_ops *ops, unsigned level, uint64_t old,
 					 uint64_t new))

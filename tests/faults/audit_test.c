@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The self-check on trial: one fact of a sound VM is made wrong, and vmmu_audit() must name just the
- * invariants that this breaks. Then it is put right, and the audit must be content again. The digest
- * likewise: no bit of the tables may change unseen.
+ * The self-check on trial: one fact of a sound VM is made wrong, and vmmu_audit() must name just
+ * the invariants that this breaks. Then it is put right, and the audit must be content again. The
+ * digest likewise: no bit of the tables may change unseen.
  */
 #include <stdio.h>
 #include <string.h>
@@ -101,9 +101,28 @@ FORMAT_TEST(audit, more_state__more_facts_checked)
 		machine_access(stage->machine, 0,
 			       machine_gpa(stage->machine, logged_gfn(stage) + i), VMMU_WRITE);
 	after = audit(stage).checked;
-	/* a leaf: malformed, writable, slot, read-only, dirty, rmap; and its rmap's entry; but for
-	 * "absent-value", which is checked no more */
+	/*
+	 * a leaf: malformed, writable, slot, read-only, dirty, rmap; and its rmap's entry; but for
+	 * "absent-value", which is checked no more
+	 */
 	cr_assert_eq(after, before + 10 * 6);
+	stage_end(stage);
+}
+
+/* An obsolete root stays a table while a vCPU may run on it, and goes with the last to leave. */
+FORMAT_TEST(audit, everything_dropped__roots_that_vcpus_stand_on_linger)
+{
+	struct stage *stage = stage_make(*index);
+	struct machine *machine = stage->machine;
+
+	cr_assert_eq(vmmu_zap_all(stage->vm), 0);
+	cr_assert_eq(machine_stats(machine).tables, 1, "the root of two vCPUs; the other has none");
+	cr_assert_eq(audit(stage).violations, 0);
+	machine_enter(machine, 0);
+	cr_assert_eq(machine_stats(machine).tables, 2);
+	cr_assert_eq(audit(stage).violations, 0);
+	machine_enter(machine, 1);
+	cr_assert_eq(machine_stats(machine).tables, 1);
 	stage_end(stage);
 }
 

@@ -121,7 +121,9 @@ RANGE_TEST(range_unmap, one_page_of_a_large_one__splits_and_flushes_it_all)
 	cr_assert_eq(stand_stats(stand).mapped[1], large - 1);
 	cr_assert_eq(stand_stats(stand).mapped[2], 1);
 	cr_assert_eq(stand_stats(stand).tables, tables + 1);
-	/* a TLB may hold the large page: all of it must go (Arm flushes it twice, in between too) */
+	/*
+	 * a TLB may hold the large page: all of it must go (Arm flushes it twice, in between too)
+	 */
 	cr_assert_eq(stand->last.gfn_start, large);
 	cr_assert_eq(stand->last.gfn_end, 2 * large);
 	stand_destroy(stand);

@@ -120,7 +120,10 @@ RANGE_TEST(range_write_protect, a_page__flushes_just_it)
 	stand_destroy(stand);
 }
 
-/* Whole tables: once without atomics, then with entries that are volatile, then with none to change. */
+/*
+ * Whole tables: once without atomics, then with entries that are volatile, then with none to
+ * change.
+ */
 RANGE_TEST(range_write_protect, whole_tables__twice)
 {
 	struct stand *stand = stand_create(*index, NULL);
@@ -203,6 +206,47 @@ RANGE_TEST(range_faults, while_a_large_page_is_split__memory_stays_memory)
 	protect(stand, 7, 1, VMMU_READ);
 	cr_assert_eq(stand->outcome, is_arm ? VMMU_RETRY : VMMU_SPURIOUS);
 	cr_assert_eq(fault(stand, stand->vcpu, 1, VMMU_WRITE, &fast), VMMU_SPURIOUS);
+	vmmu_vcpu_destroy(stand->vcpu);
+	stand_destroy(stand);
+}
+
+/*
+ * The fault comes just before the table that splits the page: no frame is free, so what is owed is
+ * flushed first.
+ */
+static void write_in_flush(struct stand *stand)
+{
+	bool fast;
+
+	stand->on_flush = NULL;
+	stand->outcome = fault(stand, stand->vcpu, 1, VMMU_WRITE, &fast);
+}
+
+RANGE_TEST(range_faults, write_given_back_during_a_split__is_not_lost)
+{
+	struct stand *stand = stand_create_short(*index);
+	uint64_t large = stand_pages(stand, 2);
+	bool fast;
+
+	map(stand, 0, large, VMMU_RWX);
+	write_protect(stand, 0, large);
+	cr_assert_eq(vmmu_vcpu_create(stand->vm, 0, &stand->vcpu), 0);
+	cr_assert_eq(fault(stand, stand->vcpu, 1, VMMU_READ, &fast), VMMU_SPURIOUS);
+	stand_begin(stand);
+	stand_map(stand, large, stand->gfns - large, PFN + 1, VMMU_RWX, VMMU_MEM_WRITEBACK);
+	cr_assert_eq(stand->short_count, 1);
+	stand_unmap(stand, large, large);
+	stand->on_flush = write_in_flush;
+	cr_assert_eq(stand_protect(stand, 7, 1, VMMU_READ), 0);
+	stand_end(stand);
+	cr_assert_eq(stand->outcome, VMMU_FIXED);
+	cr_assert_eq(access_of(stand, 0), VMMU_RWX);
+	cr_assert_eq(access_of(stand, 1), VMMU_RWX);
+	cr_assert_eq(access_of(stand, 7), VMMU_READ);
+	cr_assert_eq(access_of(stand, large - 1), VMMU_RWX);
+	/* the model learns of it */
+	protect(stand, 0, 7, VMMU_RWX);
+	protect(stand, 8, large - 8, VMMU_RWX);
 	vmmu_vcpu_destroy(stand->vcpu);
 	stand_destroy(stand);
 }

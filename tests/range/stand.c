@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A page of the model: pfn from bit 8 on; bits 0-2 rights, 3 made with WRITE, 4-5 type, 6 mapped. */
+/*
+ * A page of the model: pfn from bit 8 on; bits 0-2 rights, 3 made with WRITE, 4-5 type, 6 mapped.
+ */
 #define PAGE_MADE_WRITABLE UINT64_C(0x08)
 #define PAGE_MAPPED        UINT64_C(0x40)
 /* Not a multiple of what the library may take at once. */

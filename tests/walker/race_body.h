@@ -16,7 +16,9 @@
 #include "walker/race_funnel.h"
 #include "walker/walk_impl.h"
 
-/* At least so many rounds, and on until hardware did so much; more rounds than that are hopeless. */
+/*
+ * At least so many rounds, and on until hardware did so much; more rounds than that are hopeless.
+ */
 #define ROUNDS      300
 #define HITS        20000
 #define ROUNDS_MOST 100000

@@ -85,6 +85,7 @@ Test(tree, obsolete_or_invalid__is_found_no_more)
 	new = make(&tree, 0, 512, 1);
 	cr_assert_eq(tree_find(&tree, 0, 512, 1), new);
 	new->flags |= TABLE_INVALID;
+	cr_assert(tree_is_obsolete(&tree, new));
 	cr_assert_null(tree_find(&tree, 0, 512, 1));
 	new->flags = TABLE_NX_SPLIT;
 	cr_assert_eq(tree_find(&tree, 0, 512, 1), new);
