@@ -45,7 +45,7 @@ static struct machine *machine_for_failures(unsigned format_index)
 	return machine;
 }
 
-/* Blocks that live before a test of a format begins; what the format itself takes is one of them. */
+/* Blocks that live before a test of a format begins; the format itself may be one of them. */
 static size_t live_before(unsigned format_index)
 {
 	cr_assert_not_null(outside_at(format_index));

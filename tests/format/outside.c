@@ -31,10 +31,28 @@ static void register_all(void)
 	register_one(&hostile_info, &hostile_ops);
 }
 
+/* Arm geometry number INDEX, by start level and then by IPA bits; NULL past the last. */
+static const struct vmmu_format *geometry_at(unsigned index)
+{
+	for (unsigned at = 0; at < 4 * 64; at++) {
+		const struct vmmu_format *format;
+		char name[32];
+
+		snprintf(name, sizeof(name), "arm-s2-4k-%u-l%u", at % 64, at / 64);
+		format = vmmu_format_find(name);
+		if (format && !index--)
+			return format;
+	}
+	return NULL;
+}
+
 const struct vmmu_format *outside_at(unsigned index)
 {
-	const struct vmmu_format *format = vmmu_format_at(index);
+	const struct vmmu_format *format;
 
+	if (index >= OUTSIDE_GEOMETRIES)
+		return geometry_at(index - OUTSIDE_GEOMETRIES);
+	format = vmmu_format_at(index);
 	if (format)
 		return format;
 	register_all();

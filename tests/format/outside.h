@@ -12,6 +12,9 @@
 /* EPT's own functions under this name, served by the forwarding engine. */
 #define OUTSIDE_EPT "ept4-outside"
 
+/* Numbers from here on are the Arm geometries that vmmu_format_find() has, one by one. */
+#define OUTSIDE_GEOMETRIES 1000u
+
 /*
  * vmmu_format_at(), where the formats of the library are followed by OUTSIDE_EPT and the hostile
  * one. NULL past the last.
