@@ -64,6 +64,8 @@ struct vmmu_stats {
 	uint64_t rmap_lengths[8];  /* gfns with 1, 2-3, 4-7, ... 128+ entries, now */
 	uint64_t tables_max;       /* the quota in force; UINT64_MAX: none */
 	uint64_t tables_reclaimed; /* taken from their places to keep within it, since creation */
+	uint64_t remapped;         /* mappings whose page vmmu_remap() replaced in place */
+	uint64_t prefaulted;       /* mappings that vmmu_prefault() made */
 	uint64_t aged;             /* mappings that vmmu_age() made unused, since creation */
 };
 

@@ -57,6 +57,7 @@ static void stats_add(struct vmmu_stats *to, const struct vmmu_stats *from)
 	to->mmio_hits += from->mmio_hits;
 	to->mmio_stale += from->mmio_stale;
 	to->prefetched += from->prefetched;
+	to->prefaulted += from->prefaulted;
 }
 
 void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu)
@@ -116,7 +117,10 @@ static void vcpu_put_obsolete(struct vmmu_vcpu *vcpu)
 	}
 }
 
-/* Locked: keep the root that VCPU stands on, unless it is obsolete; the one left longest ago goes. */
+/*
+ * Locked: keep the root that VCPU stands on, unless it is obsolete; the one left longest ago
+ * goes.
+ */
 static void vcpu_leave_root(struct vmmu_vcpu *vcpu)
 {
 	struct table *root = vcpu->root;

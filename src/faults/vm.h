@@ -150,6 +150,13 @@ bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq);
  */
 bool vm_is_invalidating(const struct vmmu_vm *vm, uint64_t start, uint64_t end);
 
+/*
+ * Internal flag of a fault that nobody raised: vmmu_prefault(). It maps for READ what is not
+ * mapped, and nothing else. Outcomes are a fault's, but -EAGAIN where a slot is going away, and
+ * -EINTR.
+ */
+#define FAULT_AHEAD (1u << 31)
+
 /* Hooks of the memslots (memory/slots.h), with the VM as ctx. */
 void vm_publish_begin(void *ctx);
 void vm_publish_end(void *ctx);
