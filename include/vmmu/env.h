@@ -77,7 +77,8 @@ struct vmmu_env {
 	 */
 	unsigned (*host_level)(void *ctx, uint64_t hva, uint64_t gfn);
 	/*
-	 * Make every TLB (or the one vCPU's) forget a range; must have taken effect on return.
+	 * Make every TLB (or the one vCPU's) forget a range of an address space, whichever one each
+	 * vCPU runs in now; must have taken effect on return.
 	 * NULL: no hardware runs these tables. Called with or without the mmu lock.
 	 */
 	void (*flush)(void *ctx, const struct vmmu_flush *flush);

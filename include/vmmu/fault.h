@@ -91,6 +91,26 @@ VMMU_API int vmmu_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault);
  */
 VMMU_API int vmmu_fault_ready(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault);
 
+/*
+ * Map gpas [gpa, gpa + bytes) of VCPU's address space for reading (and for writing, where the host
+ * page may be written) ahead of any access, as KVM_PRE_FAULT_MEMORY does: page after page, each as
+ * large as a fault would map it, until all is mapped or one cannot be. What is mapped already stays
+ * as it is. Pages mapped so count as unused (vmmu/age.h) where hardware can tell.
+ *
+ * 0: at least one page was mapped, or was so already; *done (may be NULL) tells how many of BYTES
+ * from gpa on are mapped, and a page that failed shows when the call is repeated from there. Else:
+ *   -EINVAL     gpa or bytes not page aligned; bytes 0; gpa + bytes wraps
+ *   -ENOENT     no slot there, or beyond the format's input size
+ *   -EAGAIN     its slot is just going away, or the host keeps taking the page away: try again
+ *   -EINTR      the page lookup was interrupted by a signal
+ *   -EFAULT     the host has no page there
+ *   -EHWPOISON  it has a hardware memory error
+ *   -ENOTSUP    VMMU_MODE_RANGES
+ *   -ENOMEM, -ENOSPC, -EIO  as vmmu_fault()
+ * Locking: as vmmu_fault(), which may not run on VCPU meanwhile.
+ */
+VMMU_API int vmmu_prefault(struct vmmu_vcpu *vcpu, uint64_t gpa, uint64_t bytes, uint64_t *done);
+
 /* "fixed", "retry" ...; "?" for a number that is none. */
 VMMU_API const char *vmmu_outcome_name(int outcome);
 

@@ -64,6 +64,8 @@ struct vmmu_stats {
 	uint64_t rmap_lengths[8];  /* gfns with 1, 2-3, 4-7, ... 128+ entries, now */
 	uint64_t tables_max;       /* the quota in force; UINT64_MAX: none */
 	uint64_t tables_reclaimed; /* taken from their places to keep within it, since creation */
+	uint64_t remapped;         /* mappings whose page vmmu_remap() replaced in place */
+	uint64_t prefaulted;       /* mappings that vmmu_prefault() made */
 	uint64_t aged;             /* mappings that vmmu_age() made unused, since creation */
 };
 
@@ -105,12 +107,18 @@ VMMU_API int vmmu_tables_quota_set(struct vmmu_vm *vm, uint64_t count);
 VMMU_API int vmmu_vcpu_create(struct vmmu_vm *vm, unsigned id, struct vmmu_vcpu **vcpu);
 VMMU_API void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu);
 /*
- * Switch the address space that VCPU runs in (x86 SMM). -EINVAL: the VM has no such address space.
+ * Switch the address space that VCPU runs in (x86 SMM), from the next vmmu_vcpu_root() on. -EINVAL:
+ * the VM has no such address space.
+ *
+ * A vCPU keeps the roots it left (the last 3) and goes back to one that is still good without
+ * building anything and without a flush of its own: the environment's flush() of an address space
+ * is due to all vCPUs, also to those that run in another one just then.
  */
 VMMU_API int vmmu_vcpu_set_as(struct vmmu_vcpu *vcpu, unsigned as_id);
 /*
  * The root that VCPU must run on. Call before each guest entry: it replaces an obsolete root (which
- * obliges the vCPU to flush its own TLB, *root changed or not, whenever *flush_local is set).
+ * obliges the vCPU to flush its own TLB, *root changed or not, whenever *flush_local is set), and
+ * lets go of all obsolete ones.
  * -ENOMEM; -ENOSPC: the quota of tables is used up by roots alone; -EIO.
  */
 VMMU_API int vmmu_vcpu_root(struct vmmu_vcpu *vcpu, struct vmmu_root *root, bool *flush_local);

@@ -49,6 +49,12 @@ static void current_zap_range(struct vmmu_vm *vm, const struct slot_range *range
 	CURRENT_RUN(vm, engine_zap_range(vm, range));
 }
 
+static void current_remap(struct vmmu_vm *vm, const struct slot_range *range,
+			  const struct vmmu_page *page)
+{
+	CURRENT_RUN(vm, engine_remap(vm, range, page));
+}
+
 static void current_protect_range(struct vmmu_vm *vm, const struct slot_range *range,
 				  unsigned level)
 {
@@ -144,6 +150,7 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.root_get = current_root_get,
 	.table_zap = current_table_zap,
 	.zap_range = current_zap_range,
+	.remap = current_remap,
 	.protect_range = current_protect_range,
 	.collapse_range = current_collapse_range,
 	.age_range = current_age_range,
@@ -154,5 +161,5 @@ const struct vmmu_engine ENGINE_OBJECT = {
 };
 
 /* A call that is new in an engine is to be wrapped here too. */
-_Static_assert(sizeof(struct vmmu_engine) == 12 * sizeof(void *), "wrap every call");
+_Static_assert(sizeof(struct vmmu_engine) == 13 * sizeof(void *), "wrap every call");
 _Static_assert(sizeof(struct vmmu_range_ops) == 7 * sizeof(void *), "wrap every call");

@@ -18,6 +18,7 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.root_get = map_root_get,
 	.table_zap = engine_table_zap,
 	.zap_range = engine_zap_range,
+	.remap = engine_remap,
 	.protect_range = engine_protect_range,
 	.collapse_range = engine_collapse_range,
 	.age_range = engine_age_range,

@@ -119,21 +119,65 @@ static void audit_slots(struct audit_run *run)
 	}
 }
 
-/* vCPUs on each root, against the root's own count; which roots are current. */
+/* Root number INDEX that the vCPU at NODE holds: the one it stands on, then those it keeps. */
+static const struct table *audit_held_root(const struct list *node, unsigned index)
+{
+	const struct vmmu_vcpu *vcpu = container_of(node, struct vmmu_vcpu, link);
+
+	return index ? vcpu->previous[index - 1] : vcpu->root;
+}
+
+#define AUDIT_HELD_ROOTS (1 + PREVIOUS_ROOTS)
+
+/* How often the vCPUs from the first to LAST, which is not counted, hold ROOT. */
+static uint32_t audit_holds(const struct vmmu_vm *vm, const struct list *last,
+			    const struct table *root)
+{
+	uint32_t holds = 0;
+
+	list_for_each(node, &vm->vcpus)
+	{
+		if (node == last)
+			break;
+		for (unsigned i = 0; i < AUDIT_HELD_ROOTS; i++)
+			holds += audit_held_root(node, i) == root;
+	}
+	return holds;
+}
+
+/* A vCPU holds each root once, and no hole is among those it keeps. */
+static void audit_previous(struct audit_run *run, const struct vmmu_vcpu *vcpu)
+{
+	struct audit_place place = {vcpu->as_id, 0, 0, vcpu->id};
+	bool is_twice = false, has_hole = false;
+
+	for (unsigned i = 0; i < PREVIOUS_ROOTS; i++) {
+		is_twice |= vcpu->previous[i] && vcpu->previous[i] == vcpu->root;
+		for (unsigned other = 0; other < i; other++) {
+			is_twice |= vcpu->previous[i] && vcpu->previous[i] == vcpu->previous[other];
+			has_hole |= vcpu->previous[i] && !vcpu->previous[other];
+		}
+	}
+	audit_check(run, !is_twice, "previous-root-twice", &place, "a vCPU holds a root twice");
+	audit_check(run, !has_hole, "previous-root-order", &place,
+		    "a kept root stands behind an empty place");
+}
+
+/* vCPUs that hold each root, against the root's own count; which roots are current. */
 static void audit_roots(struct audit_run *run)
 {
 	struct vmmu_vm *vm = run->vm;
 
 	list_for_each(node, &vm->vcpus)
 	{
-		const struct vmmu_vcpu *vcpu = container_of(node, struct vmmu_vcpu, link);
-		uint32_t standing = 0;
+		audit_previous(run, container_of(node, struct vmmu_vcpu, link));
+		for (unsigned i = 0; i < AUDIT_HELD_ROOTS; i++) {
+			const struct table *root = audit_held_root(node, i);
 
-		if (!vcpu->root)
-			continue;
-		list_for_each(other, &vm->vcpus)
-			standing += container_of(other, struct vmmu_vcpu, link)->root == vcpu->root;
-		audit_count(run, "root-count", vcpu->root->root_count, standing);
+			if (root)
+				audit_count(run, "root-count", root->root_count,
+					    audit_holds(vm, NULL, root));
+		}
 	}
 	for (unsigned as = 0; as < vm->as_count; as++) {
 		const struct table *root = atomic_load(&vm->roots[as]);
@@ -149,25 +193,20 @@ static void audit_roots(struct audit_run *run)
 	}
 }
 
-/* Emptied roots that vCPUs still stand on: live, but in no list. */
+/* Emptied roots that vCPUs still hold: live, but in no list. */
 static uint64_t audit_lingering_roots(const struct vmmu_vm *vm)
 {
 	uint64_t count = 0;
 
 	list_for_each(node, &vm->vcpus)
 	{
-		const struct table *root = container_of(node, struct vmmu_vcpu, link)->root;
-		bool is_first = true;
+		for (unsigned i = 0; i < AUDIT_HELD_ROOTS; i++) {
+			const struct table *root = audit_held_root(node, i);
 
-		if (!root || !(root->flags & TABLE_INVALID))
-			continue;
-		list_for_each(other, &vm->vcpus)
-		{
-			if (other == node)
-				break;
-			is_first &= container_of(other, struct vmmu_vcpu, link)->root != root;
+			/* Counted with the first vCPU that holds it; one vCPU holds it once. */
+			count += root && (root->flags & TABLE_INVALID) &&
+				 !audit_holds(vm, node, root);
 		}
-		count += is_first;
 	}
 	return count;
 }

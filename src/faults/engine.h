@@ -9,6 +9,7 @@
 #define VMMU_FAULTS_ENGINE_H
 
 #include <vmmu/audit.h>
+#include <vmmu/env.h>
 #include <vmmu/fault.h>
 #include <vmmu/range.h>
 #include <vmmu/walk.h>
@@ -41,6 +42,12 @@ struct vmmu_engine {
 	void (*table_zap)(struct vmmu_vm *vm, struct table *table);
 	/* Locked: drop all leaves of RANGE. Owes flushes. */
 	void (*zap_range)(struct vmmu_vm *vm, const struct slot_range *range);
+	/*
+	 * Locked: RANGE is one gfn. PAGE takes the place of what its leaves at level 1 map, if it
+	 * is read-only; else, and at other levels, they are dropped. Owes flushes.
+	 */
+	void (*remap)(struct vmmu_vm *vm, const struct slot_range *range,
+		      const struct vmmu_page *page);
 	/*
 	 * Locked: take WRITE from all leaves at LEVEL and above of RANGE, so that the lockless fix
 	 * may give it back. Owes flushes.

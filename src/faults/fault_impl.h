@@ -39,6 +39,12 @@ static inline bool fault_has(const struct vmmu_fault *fault, enum vmmu_fault_fla
 	return fault->flags & flag;
 }
 
+/* Is it vmmu_prefault()'s? */
+static inline bool fault_is_ahead(const struct vmmu_fault *fault)
+{
+	return fault->flags & FAULT_AHEAD;
+}
+
 /*
  * Does hardware of this format say reliably that an entry was there, and that it was an MMIO one?
  */
@@ -199,7 +205,7 @@ static int fault_lockless(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	return outcome;
 }
 
-/* Find the slot. Go on, or RETRY while it is going away. */
+/* Find the slot. Go on, or RETRY (-EAGAIN) while it is going away. */
 static int fault_find_slot(struct fault_state *s)
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
@@ -217,7 +223,11 @@ static int fault_find_slot(struct fault_state *s)
 	if (s->slot)
 		s->copy = *s->slot;
 	sync_read_unlock();
-	return s->slot && s->copy.invalid ? VMMU_RETRY : FAULT_GO_ON;
+	if (!s->slot)
+		return fault_is_ahead(s->fault) ? VMMU_EMULATE : FAULT_GO_ON;
+	if (s->copy.invalid)
+		return fault_is_ahead(s->fault) ? -EAGAIN : VMMU_RETRY;
+	return FAULT_GO_ON;
 }
 
 static int fault_exit(struct vmmu_fault *fault, enum vmmu_exit_reason reason)
@@ -237,7 +247,7 @@ static int fault_without_page(struct vmmu_fault *fault, enum vmmu_resolve_status
 	case VMMU_RESOLVE_WOULD_BLOCK:
 		return fault_exit(fault, VMMU_EXIT_WOULD_BLOCK);
 	case VMMU_RESOLVE_INTERRUPTED:
-		return VMMU_RETRY;
+		return fault_is_ahead(fault) ? -EINTR : VMMU_RETRY;
 	default:
 		return fault_exit(fault, VMMU_EXIT_NO_PAGE);
 	}
@@ -450,12 +460,29 @@ static int fault_map_page(struct fault_state *s)
 		 .level = goal, .gfn = fault->gfn, .pfn = s->page.pfn);
 	if (!fault_walk_to_goal(s, &goal, wanted, &ref))
 		return -ENOMEM;
-	leaf = map_make_leaf(vm, s->slot, fault->gfn, &s->page, goal, 0);
+	leaf = map_make_leaf(vm, s->slot, fault->gfn, &s->page, goal,
+			     fault_is_ahead(fault) ? VMMU_RESOLVE_NO_FAULT : 0);
 	fault_report_leaf(fault, leaf, goal);
 	if (map_set_leaf(vm, vcpu, s->slot, &ref, leaf) == MAP_SAME)
 		return VMMU_SPURIOUS;
-	fault_prefetch(vcpu, &ref);
+	if (!fault_is_ahead(fault))
+		fault_prefetch(vcpu, &ref);
 	return VMMU_FIXED;
+}
+
+/*
+ * Locked: is gfn mapped, with whatever rights? Then vmmu_prefault() leaves it alone: it may have
+ * been used already, or be write-protected, or as large as it is, for a reason.
+ */
+static bool fault_is_mapped(struct fault_state *s)
+{
+	uint64_t pte;
+	struct entry_ref ref = walk_to(&s->vcpu->vm->tree, s->vcpu->root, s->fault->gfn, 1, &pte);
+
+	if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
+		return false;
+	fault_report_leaf(s->fault, pte, ref.level);
+	return true;
 }
 
 /*
@@ -471,7 +498,9 @@ static int fault_map(struct fault_state *s)
 	if (unlikely(!quota_make_room(vm))) {
 		outcome = -ENOSPC;
 	} else if (!fault_is_stale(s)) {
-		if (!tree_has_room(&vm->tree, fmt_geometry.levels))
+		if (fault_is_ahead(s->fault) && fault_is_mapped(s))
+			outcome = VMMU_SPURIOUS;
+		else if (!tree_has_room(&vm->tree, fmt_geometry.levels))
 			outcome = -ENOMEM;
 		else
 			outcome = s->slot ? fault_map_page(s) : fault_map_mmio(s);
@@ -557,7 +586,9 @@ static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	/* Beyond what tables can say there is no memory, and no entry to say so. */
 	if (fault->gfn >= gfn_limit())
 		return VMMU_EMULATE;
-	if (vcpu->vm->mode == VMMU_MODE_RANGES)
+	if (fault_is_ahead(fault))
+		outcome = FAULT_GO_ON;
+	else if (vcpu->vm->mode == VMMU_MODE_RANGES)
 		outcome = fault_in_ranges(vcpu, fault);
 	else
 		outcome = fault_lockless(vcpu, fault);

@@ -203,3 +203,51 @@ int vmmu_invalidate_end(struct vmmu_vm *vm, const struct vmmu_hva_range *range)
 	invalidate_untrack(&vm->invalidate, range);
 	return 0;
 }
+
+/* A remap under way. */
+struct remap_run {
+	struct vmmu_vm *vm;
+	const struct vmmu_page *page;
+	bool has_met;
+};
+
+static int remap_part(void *ctx, const struct slot_range *range)
+{
+	struct remap_run *run = ctx;
+
+	run->has_met = true;
+	run->vm->engine->remap(run->vm, range, run->page);
+	return 0;
+}
+
+static bool remap_arguments_are_valid(const struct vmmu_vm *vm, uint64_t hva,
+				      const struct vmmu_page *page)
+{
+	const struct vmmu_geometry *geometry = vm->geometry;
+	uint64_t bytes = BIT64(geometry->page_shift);
+
+	return is_aligned(hva, bytes) && hva + bytes > hva &&
+	       !(page->pfn >> (geometry->pa_bits - geometry->page_shift)) &&
+	       page->memtype <= VMMU_MEM_DEVICE;
+}
+
+int vmmu_remap(struct vmmu_vm *vm, uint64_t hva, const struct vmmu_page *page)
+{
+	struct remap_run run = {.vm = vm, .page = page};
+	struct vmmu_hva_range range;
+
+	if (!vm || !page || !remap_arguments_are_valid(vm, hva, page))
+		return -EINVAL;
+	if (vm->mode == VMMU_MODE_RANGES)
+		return -ENOTSUP;
+	if (vm_is_poisoned(vm))
+		return -EIO;
+	range = (struct vmmu_hva_range){hva, hva + BIT64(vm->geometry->page_shift)};
+	vm_lock(vm);
+	invalidate_each(vm, &range, remap_part, &run);
+	/* Begin and end in one: who looked the page up before takes it for out of date. */
+	if (run.has_met)
+		atomic_fetch_add_explicit(&vm->invalidate.seq, 1, memory_order_release);
+	vm_unlock(vm);
+	return 0;
+}

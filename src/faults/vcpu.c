@@ -57,6 +57,7 @@ static void stats_add(struct vmmu_stats *to, const struct vmmu_stats *from)
 	to->mmio_hits += from->mmio_hits;
 	to->mmio_stale += from->mmio_stale;
 	to->prefetched += from->prefetched;
+	to->prefaulted += from->prefaulted;
 }
 
 void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu)
@@ -67,7 +68,7 @@ void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu)
 		return;
 	vm = vcpu->vm;
 	vm_lock(vm);
-	vcpu_drop_root(vcpu);
+	vcpu_drop_roots(vcpu);
 	list_remove(&vcpu->link);
 	stats_add(&vm->past, &vcpu->stats);
 	vm_unlock(vm);
@@ -90,20 +91,82 @@ bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu)
 	       !tree_is_obsolete(&vcpu->vm->tree, vcpu->root);
 }
 
-void vcpu_drop_root(struct vmmu_vcpu *vcpu)
+/* Locked: VCPU lets go of ROOT, which may be NULL. */
+static void vcpu_put_root(struct vmmu_vcpu *vcpu, struct table *root)
 {
-	struct table *root = vcpu->root;
-
-	if (!root)
-		return;
-	vcpu->root = NULL;
 	/*
 	 * An invalid root was emptied and unlinked when everything was zapped; it lived on for us.
 	 */
-	if (--root->root_count == 0 && (root->flags & TABLE_INVALID))
+	if (root && --root->root_count == 0 && (root->flags & TABLE_INVALID))
 		tree_retire(&vcpu->vm->tree, root);
 }
 
+/* Locked: VCPU keeps no obsolete root. Any of them may be one, not just the first or the last. */
+static void vcpu_put_obsolete(struct vmmu_vcpu *vcpu)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < PREVIOUS_ROOTS; i++) {
+		struct table *root = vcpu->previous[i];
+
+		vcpu->previous[i] = NULL;
+		if (root && tree_is_obsolete(&vcpu->vm->tree, root))
+			vcpu_put_root(vcpu, root);
+		else if (root)
+			vcpu->previous[kept++] = root;
+	}
+}
+
+/*
+ * Locked: keep the root that VCPU stands on, unless it is obsolete; the one left longest ago
+ * goes.
+ */
+static void vcpu_leave_root(struct vmmu_vcpu *vcpu)
+{
+	struct table *root = vcpu->root;
+
+	vcpu->root = NULL;
+	if (!root || tree_is_obsolete(&vcpu->vm->tree, root)) {
+		vcpu_put_root(vcpu, root);
+		return;
+	}
+	vcpu_put_root(vcpu, vcpu->previous[PREVIOUS_ROOTS - 1]);
+	for (unsigned i = PREVIOUS_ROOTS - 1; i > 0; i--)
+		vcpu->previous[i] = vcpu->previous[i - 1];
+	vcpu->previous[0] = root;
+}
+
+void vcpu_drop_roots(struct vmmu_vcpu *vcpu)
+{
+	vcpu_put_root(vcpu, vcpu->root);
+	vcpu->root = NULL;
+	for (unsigned i = 0; i < PREVIOUS_ROOTS; i++) {
+		vcpu_put_root(vcpu, vcpu->previous[i]);
+		vcpu->previous[i] = NULL;
+	}
+}
+
+/* Locked: take a kept root of VCPU's address space out of the kept ones; NULL: there is none. */
+static struct table *vcpu_take_previous(struct vmmu_vcpu *vcpu)
+{
+	for (unsigned i = 0; i < PREVIOUS_ROOTS && vcpu->previous[i]; i++) {
+		struct table *root = vcpu->previous[i];
+
+		if (root->as_id != vcpu->as_id)
+			continue;
+		for (; i < PREVIOUS_ROOTS - 1; i++)
+			vcpu->previous[i] = vcpu->previous[i + 1];
+		vcpu->previous[PREVIOUS_ROOTS - 1] = NULL;
+		return root;
+	}
+	return NULL;
+}
+
+/*
+ * Back to a root that was kept no flush is due: flushes name an address space, not a root, and went
+ * to all vCPUs meanwhile wherever they were. A root new to this vCPU may stand in a frame of which
+ * its TLB still knows another one.
+ */
 int vcpu_load_root(struct vmmu_vcpu *vcpu)
 {
 	struct vmmu_vm *vm = vcpu->vm;
@@ -111,6 +174,14 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 
 	if (vcpu_has_current_root(vcpu))
 		return 0;
+	vcpu_put_obsolete(vcpu);
+	root = vcpu_take_previous(vcpu);
+	if (root) {
+		vcpu_leave_root(vcpu);
+		vcpu->root = root;
+		vcpu->mmio.is_set = false;
+		return 0;
+	}
 	root = atomic_load_explicit(&vm->roots[vcpu->as_id], memory_order_relaxed);
 	if (!root) {
 		if (!quota_make_room(vm))
@@ -120,7 +191,7 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 	if (!root)
 		return -ENOMEM;
 	root->root_count++;
-	vcpu_drop_root(vcpu);
+	vcpu_leave_root(vcpu);
 	vcpu->root = root;
 	vcpu->must_flush = true;
 	vcpu->mmio.is_set = false;
@@ -129,10 +200,10 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 }
 
 /*
- * Load the root. Frames that only await a grace period are no reason to fail, and neither is an
- * obsolete root of our own that takes up the last of the quota.
+ * Load the root. Frames that only await a grace period are no reason to fail, and neither is a root
+ * of our own that takes up the last frame or the last of the quota.
  */
-static int vcpu_reload(struct vmmu_vcpu *vcpu)
+int vcpu_reload(struct vmmu_vcpu *vcpu)
 {
 	struct vmmu_vm *vm = vcpu->vm;
 	int err;
@@ -141,7 +212,7 @@ static int vcpu_reload(struct vmmu_vcpu *vcpu)
 	err = vcpu_load_root(vcpu);
 	/* Our obsolete root may be the only frame of a root's size that is left. */
 	if (err)
-		vcpu_drop_root(vcpu);
+		vcpu_drop_roots(vcpu);
 	vm_unlock(vm);
 	if (!err)
 		return 0;

@@ -76,12 +76,17 @@ struct mmio_cache {
 	bool is_set;
 };
 
+/* Roots that a vCPU keeps for its return, besides the one it stands on. */
+#define PREVIOUS_ROOTS 3
+
 struct vmmu_vcpu {
 	struct vmmu_vm *vm;
 	struct list link;
 	unsigned id;
 	unsigned as_id;
-	struct table *root;       /* loaded; counted in its root_count; NULL: none yet */
+	struct table *root; /* loaded; counted in its root_count; NULL: none yet */
+	/* left last first, NULLs behind; counted like it. May turn obsolete any time */
+	struct table *previous[PREVIOUS_ROOTS];
 	_Atomic bool must_reload; /* kicked: the root is obsolete */
 	bool must_flush;          /* a new root was loaded and the hardware does not know */
 	struct mmio_cache mmio;
@@ -123,10 +128,15 @@ bool quota_make_room(struct vmmu_vm *vm);
 
 /* Locked: make all tables obsolete and kick all vCPUs. */
 void vm_zap_all(struct vmmu_vm *vm);
-/* Locked: VCPU no longer stands on its root. */
-void vcpu_drop_root(struct vmmu_vcpu *vcpu);
-/* Locked: load the current root of VCPU's address space if it does not stand on it. -ENOMEM. */
+/* Locked: VCPU no longer stands on any root, and keeps none. */
+void vcpu_drop_roots(struct vmmu_vcpu *vcpu);
+/*
+ * Locked: load the current root of VCPU's address space if it does not stand on it. -ENOMEM,
+ * -ENOSPC.
+ */
 int vcpu_load_root(struct vmmu_vcpu *vcpu);
+/* Not locked: the same, with what can be done about a lack of room. */
+int vcpu_reload(struct vmmu_vcpu *vcpu);
 /* Does VCPU stand on the current root of its address space? Its own thread, or locked. */
 bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu);
 
@@ -139,6 +149,13 @@ bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq);
  * Locked: is an invalidation of any of gfns [start, end) under way? May be true for gfns beside it.
  */
 bool vm_is_invalidating(const struct vmmu_vm *vm, uint64_t start, uint64_t end);
+
+/*
+ * Internal flag of a fault that nobody raised: vmmu_prefault(). It maps for READ what is not
+ * mapped, and nothing else. Outcomes are a fault's, but -EAGAIN where a slot is going away, and
+ * -EINTR.
+ */
+#define FAULT_AHEAD (1u << 31)
 
 /* Hooks of the memslots (memory/slots.h), with the VM as ctx. */
 void vm_publish_begin(void *ctx);

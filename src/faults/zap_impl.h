@@ -60,6 +60,42 @@ static void engine_zap_range(struct vmmu_vm *vm, const struct slot_range *range)
 	zap_for_levels(vm, range, 1, vm->max_level, zap_leaf);
 }
 
+/*
+ * Put PAGE, read-only, where the leaf at REF of SLOT was, which is in the rmap and stays there. The
+ * flush stands between the two values: no two TLBs ever hold both pages.
+ */
+static inline void zap_replace_leaf(struct vmmu_vm *vm, const struct entry_ref *ref,
+				    struct memslot *slot, const struct vmmu_page *page)
+{
+	uint64_t old_pte = funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
+	bool is_used = fmt_is_accessed(old_pte, ref->level);
+
+	tree_flush(&vm->tree);
+	funnel_set(&vm->tree, ref,
+		   map_make_leaf(vm, slot, ref->gfn, page, ref->level,
+				 is_used ? 0 : VMMU_RESOLVE_NO_FAULT));
+	vm->past.remapped++;
+}
+
+static void engine_remap(struct vmmu_vm *vm, const struct slot_range *range,
+			 const struct vmmu_page *page)
+{
+	struct memslot *slot = range->slot;
+	struct rmap_iter iter;
+	rmap_ptep ptep;
+
+	zap_for_levels(vm, range, page->writable ? 1 : 2, vm->max_level, zap_leaf);
+	if (page->writable)
+		return;
+	rmap_for_each(ptep, &iter,
+		      &slot->rmap[1][memslot_index(slot, vm->geometry, range->start, 1)])
+	{
+		struct entry_ref ref = entry_ref_of(&vm->tree, ptep);
+
+		zap_replace_leaf(vm, &ref, slot, page);
+	}
+}
+
 static bool zap_protect_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
 {
 	(void)slot;
