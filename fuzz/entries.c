@@ -96,7 +96,7 @@ static void check_changes(const struct subject *s, uint64_t pte)
 	CHECK(s, !s->ops->is_dirty(clean, s->level), clean);
 	if (read_entry(s, pte).access & VMMU_WRITE)
 		CHECK(s, s->ops->flush_needed(pte, tamed, s->level) == FMT_FLUSH_REMOTE, pte);
-	if (read_entry(s, tamed).mmu_writable && read_entry(s, tamed).host_writable) {
+	if (read_entry(s, tamed).mmu_writable && (read_entry(s, tamed).access & VMMU_READ)) {
 		uint64_t given = s->ops->write_allow(tamed, s->level);
 
 		check_same_page(s, pte, given);
