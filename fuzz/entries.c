@@ -6,24 +6,25 @@
  * Input: format, level, two entries, the parts of a leaf and of an MMIO entry, fault registers.
  */
 #include <vmmu/fault.h>
+#include <vmmu/format_ops.h>
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/bits.h"
 #include "base/draw.h"
-#include "format/contract.h"
 #include "target.h"
 
 struct subject {
 	const struct vmmu_format *format;
-	const struct format_ops *ops;
+	const struct vmmu_format_info *info;
+	const struct vmmu_format_ops *ops;
 	const struct vmmu_geometry *geometry;
 	unsigned level;
 };
 
-#define CHECK(s, condition, pte)                                                                   \
-	TARGET_CHECK(condition, "%s level %u entry %#llx: %s", (s)->format->info.name, (s)->level, \
+#define CHECK(s, condition, pte)                                                            \
+	TARGET_CHECK(condition, "%s level %u entry %#llx: %s", (s)->info->name, (s)->level, \
 		     (unsigned long long)(pte), #condition)
 
 static bool has_leaves(const struct subject *s)
@@ -95,7 +96,7 @@ static void check_changes(const struct subject *s, uint64_t pte)
 	CHECK(s, s->ops->write_forbid(fixed, s->level) == fixed, fixed);
 	CHECK(s, !s->ops->is_dirty(clean, s->level), clean);
 	if (read_entry(s, pte).access & VMMU_WRITE)
-		CHECK(s, s->ops->flush_needed(pte, tamed, s->level) == FMT_FLUSH_REMOTE, pte);
+		CHECK(s, s->ops->flush_needed(pte, tamed, s->level) == VMMU_FLUSH_REMOTE, pte);
 	if (read_entry(s, tamed).mmu_writable && (read_entry(s, tamed).access & VMMU_READ)) {
 		uint64_t given = s->ops->write_allow(tamed, s->level);
 
@@ -105,7 +106,7 @@ static void check_changes(const struct subject *s, uint64_t pte)
 	}
 	CHECK(s,
 	      s->ops->flush_needed(pte, s->ops->make_absent(s->level), s->level) ==
-			      FMT_FLUSH_REMOTE ||
+			      VMMU_FLUSH_REMOTE ||
 		      !read_entry(s, pte).access,
 	      pte);
 }
@@ -122,7 +123,7 @@ static void check_flush(const struct subject *s, uint64_t old_pte, uint64_t new_
 		  a.memtype != b.memtype || (a.access & ~b.access);
 	if (is_lost)
 		CHECK(s,
-		      s->ops->flush_needed(old_pte, new_pte, s->level) == FMT_FLUSH_REMOTE ||
+		      s->ops->flush_needed(old_pte, new_pte, s->level) == VMMU_FLUSH_REMOTE ||
 			      s->ops->needs_break(old_pte, new_pte, s->level),
 		      old_pte);
 }
@@ -142,10 +143,10 @@ static void check_table(const struct subject *s, uint64_t word)
 
 static void check_mmio(const struct subject *s, struct draw *draw)
 {
-	struct fmt_mmio mmio = {
-		.gfn = draw_word(draw) & (BIT64(FMT_MMIO_GFN_BITS) - 1),
+	struct vmmu_mmio mmio = {
+		.gfn = draw_word(draw) & (BIT64(VMMU_MMIO_GFN_BITS) - 1),
 		.access = VMMU_READ | (unsigned)draw_below(draw, 8),
-		.generation = draw_word(draw) & (BIT64(s->format->info.mmio_gen_bits) - 1),
+		.generation = draw_word(draw) & (BIT64(s->info->mmio_gen_bits) - 1),
 	};
 	uint64_t pte = s->ops->make_mmio(mmio, 1);
 	struct vmmu_entry entry;
@@ -155,9 +156,9 @@ static void check_mmio(const struct subject *s, struct draw *draw)
 	CHECK(s, entry.access == mmio.access && entry.generation == mmio.generation, pte);
 }
 
-static bool is_representable(const struct subject *s, const struct fmt_leaf *leaf)
+static bool is_representable(const struct subject *s, const struct vmmu_leaf *leaf)
 {
-	unsigned caps = s->format->info.caps;
+	unsigned caps = s->info->caps;
 
 	if (leaf->access & VMMU_READ)
 		return true;
@@ -166,12 +167,12 @@ static bool is_representable(const struct subject *s, const struct fmt_leaf *lea
 	return leaf->access && (caps & VMMU_CAP_EXEC_ONLY);
 }
 
-static struct fmt_leaf draw_leaf(const struct subject *s, struct draw *draw)
+static struct vmmu_leaf draw_leaf(const struct subject *s, struct draw *draw)
 {
 	uint64_t pages = BIT64(s->geometry->shift[s->level] - s->geometry->page_shift);
 	uint64_t end = BIT64(s->geometry->pa_bits - s->geometry->page_shift);
 	unsigned flags = (unsigned)draw_below(draw, 16);
-	struct fmt_leaf leaf = {
+	struct vmmu_leaf leaf = {
 		.pfn = draw_word(draw) & (end - 1) & ~(pages - 1),
 		.access = (unsigned)draw_below(draw, 8),
 		.memtype = (enum vmmu_memtype)draw_below(draw, 3),
@@ -183,7 +184,7 @@ static struct fmt_leaf draw_leaf(const struct subject *s, struct draw *draw)
 
 	if (!leaf.mmu_writable)
 		leaf.access &= ~(unsigned)VMMU_WRITE;
-	if (!(s->format->info.caps & VMMU_CAP_HW_DIRTY)) {
+	if (!(s->info->caps & VMMU_CAP_HW_DIRTY)) {
 		leaf.accessed = true;
 		leaf.dirty |= !!(leaf.access & VMMU_WRITE);
 	}
@@ -192,7 +193,7 @@ static struct fmt_leaf draw_leaf(const struct subject *s, struct draw *draw)
 
 static void check_leaf(const struct subject *s, struct draw *draw, uint64_t other)
 {
-	struct fmt_leaf leaf = draw_leaf(s, draw), first = leaf;
+	struct vmmu_leaf leaf = draw_leaf(s, draw), first = leaf;
 	struct vmmu_entry entry;
 	uint64_t pte;
 
@@ -225,7 +226,7 @@ static void check_decode(const struct subject *s, struct draw *draw)
 	for (unsigned i = 0; i < ARRAY_COUNT(syndrome.reg); i++)
 		syndrome.reg[i] = draw_word(draw);
 	memset(&fault, 0xa5, sizeof(fault));
-	result = vmmu_fault_decode(s->format->info.architecture, &syndrome, &fault);
+	result = vmmu_fault_decode(s->info->architecture, &syndrome, &fault);
 	TARGET_CHECK(!result || result == -ENOMSG, "decode: %d", result);
 	if (result)
 		return;
@@ -246,8 +247,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (vmmu_format_at(formats))
 		formats++;
 	s.format = vmmu_format_at((unsigned)draw_below(&draw, formats));
-	s.ops = s.format->ops;
-	s.geometry = s.format->info.geometry;
+	s.ops = vmmu_format_ops(s.format);
+	s.info = vmmu_format_info(s.format);
+	s.geometry = s.info->geometry;
 	s.level = 1 + (unsigned)draw_below(&draw, s.geometry->levels);
 	pte = draw_word(&draw);
 	other = draw_word(&draw);

@@ -9,12 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <vmmu/format.h>
+#include <vmmu/format_ops.h>
 #include <xxhash.h>
 
 #include "base/bits.h"
 #include "base/draw.h"
-#include "format/contract.h"
 #include "table_file.h"
 #include "target.h"
 #include "tool.h"
@@ -54,6 +53,7 @@ static void seal(size_t size)
 struct builder {
 	struct draw *draw;
 	const struct vmmu_format *format;
+	const struct vmmu_format_ops *ops;
 	const struct vmmu_geometry *geometry;
 	size_t at;
 };
@@ -72,14 +72,14 @@ static uint64_t draw_entry(struct builder *builder, unsigned level)
 	case 0:
 	case 1:
 		if (level > 1)
-			return builder->format->ops->make_table(
+			return builder->ops->make_table(
 				frame_hpa(draw_below(builder->draw, FRAMES_MAX)), level);
 		/* fall through */
 	case 2:
 		word = draw_bytes(builder->draw, 2);
 		if (builder->geometry->leaf_levels >> level & 1)
-			return builder->format->ops->make_leaf(
-				(struct fmt_leaf){
+			return builder->ops->make_leaf(
+				(struct vmmu_leaf){
 					.pfn = (word >> 3) << (builder->geometry->shift[level] -
 							       builder->geometry->page_shift),
 					.access = VMMU_READ | (word & VMMU_EXEC),
@@ -139,9 +139,10 @@ static size_t build(struct draw *draw)
 	while (vmmu_format_at(formats))
 		formats++;
 	builder.format = vmmu_format_at((unsigned)draw_below(draw, formats));
-	builder.geometry = builder.format->info.geometry;
+	builder.ops = vmmu_format_ops(builder.format);
+	builder.geometry = vmmu_format_info(builder.format)->geometry;
 	memset(file, 0, TABLE_FILE_HEADER_BYTES);
-	snprintf((char *)file + 16, 32, "%s", builder.format->info.name);
+	snprintf((char *)file + 16, 32, "%s", vmmu_format_info(builder.format)->name);
 	put(12, frames, 4);
 	for (uint64_t number = 0; number < frames; number++)
 		build_frame(&builder, number);
