@@ -16,13 +16,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct draw draw = draw_from_bytes(data, size);
-	unsigned formats = 0;
 	struct world world;
 
-	while (vmmu_format_at(formats))
-		formats++;
 	target_begin();
-	world = world_create((unsigned)draw_below(&draw, formats), draw, 2);
+	world = world_create((unsigned)draw_below(&draw, target_format_count()), draw, 2);
 	for (unsigned op = 0; op < OPS_MAX && !draw_is_done(&world.draw); op++)
 		world_op(&world);
 	world_check_all(&world);

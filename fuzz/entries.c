@@ -217,8 +217,9 @@ static void check_leaf(const struct subject *s, struct draw *draw, uint64_t othe
 
 /* ---- fault registers ---- */
 
-static void check_decode(const struct subject *s, struct draw *draw)
+static void check_decode(struct draw *draw)
 {
+	static const char *const architectures[] = {"x86-ept", "x86-npt", "riscv64", "arm64"};
 	struct vmmu_syndrome syndrome = {.gpa = draw_word(draw)};
 	struct vmmu_fault fault;
 	int result;
@@ -226,7 +227,8 @@ static void check_decode(const struct subject *s, struct draw *draw)
 	for (unsigned i = 0; i < ARRAY_COUNT(syndrome.reg); i++)
 		syndrome.reg[i] = draw_word(draw);
 	memset(&fault, 0xa5, sizeof(fault));
-	result = vmmu_fault_decode(s->info->architecture, &syndrome, &fault);
+	result = vmmu_fault_decode(architectures[draw_below(draw, ARRAY_COUNT(architectures))],
+				   &syndrome, &fault);
 	TARGET_CHECK(!result || result == -ENOMSG, "decode: %d", result);
 	if (result)
 		return;
@@ -241,12 +243,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct draw draw = draw_from_bytes(data, size);
 	struct subject s = {0};
-	unsigned formats = 0;
 	uint64_t pte, other;
 
-	while (vmmu_format_at(formats))
-		formats++;
-	s.format = vmmu_format_at((unsigned)draw_below(&draw, formats));
+	s.format = target_format(&draw);
 	s.ops = vmmu_format_ops(s.format);
 	s.info = vmmu_format_info(s.format);
 	s.geometry = s.info->geometry;
@@ -261,6 +260,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (has_leaves(&s))
 		check_leaf(&s, &draw, other);
 	check_mmio(&s, &draw);
-	check_decode(&s, &draw);
+	check_decode(&draw);
 	return 0;
 }

@@ -395,12 +395,9 @@ static void create(struct range_fuzz *fuzz)
 		.size = sizeof(env), .resolve = resolve, .flush = flush, .on_bug = on_bug};
 	struct vmmu_vm_options options = {
 		.size = sizeof(options), .env = &env, .env_ctx = fuzz, .mode = VMMU_MODE_RANGES};
-	unsigned formats = 0;
 	int result;
 
-	while (vmmu_format_at(formats))
-		formats++;
-	options.format = vmmu_format_at((unsigned)draw_below(&fuzz->draw, formats));
+	options.format = target_format(&fuzz->draw);
 	options.address_spaces = fuzz->as_count = 1 + (unsigned)draw_below(&fuzz->draw, 2);
 	options.max_level = draw_below(&fuzz->draw, 4) == 3;
 	/* Few: they run out, and looking through all of them is what costs. */

@@ -134,11 +134,8 @@ static size_t build(struct draw *draw)
 {
 	struct builder builder = {.draw = draw, .at = TABLE_FILE_HEADER_BYTES};
 	uint64_t frames = 1 + draw_below(draw, FRAMES_MAX);
-	unsigned formats = 0;
 
-	while (vmmu_format_at(formats))
-		formats++;
-	builder.format = vmmu_format_at((unsigned)draw_below(draw, formats));
+	builder.format = target_format(draw);
 	builder.ops = vmmu_format_ops(builder.format);
 	builder.geometry = vmmu_format_info(builder.format)->geometry;
 	memset(file, 0, TABLE_FILE_HEADER_BYTES);

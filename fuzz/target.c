@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "format/outside.h"
 
 #define FILES 2
 
@@ -77,10 +78,26 @@ static unsigned count_descriptors(void)
 	return count;
 }
 
+unsigned target_format_count(void)
+{
+	static unsigned count;
+
+	while (outside_at(count))
+		count++;
+	return count;
+}
+
+const struct vmmu_format *target_format(struct draw *draw)
+{
+	return outside_at((unsigned)draw_below(draw, target_format_count()));
+}
+
 void target_begin(void)
 {
 	static const struct mem_ops ops = {.alloc = heap_alloc, .free = heap_free};
 
+	/* formats from outside are registered once and stay */
+	target_format_count();
 	mem_ops_set(&ops);
 	/* the two files come once and stay */
 	target_file(0, "", 0);

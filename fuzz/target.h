@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/draw.h"
+
+struct vmmu_format;
+
 /* Heap that the library may have during one input: what asks for more is told that there is none. */
 #define TARGET_HEAP_BYTES (UINT64_C(64) << 20)
 
@@ -36,6 +40,11 @@ void target_end(void);
 /* Bytes of heap that the library has now, and the most it had since target_begin(). */
 uint64_t target_heap_now(void);
 uint64_t target_heap_most(void);
+
+/* Formats of the library, and those that came in from outside (tests/format/outside.h). */
+unsigned target_format_count(void);
+/* One of them. */
+const struct vmmu_format *target_format(struct draw *draw);
 
 /*
  * A file that holds these bytes, in memory: its path, good until the same NUMBER (0..1) is used

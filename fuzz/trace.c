@@ -13,6 +13,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "format/outside.h"
 #include "target.h"
 
 #define MEMORY_MAX (UINT64_C(16) << 20)
@@ -105,13 +106,10 @@ static void replay(struct vmmu_trace *trace, unsigned choice)
 	struct vmmu_replay_options options = {.size = sizeof(options), .repeat = 2};
 	struct vmmu_replay_report report;
 	uint64_t outcomes = 0;
-	unsigned formats = 0;
 	int result;
 
-	while (vmmu_format_at(formats))
-		formats++;
 	if (choice & 1)
-		options.format = vmmu_format_at(choice % formats);
+		options.format = outside_at(choice % target_format_count());
 	options.dirty_log = choice & 2;
 	options.nx_huge = choice & 4;
 	options.backing = (enum vmmu_backing)(choice >> 3 & 3);
