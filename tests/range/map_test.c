@@ -97,8 +97,10 @@ RANGE_TEST(range_map, mapped_otherwise__stops_there)
 	map_ram(stand, 2 * large, large, 0);
 	map_ram(stand, 5, 1, 5);
 	stand_begin(stand);
-	/* the model knows that this is after 5, 0, 0, 0, 2 * large - 1 pages */
+	/* the model knows that this is after 5, 2, 0, 0, 0, 2 * large - 1 pages */
 	cr_assert_eq(stand_map(stand, 0, 8, PFN + 1, VMMU_RWX, VMMU_MEM_WRITEBACK), -EEXIST);
+	stand_unmap(stand, 0, 5);
+	cr_assert_eq(stand_map(stand, 3, 4, PFN + 3, VMMU_READ, VMMU_MEM_WRITEBACK), -EEXIST);
 	cr_assert_eq(stand_map(stand, 5, 1, PFN + 5, VMMU_READ, VMMU_MEM_WRITEBACK), -EEXIST);
 	cr_assert_eq(stand_map(stand, 5, 1, PFN + 5, VMMU_RWX, VMMU_MEM_DEVICE), -EEXIST);
 	cr_assert_eq(stand_map(stand, 2 * large + 1, 1, PFN, VMMU_RWX, VMMU_MEM_WRITEBACK),

@@ -139,12 +139,13 @@ RANGE_TEST(range_write_protect, whole_tables__twice)
 	flushes = stand->flushes;
 	write_protect(stand, 0, 2 * large);
 	cr_assert_eq(stand->flushes, flushes);
-	protect(stand, large + 40, 3, VMMU_RWX);
+	/* not the first of those that are looked at together */
+	protect(stand, large + 41, 3, VMMU_RWX);
 	flushes = stand->flushes;
 	write_protect(stand, 0, 2 * large);
 	cr_assert_eq(stand->flushes, flushes + 1);
-	cr_assert_eq(stand->last.gfn_start, large + 40);
-	cr_assert_eq(stand->last.gfn_end, large + 43);
+	cr_assert_eq(stand->last.gfn_start, large + 41);
+	cr_assert_eq(stand->last.gfn_end, large + 44);
 	stand_destroy(stand);
 }
 

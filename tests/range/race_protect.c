@@ -20,11 +20,17 @@
 #define ACCESSED (UINT64_C(1) << 8)
 #define DIRTY    (UINT64_C(1) << 9)
 #define PAGES    UINT64_C(512)
-#define ROUNDS   400
-#define GPA      (PAGES << 12)
+/*
+ * At least so many rounds, and on until hardware did so much; more rounds than that are hopeless.
+ */
+#define ROUNDS      400
+#define HITS        10000
+#define ROUNDS_MOST 100000
+#define GPA         (PAGES << 12)
 
 static _Atomic uint64_t *entries;
 static atomic_bool stop;
+static atomic_ulong hits;        /* stores that set a bit */
 static uint64_t hardware_set[2]; /* accessed, dirty */
 static uint64_t harvested[2];
 
@@ -46,6 +52,7 @@ static void hardware_write(_Atomic uint64_t *ptep)
 			return;
 	} while (!atomic_compare_exchange_weak_explicit(ptep, &pte, pte | set, memory_order_relaxed,
 							memory_order_relaxed));
+	atomic_fetch_add_explicit(&hits, 1, memory_order_relaxed);
 	hardware_set[0] += !(pte & ACCESSED);
 	hardware_set[1] += (set & DIRTY) && !(pte & DIRTY);
 }
@@ -116,7 +123,8 @@ static int race(struct vmmu_vm *vm)
 
 	if (pthread_create(&thread, NULL, hardware, NULL))
 		return -1;
-	for (unsigned round = 0; round < ROUNDS && !failed; round++) {
+	for (unsigned round = 0;
+	     !failed && (round < ROUNDS || (hits < HITS && round < ROUNDS_MOST)); round++) {
 		failed = protect(vm, round);
 		for (unsigned i = 0; i < PAGES; i++)
 			harvest(i, WRITE);
