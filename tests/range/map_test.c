@@ -257,6 +257,38 @@ RANGE_TEST(range_spaces, everything_is_dropped__a_new_root_maps_again)
 }
 
 /* Batches shorter than, equal to and longer than what goes together; beyond the tables. */
+/* Addresses beyond the tables must not be cut to such as are inside, nor to their last page. */
+RANGE_TEST(range_translate, beyond_the_tables__nothing)
+{
+	struct stand *stand = stand_create(*index, NULL);
+	const struct vmmu_geometry *geometry = stand->geometry;
+	uint64_t page = UINT64_C(1) << stand->page_shift;
+	uint64_t beyond = UINT64_C(1) << geometry->gpa_bits;
+	/* the last page below the root's first entry */
+	uint64_t last = (UINT64_C(1) << geometry->shift[geometry->levels]) - page;
+	uint64_t gpas[4] = {beyond, beyond + last, UINT64_MAX, last + 3}, hpas[4];
+	struct vmmu_reader reader;
+	struct vmmu_attr attr;
+
+	vmmu_attr_make(stand->vm, VMMU_RWX, VMMU_MEM_WRITEBACK, &attr);
+	stand_begin(stand);
+	cr_assert_eq(vmmu_map(&stand->update, 0, 7 * page, page, &attr, NULL), 0);
+	cr_assert_eq(vmmu_map(&stand->update, last, 9 * page, page, &attr, NULL), 0);
+	stand_end(stand);
+	cr_assert_eq(vmmu_reader_begin(stand->vm, 0, &reader), 0);
+	vmmu_translate_batch(&reader, gpas, hpas, 4);
+	for (unsigned i = 0; i < 3; i++) {
+		cr_assert_eq(hpas[i], VMMU_NOT_MAPPED);
+		cr_assert_eq(vmmu_translate(&reader, gpas[i]), VMMU_NOT_MAPPED);
+	}
+	cr_assert_eq(hpas[3], 9 * page + 3);
+	vmmu_reader_end(&reader);
+	stand_begin(stand);
+	cr_assert_eq(vmmu_unmap(&stand->update, 0, beyond, NULL), 0);
+	stand_end(stand);
+	stand_destroy(stand);
+}
+
 RANGE_TEST(range_translate, batches_of_any_length__each_its_own_answer)
 {
 	struct stand *stand = stand_create(*index, NULL);
