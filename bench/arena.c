@@ -11,6 +11,7 @@
 
 static struct arena arena_first;
 _Thread_local struct arena *arena;
+uint64_t arena_offset;
 
 static void arena_die(const char *what)
 {
@@ -29,9 +30,8 @@ void arena_init(size_t bytes)
 	/* Without huge pages it is slower, that is all. */
 	(void)madvise(map, bytes, MADV_HUGEPAGE);
 	memset(map, 0, bytes);
-	arena_first = (struct arena){.bump = map,
-				     .end = map + bytes,
-				     .offset = (uint64_t)(uintptr_t)map - ARENA_ADDRESS};
+	arena_first = (struct arena){.bump = map, .end = map + bytes};
+	arena_offset = (uint64_t)(uintptr_t)map - ARENA_ADDRESS;
 	arena = &arena_first;
 }
 

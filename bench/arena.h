@@ -17,10 +17,11 @@ struct arena {
 	void *freed; /* linked through their first words */
 	char *bump, *end;
 	long live, peak;
-	uint64_t offset; /* address minus table address, as a hypervisor's direct map has it */
 };
 
 extern _Thread_local struct arena *arena;
+/* Pointer minus the address that entries hold, as a hypervisor's direct map has it. */
+extern uint64_t arena_offset;
 
 /* Make the calling thread's arena of BYTES, never given back. Ends the program if it cannot. */
 void arena_init(size_t bytes);
@@ -30,12 +31,12 @@ void arena_free(void *page);
 
 static inline uint64_t arena_address(const void *pointer)
 {
-	return (uint64_t)(uintptr_t)pointer - arena->offset;
+	return (uint64_t)(uintptr_t)pointer - arena_offset;
 }
 
 static inline void *arena_pointer(uint64_t address)
 {
-	return (void *)(uintptr_t)(address + arena->offset);
+	return (void *)(uintptr_t)(address + arena_offset);
 }
 
 /* A page of anything, or NULL. */

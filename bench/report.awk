@@ -58,6 +58,12 @@ function digits(number) {
 	return number == "" ? "" : number < 10 ? sprintf("%.2f", number) : sprintf("%.0f", number)
 }
 
+# To F where F has the workload, else to EPT.
+function relative(subject, name, to_floor) {
+	to_floor = figure(subject, name, "ratio_f")
+	return to_floor == "" ? ratio(subject, name, "ept4", name) : to_floor
+}
+
 function print_table(i, f, name, line) {
 	print "| workload | ns | F, ns | C, ns | ns / F | ns / C | instructions | F's | C's |"
 	print "|---|---|---|---|---|---|---|---|---|"
@@ -84,8 +90,7 @@ function print_table(i, f, name, line) {
 		name = workload[i]
 		line = "| " name " |"
 		for (f = 1; f <= formats; f++)
-			line = line " " shown(figure(format[f], name, "ratio_f") != "" ? figure(format[f], name, "ratio_f") :
-				ratio(format[f], name, "ept4", name), "%.2f") " |"
+			line = line " " shown(relative(format[f], name), "%.2f") " |"
 		print line
 	}
 }
@@ -109,7 +114,7 @@ function print_json(f) {
 	print_workloads("ept4", "    ")
 	printf "\n  },\n  \"formats\": {"
 	for (f = 1; f <= formats; f++) {
-		printf "%s\n    \"%s\": {", f > 1 ? "," : "", format[f]
+		printf "%s\n    \"%s\": {", (f > 1 ? "," : ""), format[f]
 		print_workloads(format[f], "      ")
 		printf "\n    }"
 	}
