@@ -9,7 +9,7 @@ trap 'rm -rf "$scratch"' EXIT
 failures=0
 
 mkdir -p "$scratch/tests/mutations"
-cp "$here/../mutations/run.sh" "$scratch/tests/mutations/"
+cp "$here/../mutations/run.sh" "$here/../mutations/lib.sh" "$scratch/tests/mutations/"
 cat >"$scratch/CMakeLists.txt" <<'EOT'
 cmake_minimum_required(VERSION 3.25)
 project(small C)

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# planted.sh SECONDS [NAME...]: plant each bug of planted.txt in a copy of the tree, build its target, and see that the
+# fuzzer finds it, from the committed corpus, within SECONDS. Use `./dev fuzz --planted`.
+#
+# Exit: 0 all found; 1 one was not found, does not build, or its old text does not stand exactly once; 2 usage.
+set -uo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$top/tests/mutations/lib.sh"
+scratch=$top/build-planted
+tree=$scratch/tree
+seconds=$1
+shift
+
+build_target() {
+	cmake --build "$tree/build-fuzz" --parallel "$(nproc)" --target "fuzz_$1" >"$scratch/log" 2>&1
+}
+
+# find TARGET: seconds it took, or nothing.
+find_bug() {
+	local target=$1 start=$SECONDS options=()
+	rm -rf "$scratch/found"
+	mkdir -p "$scratch/found"
+	[ ! -f "$tree/fuzz/dict/$target.dict" ] || options+=("-dict=$tree/fuzz/dict/$target.dict")
+	"$tree/build-fuzz/fuzz/fuzz_$target" -max_total_time="$seconds" -seed="${VMMU_SEED:-1}" -max_len=2048 \
+		-len_control=0 -timeout=20 -close_fd_mask=2 -artifact_prefix="$scratch/found/" \
+		${options[@]+"${options[@]}"} "$scratch/found" "$tree/fuzz/corpus/$target" >"$scratch/log" 2>&1 && return
+	echo $((SECONDS - start))
+}
+
+plant() {
+	local file=$1 target=$2 old=$3 new=$4 took
+	if ! mutate_file "$tree/$file" "$old" "$new"; then
+		echo "old text not exactly once in $file"
+	elif ! build_target "$target"; then
+		echo "does not build: $(grep -m 1 error "$scratch/log" | cut -c 1-100)"
+	else
+		took=$(find_bug "$target")
+		if [ -z "$took" ]; then
+			echo "NOT FOUND by $target in $seconds s"
+		else
+			echo "found by $target in $took s: $(grep -m 1 -oE 'finding:.*|ERROR: .*|runtime error:.*' "$scratch/log" |
+				cut -c 1-100)"
+		fi
+	fi
+	cp "$top/$file" "$tree/$file"
+}
+
+mkdir -p "$scratch"
+parse "$top/fuzz/planted.txt" >"$scratch/entries" || exit 2
+sync_tree "$tree"
+(cd "$tree" && cmake --preset fuzz) >"$scratch/log" 2>&1 || exit 2
+missed=0 count=0
+while IFS= read -r entry; do
+	IFS=$'\x02' read -r name file target old new <<<"${entry//$'\t'/$'\x02'}"
+	[ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+	verdict=$(plant "$file" "$target" "$old" "$new")
+	[[ $verdict == found* ]] || missed=$((missed + 1))
+	count=$((count + 1))
+	printf '%-40s %s\n' "$name" "$verdict"
+done <"$scratch/entries"
+printf '%d planted, %d found, %d not\n' "$count" $((count - missed)) "$missed"
+[ "$count" -gt 0 ] && [ "$missed" -eq 0 ]
