@@ -260,7 +260,7 @@ Test(arm64_edges, table_memory_that_refuses_updates__abort_on_the_walk)
 
 Test(arm64_edges, granule_of_the_upper_half__has_its_own_encoding)
 {
-	/* TG1: 01 16K, 10 4K, 11 64K, and where the leaf level's index ends up for a 36-bit input. */
+	/* TG1: 01 16K, 10 4K, 11 64K; a 36-bit input takes two or three levels. */
 	static const struct {
 		uint64_t tg1;
 		unsigned loads;
