@@ -97,7 +97,7 @@ static inline int pt_write_protect(struct pt *pt, uint64_t gpa, uint64_t bytes)
 
 static inline int pt_fix(struct pt *pt, uint64_t gpa)
 {
-	return vmmu_protect(&pt->update, gpa, 4096, VMMU_RWX, NULL);
+	return vmmu_write_allow(&pt->update, gpa, 4096, NULL);
 }
 
 static inline int pt_unmap(struct pt *pt, uint64_t gpa, uint64_t bytes)

@@ -53,10 +53,13 @@ struct vmmu_range_ops {
 		       uint64_t *done);
 	int (*write_protect)(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
 			     uint64_t *done);
+	int (*write_allow)(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, uint64_t *done);
 	uint64_t (*translate)(const struct vmmu_reader *reader, uint64_t gpa);
 	void (*translate_batch)(const struct vmmu_reader *reader, const uint64_t *gpas,
 				uint64_t *hpas, size_t count);
 	void (*attr_make)(const struct vmmu_vm *vm, struct vmmu_attr *attr);
+	uint64_t (*translate_once)(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa);
+	void (*settle)(struct vmmu_vm *vm);
 };
 
 /* An exclusive section on the tables of one address space. All members are private. */
@@ -149,6 +152,16 @@ static inline int vmmu_write_protect(struct vmmu_update *update, uint64_t gpa, u
 				     uint64_t *done)
 {
 	return update->ops->write_protect(update, gpa, bytes, done);
+}
+
+/*
+ * Give WRITE back to all in [gpa, gpa + bytes) that was mapped with it: undoes vmmu_write_protect(). Errors as
+ * vmmu_protect(). Cost: one page: a walk, three tests and a store.
+ */
+static inline int vmmu_write_allow(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
+				   uint64_t *done)
+{
+	return update->ops->write_allow(update, gpa, bytes, done);
 }
 
 /*

@@ -23,7 +23,7 @@
  * Initial-exec: also in a shared library the flag is one load away. It stands on the path of every
  * reader.
  */
-static _Thread_local __attribute__((tls_model("initial-exec"))) bool sync_registered;
+_Thread_local __attribute__((tls_model("initial-exec"))) bool sync_registered;
 
 /*
  * Its destructor takes back the registration of a thread that ends without doing so: liburcu

@@ -118,6 +118,22 @@ static int current_write_protect(struct vmmu_update *update, uint64_t gpa, uint6
 	CURRENT_RETURN(int, update->vm, range_write_protect(update, gpa, bytes, done));
 }
 
+static int current_write_allow(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
+			       uint64_t *done)
+{
+	CURRENT_RETURN(int, update->vm, range_write_allow(update, gpa, bytes, done));
+}
+
+static uint64_t current_translate_once(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa)
+{
+	CURRENT_RETURN(uint64_t, vm, range_translate_once(vm, as_id, gpa));
+}
+
+static void current_settle(struct vmmu_vm *vm)
+{
+	CURRENT_RUN(vm, range_settle(vm));
+}
+
 static uint64_t current_translate(const struct vmmu_reader *reader, uint64_t gpa)
 {
 	CURRENT_RETURN(uint64_t, reader->vm, range_translate(reader, gpa));
@@ -139,9 +155,12 @@ static const struct vmmu_range_ops current_range_ops = {
 	.unmap = current_unmap,
 	.protect = current_protect,
 	.write_protect = current_write_protect,
+	.write_allow = current_write_allow,
 	.translate = current_translate,
 	.translate_batch = current_translate_batch,
 	.attr_make = current_attr_make,
+	.translate_once = current_translate_once,
+	.settle = current_settle,
 };
 
 const struct vmmu_engine ENGINE_OBJECT = {
@@ -162,4 +181,4 @@ const struct vmmu_engine ENGINE_OBJECT = {
 
 /* A call that is new in an engine is to be wrapped here too. */
 _Static_assert(sizeof(struct vmmu_engine) == 13 * sizeof(void *), "wrap every call");
-_Static_assert(sizeof(struct vmmu_range_ops) == 7 * sizeof(void *), "wrap every call");
+_Static_assert(sizeof(struct vmmu_range_ops) == 10 * sizeof(void *), "wrap every call");

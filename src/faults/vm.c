@@ -42,6 +42,8 @@ void vm_unlock(struct vmmu_vm *vm)
 {
 	struct table *retired = NULL;
 
+	if (unlikely(vm->tree.detached != NULL))
+		vm->engine->range->settle(vm);
 	tree_flush(&vm->tree);
 	if (vm->tree.retired_count >= RETIRED_MAX)
 		retired = tree_take_retired(&vm->tree);
@@ -66,6 +68,8 @@ void vm_reap_locked(struct vmmu_vm *vm)
 {
 	struct table *retired;
 
+	if (vm->tree.detached)
+		vm->engine->range->settle(vm);
 	tree_flush(&vm->tree);
 	retired = tree_take_retired(&vm->tree);
 	if (!retired)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmmu_protect(), vmmu_write_protect(). Template, part of range_impl.h. */
+/* vmmu_protect(), vmmu_write_protect(), vmmu_write_allow(). Template, part of range_impl.h. */
 #ifndef VMMU_RANGE_PROTECT_IMPL_H
 #define VMMU_RANGE_PROTECT_IMPL_H
 
@@ -46,21 +46,11 @@ static inline uint64_t (*range_access_change(unsigned access))(uint64_t pte, uns
 	return access & VMMU_EXEC ? range_access_rx : range_access_r;
 }
 
-/* Is all that ACCESS asks of the leaf PTE the WRITE that it may have? */
-static inline bool range_is_grant(uint64_t pte, unsigned level, unsigned access)
-{
-	return access & VMMU_WRITE && fmt_mmu_writable(pte, level) &&
-	       fmt_access(pte, level) == (access & ~(unsigned)VMMU_WRITE);
-}
-
 /* The leaf PTE at REF gets ACCESS. */
-static inline void range_protect_leaf(struct tree *tree, const struct entry_ref *ref, uint64_t pte,
+static inline void range_protect_leaf(struct tree *tree, const struct entry_ref *ref,
 				      unsigned access)
 {
-	if (range_is_grant(pte, ref->level, access) && funnel_can_grant(tree, pte, ref->level))
-		funnel_grant(ref->ptep, pte, ref->level);
-	else
-		funnel_update(tree, ref, range_access_change(access));
+	funnel_update(tree, ref, range_access_change(access));
 }
 
 /* Take WRITE from the leaf at REF. */
@@ -108,11 +98,15 @@ static void range_write_protect_table(struct vmmu_vm *vm, struct table *table)
 }
 #endif
 
-/* What is done to leaves on the way: ACCESS, or WRITE taken away and nothing else. */
+/* Not rights but what to do with WRITE alone; no rights that a caller may ask for look like these. */
+#define RANGE_TAKE_WRITE 0u
+#define RANGE_GIVE_WRITE 8u
+
+/* What is done to leaves on the way. */
 struct range_protect_state {
 	struct vmmu_update *update;
 	uint64_t gpa, end; /* what is left, bytes */
-	unsigned access;   /* 0: only take WRITE away */
+	unsigned access;   /* rights, or one of the two above */
 };
 
 static inline void range_protect_one(const struct range_protect_state *s,
@@ -120,10 +114,13 @@ static inline void range_protect_one(const struct range_protect_state *s,
 {
 	struct tree *tree = &s->update->vm->tree;
 
-	if (s->access)
-		range_protect_leaf(tree, ref, pte, s->access);
-	else
+	if (s->access == RANGE_TAKE_WRITE)
 		range_write_protect_leaf(tree, ref);
+	else if (s->access != RANGE_GIVE_WRITE)
+		range_protect_leaf(tree, ref, s->access);
+	else if (fmt_mmu_writable(pte, ref->level) &&
+		 !(fmt_access(pte, ref->level) & VMMU_WRITE))
+		funnel_update(tree, ref, fmt_write_allow);
 }
 
 /* The level-1 table of REF: its entries from s->gpa on, as far as the range goes. */
@@ -134,7 +131,7 @@ static void range_protect_pages(struct range_protect_state *s, struct entry_ref 
 				 table_entry_count(1) - range_index(s->gpa, 1));
 
 	s->gpa += count << fmt_geometry.page_shift;
-	if (!s->access && count == table_entry_count(1)) {
+	if (s->access == RANGE_TAKE_WRITE && count == table_entry_count(1)) {
 		range_write_protect_table(vm, ref.table);
 		return;
 	}
@@ -181,8 +178,7 @@ static __attribute__((noinline)) int range_protect_slow(struct vmmu_update *upda
 
 	if (done)
 		*done = 0;
-	if (!range_is_valid(gpa, bytes) || (access & ~(unsigned)VMMU_RWX) ||
-	    (access && !(access & VMMU_READ)))
+	if (!range_is_valid(gpa, bytes))
 		return -EINVAL;
 	while (!err && s.gpa < s.end)
 		err = range_protect_step(&s);
@@ -192,22 +188,24 @@ static __attribute__((noinline)) int range_protect_slow(struct vmmu_update *upda
 }
 
 /*
- * The permission fix: WRITE given back to the page at gpa, which tables lead to. False: not that
- * simple.
+ * The permission fix: WRITE given back to the page at gpa, which tables lead to and which has just the
+ * rights BASE now (0: whatever they are). False: not that simple.
  */
-static inline bool range_protect_grant(struct vmmu_update *update, uint64_t gpa, unsigned access)
+static inline __attribute__((always_inline)) bool
+range_grant_page(struct vmmu_update *update, uint64_t gpa, unsigned base)
 {
 	struct entry_ref ref;
 	uint64_t pte;
 
-	if (unlikely(gpa & (RANGE_PAGE - 1) || gpa >> fmt_geometry.gpa_bits ||
-		     access & ~(unsigned)VMMU_RWX || !(access & VMMU_READ)))
+	if (unlikely(gpa & (RANGE_PAGE - 1) || gpa >> fmt_geometry.gpa_bits))
 		return false;
 	if (unlikely(!range_find(update, gpa, 1, &ref)))
 		return false;
-	pte = pte_load(ref.ptep);
-	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF || !range_is_grant(pte, 1, access) ||
-		     !funnel_can_grant(&update->vm->tree, pte, 1)))
+	pte = atomic_load_explicit(ref.ptep, memory_order_relaxed);
+	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF || !fmt_mmu_writable(pte, 1) ||
+		     (base && fmt_access(pte, 1) != base)))
+		return false;
+	if (unlikely(!funnel_can_grant(&update->vm->tree, pte, 1)))
 		return false;
 	funnel_grant(ref.ptep, pte, 1);
 	return true;
@@ -216,8 +214,16 @@ static inline bool range_protect_grant(struct vmmu_update *update, uint64_t gpa,
 static int range_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, unsigned access,
 			 uint64_t *done)
 {
-	if (bytes != RANGE_PAGE || !range_protect_grant(update, gpa, access))
-		return range_protect_slow(update, gpa, bytes, access ? access : ~0u, done);
+	bool is_write = (access & ~(unsigned)VMMU_EXEC) == (VMMU_READ | VMMU_WRITE);
+
+	if (unlikely(!(access & VMMU_READ) || (access & ~(unsigned)VMMU_RWX))) {
+		if (done)
+			*done = 0;
+		return -EINVAL;
+	}
+	if (bytes != RANGE_PAGE || !is_write ||
+	    !range_grant_page(update, gpa, access & ~(unsigned)VMMU_WRITE))
+		return range_protect_slow(update, gpa, bytes, access, done);
 	if (done)
 		*done = bytes;
 	return 0;
@@ -226,7 +232,17 @@ static int range_protect(struct vmmu_update *update, uint64_t gpa, uint64_t byte
 static int range_write_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
 			       uint64_t *done)
 {
-	return range_protect_slow(update, gpa, bytes, 0, done);
+	return range_protect_slow(update, gpa, bytes, RANGE_TAKE_WRITE, done);
+}
+
+static int range_write_allow(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
+			     uint64_t *done)
+{
+	if (unlikely(bytes != RANGE_PAGE || !range_grant_page(update, gpa, 0)))
+		return range_protect_slow(update, gpa, bytes, RANGE_GIVE_WRITE, done);
+	if (done)
+		*done = bytes;
+	return 0;
 }
 
 #endif

@@ -103,12 +103,7 @@ void vmmu_reader_end(struct vmmu_reader *reader)
 
 uint64_t vmmu_translate_once(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa)
 {
-	struct vmmu_reader reader;
-	uint64_t hpa;
-
-	if (vmmu_reader_begin(vm, as_id, &reader))
+	if (!vm || as_id >= vm->as_count)
 		return VMMU_NOT_MAPPED;
-	hpa = vmmu_translate(&reader, gpa);
-	vmmu_reader_end(&reader);
-	return hpa;
+	return vm->engine->range->translate_once(vm, as_id, gpa);
 }

@@ -252,9 +252,12 @@ static const struct vmmu_range_ops range_ops = {
 	.unmap = range_unmap,
 	.protect = range_protect,
 	.write_protect = range_write_protect,
+	.write_allow = range_write_allow,
 	.translate = range_translate,
 	.translate_batch = range_translate_batch,
 	.attr_make = range_attr_make,
+	.translate_once = range_translate_once,
+	.settle = range_settle,
 };
 
 #endif

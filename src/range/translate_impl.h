@@ -3,6 +3,8 @@
 #ifndef VMMU_RANGE_TRANSLATE_IMPL_H
 #define VMMU_RANGE_TRANSLATE_IMPL_H
 
+#include "base/sync_reader.h"
+
 /* Addresses whose cache misses are overlapped. */
 #define TRANSLATE_BATCH 32
 
@@ -13,28 +15,56 @@ static inline uint64_t translate_leaf(uint64_t pte, unsigned level, uint64_t gpa
 	       (gpa & (range_bytes(level) - 1));
 }
 
-static uint64_t range_translate(const struct vmmu_reader *reader, uint64_t gpa)
+/* A walk that ended above level 1. */
+static __attribute__((noinline, cold)) uint64_t translate_early(uint64_t pte, unsigned level,
+								uint64_t gpa)
 {
-	const _Atomic uint64_t *entries = reader->root;
+	if (fmt_classify(pte, level) != VMMU_ENTRY_LEAF)
+		return VMMU_NOT_MAPPED;
+	return translate_leaf(pte, level, gpa);
+}
+
+/*
+ * Loads are ordered by the addresses that they depend on; pairs with the funnel's release stores.
+ */
+static inline __attribute__((always_inline)) uint64_t
+translate_walk(const _Atomic uint64_t *entries, uint64_t offset, uint64_t gpa)
+{
+	uint64_t pte;
 
 	if (unlikely(gpa >> fmt_geometry.gpa_bits))
 		return VMMU_NOT_MAPPED;
-		/*
-		 * Loads are ordered by the addresses that they depend on; pairs with the funnel's
-		 * release stores.
-		 */
 #pragma GCC unroll 5
-	for (unsigned level = fmt_geometry.levels; level; level--) {
-		uint64_t pte = atomic_load_explicit(entries + range_index(gpa, level),
-						    memory_order_relaxed);
-		enum vmmu_entry_kind kind = fmt_classify(pte, level);
-
-		if (unlikely(kind != VMMU_ENTRY_TABLE))
-			return kind == VMMU_ENTRY_LEAF ? translate_leaf(pte, level, gpa)
-						       : VMMU_NOT_MAPPED;
-		entries = range_below(pte, level, reader->offset);
+	for (unsigned level = fmt_geometry.levels; level > 1; level--) {
+		pte = atomic_load_explicit(entries + range_index(gpa, level), memory_order_relaxed);
+		if (unlikely(fmt_classify(pte, level) != VMMU_ENTRY_TABLE))
+			return translate_early(pte, level, gpa);
+		entries = range_below(pte, level, offset);
 	}
-	return VMMU_NOT_MAPPED;
+	pte = atomic_load_explicit(entries + range_index(gpa, 1), memory_order_relaxed);
+	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF))
+		return VMMU_NOT_MAPPED;
+	return translate_leaf(pte, 1, gpa);
+}
+
+static uint64_t range_translate(const struct vmmu_reader *reader, uint64_t gpa)
+{
+	return translate_walk(reader->root, reader->offset, gpa);
+}
+
+static uint64_t range_translate_once(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa)
+{
+	const struct frame_pool *frames = &vm->tree.frames;
+	uint64_t hpa = VMMU_NOT_MAPPED;
+	struct table *root;
+
+	sync_reader_enter();
+	root = atomic_load_explicit(&vm->roots[as_id], memory_order_acquire);
+	if (likely(root != NULL))
+		hpa = translate_walk(tree_entries(&vm->tree, root),
+				     (uint64_t)(uintptr_t)frames->base - frames->hpa, gpa);
+	sync_reader_leave();
+	return hpa;
 }
 
 /*

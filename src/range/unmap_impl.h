@@ -23,13 +23,32 @@ static void range_forget(struct vmmu_vm *vm, struct table *table)
 	tree_retire(&vm->tree, table);
 }
 
-/* The range covers all that the entry PTE at REF maps. */
+/* The counts and frames of what was cut off since last time. */
+static void range_settle(struct vmmu_vm *vm)
+{
+	struct table *table;
+
+	while ((table = vm->tree.detached) != NULL) {
+		vm->tree.detached = table->hash_next;
+		table->hash_next = NULL;
+		range_forget(vm, table);
+	}
+}
+
+/*
+ * The range covers all that the entry PTE at REF maps. A table is cut off with all below it, whatever
+ * that is; looking into it waits for range_settle(), before the lock is let go.
+ */
 static void range_unmap_whole(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte)
 {
+	struct table *child;
+
 	funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
 	if (fmt_classify(pte, ref->level) != VMMU_ENTRY_TABLE)
 		return;
-	range_forget(vm, entry_child(&vm->tree, pte, ref->level));
+	child = entry_child(&vm->tree, pte, ref->level);
+	child->hash_next = vm->tree.detached;
+	vm->tree.detached = child;
 }
 
 /*

@@ -106,7 +106,7 @@ struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigne
 	return table;
 }
 
-struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
+struct table *tree_alloc_unhashed(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
 			 bool *zeroed)
 {
 	unsigned lg2 = tree_table_lg2(tree, level);
@@ -121,9 +121,18 @@ struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsign
 	table->as_id = (uint8_t)as_id;
 	table->generation = atomic_load_explicit(&tree->generation, memory_order_relaxed);
 	list_insert(&tree->tables, &table->link);
-	tree_hash_add(tree, table);
 	tree->live++;
 	tree->live_bytes += UINT64_C(1) << lg2;
+	return table;
+}
+
+struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
+			 bool *zeroed)
+{
+	struct table *table = tree_alloc_unhashed(tree, as_id, gfn, level, zeroed);
+
+	if (table)
+		tree_hash_add(tree, table);
 	return table;
 }
 

@@ -40,6 +40,8 @@ struct tree {
 	uint32_t bucket_count; /* a power of two */
 	uint32_t hashed;
 	struct list tables;    /* newest first */
+	/* Cut off with all below them; still in every count. Linked by hash_next, never hashed. */
+	struct table *detached;
 	struct table *retired; /* unlinked and flushed, awaiting a grace period */
 	uint64_t retired_count;
 	uint64_t live; /* tables allocated and not retired */
@@ -76,6 +78,9 @@ struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigne
  */
 struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
 			 bool *zeroed);
+/* The same for trees where nobody looks a table up by what it maps: tree_find() does not see it. */
+struct table *tree_alloc_unhashed(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
+				  bool *zeroed);
 /* No longer findable. Still listed. */
 void tree_unhash(struct tree *tree, struct table *table);
 /* Unlinked everywhere: goes to the retired once pending flushes are out. */
