@@ -521,12 +521,11 @@ static int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	for (unsigned i = 0; i < FAST_TRIES && outcome == VMMU_RETRY; i++) {
 		uint64_t pte;
 		struct entry_ref ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &pte);
+		enum vmmu_entry_kind kind = fmt_classify(pte, ref.level);
 
 		/* Frozen: somebody is about to put a table or leaf there. */
-		if (fmt_classify(pte, ref.level) == VMMU_ENTRY_FROZEN)
-			break;
-		outcome = VMMU_EMULATE;
-		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
+		outcome = kind == VMMU_ENTRY_FROZEN ? VMMU_RETRY : VMMU_EMULATE;
+		if (kind != VMMU_ENTRY_LEAF)
 			break;
 		fault_report_leaf(fault, pte, ref.level);
 		if (fmt_access(pte, ref.level) & fault->access)

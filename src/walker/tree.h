@@ -4,7 +4,7 @@
  * pending flushes, and the tables on their way out.
  *
  * A table leaves in this order: unlinked from its parents; flush; tree_retire(); a grace period;
- * freed. tree_reap() does the last two. Everything here needs the mmu lock exclusively, but for
+ * freed. vm_reap() does the last two. Everything here needs the mmu lock exclusively, but for
  * what lockless readers may do: follow entries under RCU.
  */
 #ifndef VMMU_WALKER_TREE_H
