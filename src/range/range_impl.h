@@ -99,8 +99,9 @@ static inline struct table *range_table(struct vmmu_vm *vm, const struct entry_r
 {
 	if (!tree_has_room(&vm->tree, 1))
 		vm_reap_locked(vm);
-	return tree_alloc(&vm->tree, parent->table->as_id, parent->gfn, parent->level - 1,
-			  is_zeroed);
+	/* Nothing here looks a table up by what it maps. */
+	return tree_alloc_unhashed(&vm->tree, parent->table->as_id, parent->gfn, parent->level - 1,
+				   is_zeroed);
 }
 
 /*
