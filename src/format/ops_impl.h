@@ -5,6 +5,11 @@
  */
 #include "format/registry.h"
 
+/* Formats of the library are built before their engines: engine_of_format() knows them. */
+#ifndef FMT_ENGINE
+#define FMT_ENGINE NULL
+#endif
+
 static const struct vmmu_format_ops fmt_ops = {
 	.size = sizeof(struct vmmu_format_ops),
 	.classify = fmt_classify,
@@ -46,4 +51,5 @@ const struct vmmu_format FMT_OBJECT = {
 			.mmio_gen_bits = FMT_MMIO_GEN_BITS,
 		},
 	.ops = &fmt_ops,
+	.engine = FMT_ENGINE,
 };

@@ -22,13 +22,16 @@ BEGIN {
 function finding(what) {
 	printf "%s:%d: %s\n", FILENAME, FNR, what
 }
-# Where the file stands: a room of src, "hw", "public" (include/), "outside" (users of the public headers), "free" (tests).
+# Where the file stands: a room of src, "hw", "public" (include/), "outside" (users of the public headers), "free" (tests,
+# and the example that brings a format of its own, which is built on the templates).
 function place_of(path, part) {
 	split(path, part, "/")
 	if (part[1] == "src")
 		return part[2]
 	if (part[1] == "include")
 		return "public"
+	if (path ~ /^examples\/format\//)
+		return "free"
 	return part[1] == "tools" || part[1] == "examples" ? "outside" : "free"
 }
 function is_room(name) {
