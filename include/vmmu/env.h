@@ -18,8 +18,12 @@ struct vmmu_event;
 
 /* How a page lookup went. */
 enum vmmu_resolve_status {
-	VMMU_RESOLVE_OK,          /* pfn is RAM */
-	VMMU_RESOLVE_IO,          /* pfn is I/O memory: never written ahead, never prefetched */
+	VMMU_RESOLVE_OK, /* pfn is RAM */
+	/*
+	 * pfn is I/O memory: never prefetched, and never cached (WRITEBACK is taken for DEVICE).
+	 * Large only where the level given with it says so, as RAM
+	 */
+	VMMU_RESOLVE_IO,
 	VMMU_RESOLVE_READ_ONLY,   /* a write, and the host maps the page read-only: emulate it */
 	VMMU_RESOLVE_UNMAPPED,    /* the host has no page there */
 	VMMU_RESOLVE_POISONED,    /* hardware memory error */

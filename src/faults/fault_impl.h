@@ -280,7 +280,7 @@ static int fault_find_page(struct fault_state *s)
 		s->page.memtype = VMMU_MEM_DEVICE;
 	if (fault->access == VMMU_WRITE && !s->page.writable)
 		return VMMU_EMULATE;
-	if (unlikely(s->page.pfn >> (fmt_geometry.pa_bits - fmt_geometry.page_shift)))
+	if (unlikely(!map_has_sane_page(&s->page)))
 		return fault_exit(fault, VMMU_EXIT_NO_PAGE);
 	/* Cheaper than finding out under the lock. */
 	return vm_must_retry(vm, fault->gfn, s->seq) ? VMMU_RETRY : FAULT_GO_ON;
@@ -347,7 +347,7 @@ static bool prefetch_one(struct vmmu_vcpu *vcpu, struct memslot *slot, const str
 
 	if (vm->env.resolve(vm->env_ctx, &request, &page) != VMMU_RESOLVE_OK || !page.writable)
 		return false;
-	if (page.pfn >> (fmt_geometry.pa_bits - fmt_geometry.page_shift))
+	if (!map_has_sane_page(&page))
 		return false;
 	map_set_leaf(vm, vcpu, slot, ref,
 		     map_make_leaf(vm, slot, ref->gfn, &page, 1, VMMU_RESOLVE_NO_FAULT));
