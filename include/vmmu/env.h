@@ -100,6 +100,9 @@ struct vmmu_env {
 	void (*event)(void *ctx, const struct vmmu_event *event);
 };
 
+/* All that must be there of a caller's struct vmmu_env: up to resolve. See vmmu/vm.h. */
+#define VMMU_ENV_MIN offsetof(struct vmmu_env, host_level)
+
 #ifdef __cplusplus
 }
 #endif

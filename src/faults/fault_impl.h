@@ -489,6 +489,8 @@ static int fault_slow(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	struct fault_state s = {.vcpu = vcpu, .fault = fault};
 	int outcome;
 
+	if (unlikely(sync_is_reading()))
+		return -EDEADLK;
 	if (objcache_topup(&vcpu->chunks, FAULT_CHUNKS))
 		return -ENOMEM;
 	outcome = fault_find_slot(&s);
