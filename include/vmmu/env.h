@@ -18,8 +18,12 @@ struct vmmu_event;
 
 /* How a page lookup went. */
 enum vmmu_resolve_status {
-	VMMU_RESOLVE_OK,          /* pfn is RAM */
-	VMMU_RESOLVE_IO,          /* pfn is I/O memory: never written ahead, never prefetched */
+	VMMU_RESOLVE_OK, /* pfn is RAM */
+	/*
+	 * pfn is I/O memory: never prefetched, and never cached (WRITEBACK is taken for DEVICE).
+	 * Large only where the level given with it says so, as RAM
+	 */
+	VMMU_RESOLVE_IO,
 	VMMU_RESOLVE_READ_ONLY,   /* a write, and the host maps the page read-only: emulate it */
 	VMMU_RESOLVE_UNMAPPED,    /* the host has no page there */
 	VMMU_RESOLVE_POISONED,    /* hardware memory error */
@@ -95,6 +99,9 @@ struct vmmu_env {
 	/* See vmmu/event.h. NULL: no events, at no cost. */
 	void (*event)(void *ctx, const struct vmmu_event *event);
 };
+
+/* All that must be there of a caller's struct vmmu_env: up to resolve. See vmmu/vm.h. */
+#define VMMU_ENV_MIN offsetof(struct vmmu_env, host_level)
 
 #ifdef __cplusplus
 }

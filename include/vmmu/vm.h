@@ -6,6 +6,11 @@
  * is registered at its first call that reads, and unregistered when it ends; one that cannot have
  * that happen in the middle of its work calls vmmu_thread_register() before. A vCPU may move
  * between threads as long as no two calls on it overlap.
+ *
+ * fork(): the child may use and destroy every VM on which no other thread of the parent had a call
+ * under way at that moment (lockless readers do not count), and create others; its one thread stays
+ * registered if it was. Not from inside a callback, nor between the begin and end of a reader or an
+ * update.
  */
 #ifndef VMMU_VM_H
 #define VMMU_VM_H
@@ -24,6 +29,11 @@ enum vmmu_mode {
 	VMMU_MODE_RANGES, /* the embedder, up front: vmmu/range.h. There are no memslots */
 };
 
+/*
+ * Structs that begin with their size may grow at their end. A caller that knows less of one gives a
+ * smaller size, VMMU_*_MIN at least, and gets 0 for the rest; one that knows more must have left
+ * that at 0. Anything else is -EINVAL.
+ */
 struct vmmu_vm_options {
 	size_t size;                      /* sizeof(struct vmmu_vm_options) of the caller */
 	const struct vmmu_format *format; /* required */
@@ -40,6 +50,9 @@ struct vmmu_vm_options {
 	/* most tables at a time, see vmmu_tables_quota_set(); 0: by the size of the slots */
 	uint64_t tables_max;
 };
+
+/* All that must be there: up to env_ctx. */
+#define VMMU_VM_OPTIONS_MIN offsetof(struct vmmu_vm_options, tables_hpa)
 
 struct vmmu_root {
 	uint64_t hpa;   /* bytes: what the hardware's root register takes */

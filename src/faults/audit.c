@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The checks that need no format: slots, counts, roots, invalidation, conservation of tables. */
 #include "faults/audit.h"
+#include "base/sync.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -272,6 +273,8 @@ int vmmu_audit(struct vmmu_vm *vm, struct vmmu_audit *audit,
 
 	if (!vm || !audit)
 		return -EINVAL;
+	if (sync_is_reading())
+		return -EDEADLK;
 	*audit = (struct vmmu_audit){0};
 	pthread_mutex_lock(&vm->slots.lock);
 	audit_invalidations(&run);

@@ -53,29 +53,16 @@ static void fault_clear_outputs(struct vmmu_fault *fault, const struct vmmu_geom
  * A vCPU that never asked for its root stands on none: load it. An obsolete one it must ask for
  * itself.
  */
-static int fault_first_root(struct vmmu_vcpu *vcpu)
-{
-	struct vmmu_root root;
-	bool must_flush;
-	int err;
-
-	err = vmmu_vcpu_root(vcpu, &root, &must_flush);
-	vcpu->must_flush = must_flush;
-	return err;
-}
-
 static int fault_handle(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
-	int outcome;
+	int err;
 
-	if (unlikely(!vcpu->root)) {
-		outcome = fault_first_root(vcpu);
-		if (outcome)
-			return outcome;
-	}
-	if (unlikely(!vcpu_has_current_root(vcpu)))
+	if (likely(vcpu_has_current_root(vcpu)))
+		return vcpu->vm->engine->fault(vcpu, fault);
+	if (vcpu->root)
 		return VMMU_RETRY;
-	return vcpu->vm->engine->fault(vcpu, fault);
+	err = vcpu_reload(vcpu);
+	return err ? err : vcpu->vm->engine->fault(vcpu, fault);
 }
 
 int vmmu_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
@@ -86,6 +73,9 @@ int vmmu_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 		return -EINVAL;
 	if (unlikely(vm_is_poisoned(vcpu->vm)))
 		return -EIO;
+	if (unlikely(vcpu_is_busy(vcpu)))
+		return -EBUSY;
+	vcpu_set_busy(vcpu);
 	fault_clear_outputs(fault, vcpu->vm->geometry);
 	vm_event(vcpu->vm, .kind = VMMU_EVENT_FAULT, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
 		 .access = fault->access, .gpa = fault->gpa, .gfn = fault->gfn);
@@ -97,6 +87,7 @@ int vmmu_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	vm_event(vcpu->vm, .kind = VMMU_EVENT_OUTCOME, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
 		 .access = fault->access, .gpa = fault->gpa, .gfn = fault->gfn,
 		 .level = fault->level, .value = outcome);
+	vcpu_set_idle(vcpu);
 	return outcome;
 }
 

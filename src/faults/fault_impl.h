@@ -15,13 +15,12 @@
 #include "base/sync.h"
 #include "faults/adjust.h"
 #include "faults/map_impl.h"
+#include "faults/prefetch_impl.h"
 
 /* Not an outcome: the next step decides. */
 #define FAULT_GO_ON VMMU_OUTCOMES
 /* Compare-exchanges that the lockless fix may lose before the locked path takes over. */
 #define FAST_TRIES 4
-/* Neighbours that are looked at after a fault, the faulting page included; a power of two. */
-#define PREFETCH_WINDOW 8
 
 /* What is known of a fault between its steps. */
 struct fault_state {
@@ -51,12 +50,6 @@ static inline bool fault_is_ahead(const struct vmmu_fault *fault)
 static inline bool hardware_tells_kinds(void)
 {
 	return FMT_CAPS & VMMU_CAP_MMIO_TRAP;
-}
-
-/* Does hardware set accessed and dirty bits of this format? */
-static inline bool hardware_marks(void)
-{
-	return FMT_CAPS & VMMU_CAP_HW_DIRTY;
 }
 
 /* Generation as an MMIO entry carries it. */
@@ -191,15 +184,19 @@ static int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 /* The steps that need neither lock nor memory. */
 static int fault_lockless(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
+	bool is_present = !hardware_tells_kinds() || fault_has(fault, VMMU_FAULT_PRESENT);
+	bool may_be_mmio = fault_has(fault, VMMU_FAULT_RSVD) ||
+			   (!hardware_tells_kinds() && !fault_has(fault, VMMU_FAULT_PRESENT));
+	bool may_be_fast = fault->access == VMMU_WRITE && is_present &&
+			   !fault_has(fault, VMMU_FAULT_RSVD);
 	int outcome = FAULT_GO_ON;
 
+	if (!may_be_mmio && !may_be_fast)
+		return FAULT_GO_ON;
 	sync_read_lock();
-	if (fault_has(fault, VMMU_FAULT_RSVD) ||
-	    (!hardware_tells_kinds() && !fault_has(fault, VMMU_FAULT_PRESENT)))
+	if (may_be_mmio)
 		outcome = fault_check_mmio(vcpu, fault);
-	if (outcome == FAULT_GO_ON && fault->access == VMMU_WRITE &&
-	    !fault_has(fault, VMMU_FAULT_RSVD) &&
-	    (!hardware_tells_kinds() || fault_has(fault, VMMU_FAULT_PRESENT)))
+	if (outcome == FAULT_GO_ON && may_be_fast)
 		outcome = fault_fast_fix(vcpu, fault);
 	sync_read_unlock();
 	return outcome;
@@ -280,7 +277,7 @@ static int fault_find_page(struct fault_state *s)
 		s->page.memtype = VMMU_MEM_DEVICE;
 	if (fault->access == VMMU_WRITE && !s->page.writable)
 		return VMMU_EMULATE;
-	if (unlikely(s->page.pfn >> (fmt_geometry.pa_bits - fmt_geometry.page_shift)))
+	if (unlikely(!map_has_sane_page(&s->page)))
 		return fault_exit(fault, VMMU_EXIT_NO_PAGE);
 	/* Cheaper than finding out under the lock. */
 	return vm_must_retry(vm, fault->gfn, s->seq) ? VMMU_RETRY : FAULT_GO_ON;
@@ -328,77 +325,6 @@ static bool fault_walk_to_goal(struct fault_state *s, unsigned *goal, unsigned w
 				child->flags |= TABLE_NX_SPLIT;
 		}
 		*ref = table_ref(&vm->tree, child, s->fault->gfn);
-	}
-}
-
-/* Locked: map the neighbour at REF if the host has it at hand. */
-static bool prefetch_one(struct vmmu_vcpu *vcpu, struct memslot *slot, const struct entry_ref *ref)
-{
-	struct vmmu_vm *vm = vcpu->vm;
-	struct vmmu_page_request request = {
-		.gfn = ref->gfn,
-		.hva = memslot_hva(slot, ref->gfn, vm->geometry->page_shift),
-		.access = VMMU_WRITE,
-		.flags = VMMU_RESOLVE_NO_FAULT,
-		.slot_id = slot->id,
-		.as_id = vcpu->as_id,
-	};
-	struct vmmu_page page = {.level = 1};
-
-	if (vm->env.resolve(vm->env_ctx, &request, &page) != VMMU_RESOLVE_OK || !page.writable)
-		return false;
-	if (page.pfn >> (fmt_geometry.pa_bits - fmt_geometry.page_shift))
-		return false;
-	map_set_leaf(vm, vcpu, slot, ref,
-		     map_make_leaf(vm, slot, ref->gfn, &page, 1, VMMU_RESOLVE_NO_FAULT));
-	vcpu->stats.prefetched++;
-	return true;
-}
-
-/*
- * Locked: map the absent entries for gfns [start, end) of TABLE from the first on, as far as pages
- * are at hand. False: not even the first was, or the run leaves its slot. Pages under logging would
- * count as written.
- */
-static bool prefetch_run(struct vmmu_vcpu *vcpu, struct table *table, uint64_t start, uint64_t end)
-{
-	struct memslot *slot = map_slot(vcpu->vm, vcpu->as_id, start, &vcpu->slot_cache);
-	uint64_t gfn = start;
-	struct entry_ref ref;
-
-	if (!slot || slot->invalid || (slot->flags & (VMMU_SLOT_LOG_DIRTY | VMMU_SLOT_READ_ONLY)))
-		return false;
-	if (end - slot->base_gfn > slot->gfns)
-		return false;
-	do {
-		ref = table_ref(&vcpu->vm->tree, table, gfn);
-	} while (prefetch_one(vcpu, slot, &ref) && ++gfn < end);
-	return gfn > start;
-}
-
-/*
- * Locked: map what is absent beside the leaf at FAULTED within an aligned window, run by run, until
- * one gives nothing. Only where an accessed bit can tell later that nobody touched them.
- */
-static void fault_prefetch(struct vmmu_vcpu *vcpu, const struct entry_ref *faulted)
-{
-	struct vmmu_vm *vm = vcpu->vm;
-	uint64_t window = align_down(faulted->gfn, PREFETCH_WINDOW);
-	uint64_t start = window;
-
-	if (!hardware_marks() || faulted->level > 1)
-		return;
-	if (atomic_load_explicit(&vm->invalidate.in_progress, memory_order_relaxed))
-		return;
-	for (uint64_t gfn = window; gfn <= window + PREFETCH_WINDOW; gfn++) {
-		bool is_end = gfn == window + PREFETCH_WINDOW;
-		struct entry_ref ref = table_ref(&vm->tree, faulted->table, is_end ? window : gfn);
-
-		if (!is_end && gfn != faulted->gfn && !fmt_is_present(pte_load(ref.ptep), 1))
-			continue;
-		if (start < gfn && !prefetch_run(vcpu, faulted->table, start, gfn))
-			return;
-		start = gfn + 1;
 	}
 }
 
@@ -562,6 +488,8 @@ static int fault_slow(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	struct fault_state s = {.vcpu = vcpu, .fault = fault};
 	int outcome;
 
+	if (unlikely(sync_is_reading()))
+		return -EDEADLK;
 	if (objcache_topup(&vcpu->chunks, FAULT_CHUNKS))
 		return -ENOMEM;
 	outcome = fault_find_slot(&s);

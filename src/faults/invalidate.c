@@ -123,6 +123,7 @@ static void invalidate_track(struct vm_invalidate *inv, const struct vmmu_hva_ra
 	if (inv->tracked_count < INVALIDATE_TRACKED) {
 		inv->tracked[inv->tracked_count].start = range->start;
 		inv->tracked[inv->tracked_count].end = range->end;
+		inv->tracked[inv->tracked_count].thread = sync_self();
 		inv->tracked_count++;
 	}
 	pthread_mutex_unlock(&inv->lock);
@@ -152,14 +153,28 @@ static void invalidate_untrack(struct vm_invalidate *inv, const struct vmmu_hva_
 	pthread_mutex_unlock(&inv->lock);
 }
 
+bool vm_has_begun_invalidation(struct vmmu_vm *vm)
+{
+	struct vm_invalidate *inv = &vm->invalidate;
+	bool has_begun = false;
+
+	pthread_mutex_lock(&inv->lock);
+	for (uint64_t i = 0; i < inv->tracked_count; i++)
+		has_begun |= inv->tracked[i].thread == sync_self();
+	pthread_mutex_unlock(&inv->lock);
+	return has_begun;
+}
+
 int vmmu_invalidate_begin(struct vmmu_vm *vm, const struct vmmu_hva_range *range)
 {
 	struct invalidate_run run = {.vm = vm};
+	int err;
 
 	if (!vm || !range || range->start >= range->end)
 		return -EINVAL;
-	if (vm_is_poisoned(vm))
-		return -EIO;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
 	invalidate_track(&vm->invalidate, range);
 	vm_lock(vm);
 	invalidate_each(vm, range, invalidate_part, &run);
@@ -185,11 +200,13 @@ int vmmu_invalidate_end(struct vmmu_vm *vm, const struct vmmu_hva_range *range)
 	struct invalidate_run run = {.vm = vm};
 	bool has_begun;
 	uint64_t index;
+	int err;
 
 	if (!vm || !range || range->start >= range->end)
 		return -EINVAL;
-	if (vm_is_poisoned(vm))
-		return -EIO;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
 	pthread_mutex_lock(&vm->invalidate.lock);
 	has_begun = invalidate_has_begun(&vm->invalidate, range, &index);
 	pthread_mutex_unlock(&vm->invalidate.lock);
@@ -235,13 +252,15 @@ int vmmu_remap(struct vmmu_vm *vm, uint64_t hva, const struct vmmu_page *page)
 {
 	struct remap_run run = {.vm = vm, .page = page};
 	struct vmmu_hva_range range;
+	int err;
 
 	if (!vm || !page || !remap_arguments_are_valid(vm, hva, page))
 		return -EINVAL;
 	if (vm->mode == VMMU_MODE_RANGES)
 		return -ENOTSUP;
-	if (vm_is_poisoned(vm))
-		return -EIO;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
 	range = (struct vmmu_hva_range){hva, hva + BIT64(vm->geometry->page_shift)};
 	vm_lock(vm);
 	invalidate_each(vm, &range, remap_part, &run);

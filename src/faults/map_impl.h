@@ -124,6 +124,13 @@ static inline struct table *map_link(struct vmmu_vm *vm, const struct entry_ref 
 	return child;
 }
 
+/* Can an entry say what the host said of PAGE? */
+static inline bool map_has_sane_page(const struct vmmu_page *page)
+{
+	return !(page->pfn >> (fmt_geometry.pa_bits - fmt_geometry.page_shift)) &&
+	       page->memtype <= VMMU_MEM_DEVICE;
+}
+
 /* The leaf entry that maps gfn to PAGE for SLOT at LEVEL. */
 static inline uint64_t map_make_leaf(const struct vmmu_vm *vm, const struct memslot *slot,
 				     uint64_t gfn, const struct vmmu_page *page, unsigned level,

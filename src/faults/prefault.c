@@ -65,14 +65,17 @@ int vmmu_prefault(struct vmmu_vcpu *vcpu, uint64_t gpa, uint64_t bytes, uint64_t
 		return -EINVAL;
 	if (vcpu->vm->mode == VMMU_MODE_RANGES)
 		return -ENOTSUP;
-	if (vm_is_poisoned(vcpu->vm))
-		return -EIO;
+	err = vcpu_is_busy(vcpu) ? -EBUSY : vm_may_lock(vcpu->vm);
+	if (err)
+		return err;
+	vcpu_set_busy(vcpu);
 	while (left) {
 		err = prefault_page(vcpu, gpa + (bytes - left), &step);
 		if (err)
 			break;
 		left -= min_u64(left, step);
 	}
+	vcpu_set_idle(vcpu);
 	if (done)
 		*done = bytes - left;
 	return left == bytes ? err : 0;

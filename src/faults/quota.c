@@ -81,12 +81,15 @@ void quota_slots_changed(struct vmmu_vm *vm, int64_t gfns)
 
 int vmmu_tables_quota_set(struct vmmu_vm *vm, uint64_t count)
 {
+	int err;
+
 	if (!vm || (count && count < VMMU_TABLES_MIN))
 		return -EINVAL;
 	if (vm->mode == VMMU_MODE_RANGES)
 		return -ENOTSUP;
-	if (vm_is_poisoned(vm))
-		return -EIO;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
 	vm_lock(vm);
 	vm->is_tables_max_set = count;
 	vm->tables_max = count ? count : quota_automatic(vm);

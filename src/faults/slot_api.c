@@ -14,12 +14,17 @@ static bool slot_ids_are_valid(const struct vmmu_vm *vm, unsigned as_id, unsigne
 
 int vmmu_slot_set(struct vmmu_vm *vm, const struct vmmu_slot *slot)
 {
+	int err;
+
 	if (!vm || !slot)
 		return -EINVAL;
 	if (vm->mode == VMMU_MODE_RANGES)
 		return -ENOTSUP;
-	if (vm_is_poisoned(vm))
-		return -EIO;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
+	if (vm_has_begun_invalidation(vm))
+		return -EDEADLK;
 	return slots_set(&vm->slots, slot);
 }
 
@@ -178,8 +183,9 @@ int vmmu_dirty_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, uint64_t *bi
 
 	if (!vm || !bitmap || !slot_ids_are_valid(vm, as_id, id))
 		return -EINVAL;
-	if (vm_is_poisoned(vm))
-		return -EIO;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
 	pthread_mutex_lock(&vm->slots.lock);
 	slot = slots_by_id(&vm->slots, as_id, id);
 	if (!slot || !slot->dirty)

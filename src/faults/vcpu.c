@@ -22,11 +22,13 @@ int vmmu_vcpu_create(struct vmmu_vm *vm, unsigned id, struct vmmu_vcpu **out)
 {
 	struct vmmu_vcpu *vcpu;
 	bool is_taken;
+	int err;
 
 	if (!vm || !out)
 		return -EINVAL;
-	if (vm_is_poisoned(vm))
-		return -EIO;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
 	vcpu = mem_alloc(sizeof(*vcpu));
 	if (!vcpu)
 		return -ENOMEM;
@@ -64,7 +66,7 @@ void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu)
 {
 	struct vmmu_vm *vm;
 
-	if (!vcpu)
+	if (!vcpu || vcpu->is_busy || sync_is_reading())
 		return;
 	vm = vcpu->vm;
 	vm_lock(vm);
@@ -80,6 +82,8 @@ int vmmu_vcpu_set_as(struct vmmu_vcpu *vcpu, unsigned as_id)
 {
 	if (!vcpu || as_id >= vcpu->vm->as_count)
 		return -EINVAL;
+	if (vcpu_is_busy(vcpu))
+		return -EBUSY;
 	vcpu->as_id = as_id;
 	vcpu->mmio.is_set = false;
 	return 0;
@@ -206,8 +210,10 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 int vcpu_reload(struct vmmu_vcpu *vcpu)
 {
 	struct vmmu_vm *vm = vcpu->vm;
-	int err;
+	int err = vm_may_lock(vm);
 
+	if (err)
+		return err;
 	vm_lock(vm);
 	err = vcpu_load_root(vcpu);
 	/* Our obsolete root may be the only frame of a root's size that is left. */
@@ -231,12 +237,12 @@ int vmmu_vcpu_root(struct vmmu_vcpu *vcpu, struct vmmu_root *root, bool *flush_l
 		return -EINVAL;
 	if (vm_is_poisoned(vcpu->vm))
 		return -EIO;
+	if (vcpu_is_busy(vcpu))
+		return -EBUSY;
 	atomic_store_explicit(&vcpu->must_reload, false, memory_order_release);
-	if (!vcpu_has_current_root(vcpu)) {
-		err = vcpu_reload(vcpu);
-		if (err)
-			return err;
-	}
+	err = vcpu_has_current_root(vcpu) ? 0 : vcpu_reload(vcpu);
+	if (err)
+		return err;
 	*root = (struct vmmu_root){
 		.hpa = tree_table_hpa(&vcpu->vm->tree, vcpu->root),
 		.level = vcpu->root->level,
@@ -278,7 +284,10 @@ static void stats_rmap_lengths(struct vmmu_vm *vm, uint64_t lengths[8])
 
 void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats)
 {
-	if (!vm || !stats)
+	if (!stats)
+		return;
+	*stats = (struct vmmu_stats){0};
+	if (!vm || sync_is_reading())
 		return;
 	vm_lock(vm);
 	*stats = vm->past;

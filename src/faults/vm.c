@@ -80,6 +80,13 @@ void vm_reap_locked(struct vmmu_vm *vm)
 	tree_free(&vm->tree, retired);
 }
 
+int vm_may_lock(const struct vmmu_vm *vm)
+{
+	if (unlikely(vm_is_poisoned(vm)))
+		return -EIO;
+	return unlikely(sync_is_reading()) ? -EDEADLK : 0;
+}
+
 void vm_bug(struct vmmu_vm *vm, const char *what)
 {
 	atomic_store(&vm->is_poisoned, true);
@@ -112,14 +119,40 @@ static void vm_hook_bug(void *ctx, const char *what)
 	vm_bug(ctx, what);
 }
 
+/* A caller's struct may be as large as this; what is larger has a size that was never set. */
+#define STRUCT_BYTES_MAX 4096
+
+/*
+ * Take over a struct of BYTES bytes from a caller that was built against another version, into TO,
+ * zeroed, of KNOWN bytes. What the caller does not know stays 0; what we do not know must be 0.
+ */
+static bool struct_take(void *to, size_t known, size_t min, const void *from, size_t bytes)
+{
+	const unsigned char *tail = from;
+
+	if (bytes < min || bytes > STRUCT_BYTES_MAX)
+		return false;
+	for (size_t i = known; i < bytes; i++)
+		if (tail[i])
+			return false;
+	memcpy(to, from, min_u64(bytes, known));
+	return true;
+}
+
+static bool vm_options_take(struct vmmu_vm_options *options, struct vmmu_env *env,
+			    const struct vmmu_vm_options *from)
+{
+	return from &&
+	       struct_take(options, sizeof(*options), VMMU_VM_OPTIONS_MIN, from, from->size) &&
+	       options->format && options->env &&
+	       struct_take(env, sizeof(*env), VMMU_ENV_MIN, options->env, options->env->size) &&
+	       env->resolve;
+}
+
 static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 {
 	const struct vmmu_geometry *geometry;
 
-	if (!options || options->size != sizeof(*options) || !options->format || !options->env)
-		return false;
-	if (options->env->size != sizeof(*options->env) || !options->env->resolve)
-		return false;
 	if (options->address_spaces > VMMU_ADDRESS_SPACES_MAX)
 		return false;
 	if (options->mode != VMMU_MODE_FAULTS && options->mode != VMMU_MODE_RANGES)
@@ -200,29 +233,31 @@ no_slots:
 	return err;
 }
 
-int vmmu_vm_create(const struct vmmu_vm_options *options, struct vmmu_vm **out)
+int vmmu_vm_create(const struct vmmu_vm_options *given, struct vmmu_vm **out)
 {
+	struct vmmu_vm_options options = {0};
+	struct vmmu_env env = {0};
 	struct vmmu_vm *vm;
 	int err;
 
-	if (!out || !vm_options_are_valid(options))
+	if (!out || !vm_options_take(&options, &env, given) || !vm_options_are_valid(&options))
 		return -EINVAL;
 	vm = mem_alloc(sizeof(*vm));
 	if (!vm)
 		return -ENOMEM;
-	vm->format = options->format;
+	vm->format = options.format;
 	vm->engine = engine_of_format(vm->format);
-	vm->geometry = vmmu_format_info(options->format)->geometry;
-	vm->env = *options->env;
-	vm->env_ctx = options->env_ctx;
-	vm->max_level = options->max_level ? options->max_level : geometry_max_leaf(vm->geometry);
-	vm->as_count = options->address_spaces ? options->address_spaces : 1;
-	vm->nx_huge = options->nx_huge;
-	vm->mode = options->mode;
+	vm->geometry = vmmu_format_info(options.format)->geometry;
+	vm->env = env;
+	vm->env_ctx = options.env_ctx;
+	vm->max_level = options.max_level ? options.max_level : geometry_max_leaf(vm->geometry);
+	vm->as_count = options.address_spaces ? options.address_spaces : 1;
+	vm->nx_huge = options.nx_huge;
+	vm->mode = options.mode;
 	list_init(&vm->vcpus);
-	quota_init(vm, options->tables_max);
+	quota_init(vm, options.tables_max);
 	registry_pin(vm->format);
-	err = vm_init(vm, options);
+	err = vm_init(vm, &options);
 	if (err) {
 		registry_unpin(vm->format);
 		mem_free(vm);
@@ -234,7 +269,7 @@ int vmmu_vm_create(const struct vmmu_vm_options *options, struct vmmu_vm **out)
 
 void vmmu_vm_destroy(struct vmmu_vm *vm)
 {
-	if (!vm)
+	if (!vm || sync_is_reading())
 		return;
 	while (!list_is_empty(&vm->vcpus))
 		vmmu_vcpu_destroy(container_of(vm->vcpus.next, struct vmmu_vcpu, link));
@@ -292,10 +327,13 @@ void vm_zap_all(struct vmmu_vm *vm)
 
 int vmmu_zap_all(struct vmmu_vm *vm)
 {
+	int err;
+
 	if (!vm)
 		return -EINVAL;
-	if (vm_is_poisoned(vm))
-		return -EIO;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
 	vm_lock(vm);
 	vm_zap_all(vm);
 	vm_unlock(vm);

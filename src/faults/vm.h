@@ -35,6 +35,7 @@ struct vm_invalidate {
 	uint64_t tracked_count;
 	struct {
 		uint64_t start, end; /* hvas, bytes */
+		const void *thread;  /* who began: its sync_self() */
 	} tracked[INVALIDATE_TRACKED];
 	/* Below: written with mmu_lock held. */
 	_Atomic uint64_t seq;                /* ends that met a slot, so far */
@@ -88,12 +89,29 @@ struct vmmu_vcpu {
 	/* left last first, NULLs behind; counted like it. May turn obsolete any time */
 	struct table *previous[PREVIOUS_ROOTS];
 	_Atomic bool must_reload; /* kicked: the root is obsolete */
-	bool must_flush;          /* a new root was loaded and the hardware does not know */
+	/* a call is under way; catches calls on it from inside the page lookup */
+	_Atomic bool is_busy;
+	bool must_flush; /* a new root was loaded and the hardware does not know */
 	struct mmio_cache mmio;
 	struct slot_cache slot_cache;
 	struct objcache chunks;
 	struct vmmu_stats stats; /* its own events only; added up on demand */
 };
+
+static inline bool vcpu_is_busy(const struct vmmu_vcpu *vcpu)
+{
+	return atomic_load_explicit(&vcpu->is_busy, memory_order_relaxed);
+}
+
+static inline void vcpu_set_busy(struct vmmu_vcpu *vcpu)
+{
+	atomic_store_explicit(&vcpu->is_busy, true, memory_order_relaxed);
+}
+
+static inline void vcpu_set_idle(struct vmmu_vcpu *vcpu)
+{
+	atomic_store_explicit(&vcpu->is_busy, false, memory_order_relaxed);
+}
 
 /*
  * Enter and leave the exclusive section. vm_unlock() flushes what is owed, and now and then waits
@@ -126,6 +144,13 @@ void quota_slots_changed(struct vmmu_vm *vm, int64_t gfns);
  */
 bool quota_make_room(struct vmmu_vm *vm);
 
+/*
+ * May this thread take the locks of VM? 0; -EIO: poisoned; -EDEADLK: it is inside a reader, which
+ * everybody who has the mmu lock of any VM is: in a callback, that is, or between
+ * vmmu_reader_begin() and end. It would wait for itself, for the lock or for readers.
+ */
+int vm_may_lock(const struct vmmu_vm *vm);
+
 /* Locked: make all tables obsolete and kick all vCPUs. */
 void vm_zap_all(struct vmmu_vm *vm);
 /* Locked: VCPU no longer stands on any root, and keeps none. */
@@ -156,6 +181,9 @@ bool vm_is_invalidating(const struct vmmu_vm *vm, uint64_t start, uint64_t end);
  * -EINTR.
  */
 #define FAULT_AHEAD (1u << 31)
+
+/* Has this thread begun an invalidation that has not ended? Slot updates would wait for it. */
+bool vm_has_begun_invalidation(struct vmmu_vm *vm);
 
 /* Hooks of the memslots (memory/slots.h), with the VM as ctx. */
 void vm_publish_begin(void *ctx);

@@ -63,6 +63,8 @@ int vmmu_visit(struct vmmu_vm *vm, int (*fn)(void *ctx, const struct vmmu_visit 
 
 	if (!vm || !fn)
 		return -EINVAL;
+	if (sync_is_reading())
+		return -EDEADLK;
 	vm_lock(vm);
 	stop = walk_visit(vm, fn, ctx);
 	vm_unlock(vm);
@@ -103,6 +105,8 @@ int vmmu_digest(struct vmmu_vm *vm, struct vmmu_digest *digest)
 
 	if (!vm || !digest)
 		return -EINVAL;
+	if (sync_is_reading())
+		return -EDEADLK;
 	run = (struct digest_run){XXH3_createState(), vm->format->ops, 0};
 	if (!run.state)
 		return -ENOMEM;
@@ -154,6 +158,8 @@ int vmmu_tables(struct vmmu_vm *vm, int (*fn)(void *ctx, const struct vmmu_table
 
 	if (!vm || !fn)
 		return -EINVAL;
+	if (sync_is_reading())
+		return -EDEADLK;
 	vm_lock(vm);
 	for (unsigned as = 0; as < vm->as_count && !stop; as++) {
 		struct table *root = atomic_load_explicit(&vm->roots[as], memory_order_relaxed);

@@ -45,13 +45,15 @@ static struct table *range_root(struct vmmu_vm *vm, unsigned as_id)
 int vmmu_update_begin(struct vmmu_vm *vm, unsigned as_id, struct vmmu_update *update)
 {
 	struct table *root;
+	int err;
 
 	if (!vm || !update || as_id >= vm->as_count)
 		return -EINVAL;
 	if (vm->mode != VMMU_MODE_RANGES)
 		return -ENOTSUP;
-	if (vm_is_poisoned(vm))
-		return -EIO;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
 	vm_lock(vm);
 	root = range_root(vm, as_id);
 	if (!root) {

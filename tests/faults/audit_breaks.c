@@ -346,6 +346,33 @@ static void break_root_role(struct stage *stage)
 	POKE(stage, stage->vm->roots[1], (uintptr_t)stage->vm->roots[0]);
 }
 
+/* The newest vCPU, number 1: it stands on root 0 and keeps root 1. */
+static struct vmmu_vcpu *keeper(struct stage *stage)
+{
+	struct vmmu_vcpu *vcpu = container_of(stage->vm->vcpus.next, struct vmmu_vcpu, link);
+
+	cr_assert_eq(vcpu->previous[0], stage->vm->roots[1]);
+	return vcpu;
+}
+
+static void break_previous_root_twice(struct stage *stage)
+{
+	POKE(stage, keeper(stage)->previous[1], (uintptr_t)stage->vm->roots[1]);
+}
+
+static void break_previous_root_order(struct stage *stage)
+{
+	struct vmmu_vcpu *vcpu = keeper(stage);
+
+	POKE(stage, vcpu->previous[2], (uintptr_t)vcpu->previous[0]);
+	POKE(stage, vcpu->previous[0], 0);
+}
+
+static void break_quota(struct stage *stage)
+{
+	POKE(stage, stage->vm->tables_max, 1);
+}
+
 static void break_invalidate_balance(struct stage *stage)
 {
 	POKE(stage, stage->vm->invalidate.in_progress, 1);
@@ -395,6 +422,9 @@ const struct audit_break audit_breaks[] = {
 	{"root-count ", break_root_count},
 	{"root-obsolete table-count ", break_root_obsolete},
 	{"root-role ", break_root_role},
+	{"previous-root-twice root-count ", break_previous_root_twice},
+	{"previous-root-order ", break_previous_root_order},
+	{"quota ", break_quota},
 	{"invalidate-balance ", break_invalidate_balance},
 	{NULL, NULL},
 };

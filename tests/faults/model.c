@@ -208,6 +208,13 @@ unsigned machine_level_limit(struct machine *machine, const struct model_slot *s
 	return level;
 }
 
+/* I/O memory that the host calls write-back is mapped as what it is. */
+static enum vmmu_memtype host_memtype(struct host_page page)
+{
+	return page.status == HOST_IO && page.memtype == VMMU_MEM_WRITEBACK ? VMMU_MEM_DEVICE
+									    : page.memtype;
+}
+
 static void check_leaf(struct machine *machine, unsigned as_id, uint64_t gfn,
 		       const struct vmmu_walk *walk)
 {
@@ -235,10 +242,10 @@ static void check_leaf(struct machine *machine, unsigned as_id, uint64_t gfn,
 		machine_fail(machine, "as %u gfn %#llx is mapped at level %u, at most %u", as_id,
 			     (unsigned long long)gfn, walk->level,
 			     machine_level_limit(machine, grant.slot, gfn));
-	if (walk->entry.memtype != grant.page.memtype)
+	if (walk->entry.memtype != host_memtype(grant.page))
 		machine_fail(machine, "as %u gfn %#llx has memory type %d, not %d", as_id,
 			     (unsigned long long)gfn, (int)walk->entry.memtype,
-			     (int)grant.page.memtype);
+			     (int)host_memtype(grant.page));
 }
 
 static void check_mmio(struct machine *machine, unsigned as_id, uint64_t gfn,

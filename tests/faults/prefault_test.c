@@ -163,27 +163,46 @@ static void *delete_slot(void *arg)
 	return (void *)err;
 }
 
-/*
- * While a reader is inside, a deletion cannot get past marking the slot: it stays so until we
- * leave.
- */
+struct reading {
+	struct vmmu_vm *vm;
+	_Atomic bool is_inside, may_leave;
+};
+
+static void *stay_inside(void *arg)
+{
+	struct reading *reading = arg;
+	struct vmmu_reader reader;
+	intptr_t err = vmmu_reader_begin(reading->vm, 0, &reader);
+
+	reading->is_inside = true;
+	while (!reading->may_leave)
+		sched_yield();
+	vmmu_reader_end(&reader);
+	return (void *)err;
+}
+
+/* While a reader is inside, a deletion cannot get past marking the slot: it stays so until then. */
 FORMAT_TEST(prefault, slot_going_away__asks_to_come_again)
 {
 	struct machine *machine = machine_of_32_pages(*index);
 	struct vmmu_fault fault = {.gpa = machine_gpa(machine, 40), .access = VMMU_READ};
-	struct vmmu_reader reader;
-	pthread_t deleter;
+	struct reading reading = {.vm = machine->vm};
+	pthread_t deleter, reader;
 	uint64_t pages;
 	void *result;
 
 	machine_touch(machine, 33, VMMU_READ);
-	cr_assert_eq(vmmu_reader_begin(machine->vm, 0, &reader), 0);
+	cr_assert_eq(pthread_create(&reader, NULL, stay_inside, &reading), 0);
+	while (!reading.is_inside)
+		sched_yield();
 	cr_assert_eq(pthread_create(&deleter, NULL, delete_slot, machine), 0);
 	while (!(vmmu_slot_generation(machine->vm, 0) >> 63))
 		sched_yield();
 	cr_assert_eq(prefault(machine, 40, 2, &pages), -EAGAIN);
 	cr_assert_eq(vmmu_fault(machine->vcpu[0].vcpu, &fault), VMMU_RETRY);
-	vmmu_reader_end(&reader);
+	reading.may_leave = true;
+	pthread_join(reader, &result);
+	cr_assert_null(result);
 	pthread_join(deleter, &result);
 	cr_assert_null(result);
 	cr_assert_eq(prefault(machine, 40, 2, &pages), -ENOENT);
