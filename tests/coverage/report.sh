@@ -59,11 +59,17 @@ annotated | awk -v root="$root/" -v least="$least" '
 		return text
 	}
 	END {
+		for (f = 2; f <= files; f++) {
+			file = name[f]
+			for (i = f; i > 1 && name[i - 1] > file; i--)
+				name[i] = name[i - 1]
+			name[i] = file
+		}
 		for (f = 1; f <= files; f++) {
 			file = name[f]
 			covered = 0
 			for (i = 1; i <= last[file]; i++)
-				covered += ran[file, i]
+				covered += (file, i) in ran && ran[file, i]
 			all += lines[file]
 			all_covered += covered
 			line = sprintf("%6.1f%%  %4d of %4d  %s", 100 * covered / lines[file], covered, lines[file], file)
