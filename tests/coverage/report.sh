@@ -19,6 +19,14 @@ annotated() {
 }
 
 annotated | awk -v root="$root/" -v least="$least" '
+	FILENAME != "-" {
+		if (!/^#/ && split($0, cell, "\t") == 3) {
+			reason_file[++reasons] = cell[1]
+			reason_text[reasons] = cell[2]
+			reason[reasons] = cell[3]
+		}
+		next
+	}
 	# "        -:    0:Source:/there/src/base/bits.h", then a line for each line: count, number, text.
 	/^ *-: *0:Source:/ {
 		file = $0
@@ -39,24 +47,26 @@ annotated | awk -v root="$root/" -v least="$least" '
 				name[++files] = file
 			lines[file]++
 			ran[file, part[2]] = 0
+			text[file, part[2]] = $0
+			sub(/^[^:]*:[^:]*:[ \t]*/, "", text[file, part[2]])
 			if (part[2] + 0 > last[file])
 				last[file] = part[2] + 0
 		}
 		if (part[1] !~ /^[#=]/)
 			ran[file, part[2]] = 1
 	}
-	# "12-14, 20": lines of a file that never ran. Those between that hold no code go with them.
-	function missed(file, i, from, to, text) {
-		for (i = 1; i <= last[file] + 1; i++) {
-			if ((file, i) in ran && !ran[file, i]) {
-				from = from ? from : i
-				to = i
-			} else if (from && ((file, i) in ran || i > last[file])) {
-				text = text (text ? ", " : "") (from == to ? from : from "-" to)
-				from = 0
-			}
+	# The lines of a file that never ran, each with why, if tests/coverage/reasons.txt knows.
+	function print_missed(file, i, r, why) {
+		for (i = 1; i <= last[file]; i++) {
+			if (!((file, i) in ran) || ran[file, i])
+				continue
+			why = ""
+			for (r = 1; r <= reasons && !why; r++)
+				if (file ~ ("^" reason_file[r] "$") && text[file, i] ~ reason_text[r])
+					why = reason[r]
+			unexplained += !why
+			printf "%24s%d: %s%s\n", "", i, text[file, i], why ? "  <- " why : ""
 		}
-		return text
 	}
 	END {
 		for (f = 2; f <= files; f++) {
@@ -72,17 +82,14 @@ annotated | awk -v root="$root/" -v least="$least" '
 				covered += (file, i) in ran && ran[file, i]
 			all += lines[file]
 			all_covered += covered
-			line = sprintf("%6.1f%%  %4d of %4d  %s", 100 * covered / lines[file], covered, lines[file], file)
-			if (covered < lines[file])
-				line = line "\n" sprintf("%24s%s", "", "not: " missed(file))
-			print line | "cat"
+			printf "%6.1f%%  %4d of %4d  %s\n", 100 * covered / lines[file], covered, lines[file], file
+			print_missed(file)
 		}
-		close("cat")
 		if (!all) {
 			print "coverage: nothing was counted"
 			exit 1
 		}
-		printf "coverage: %.2f%% of %d lines of src, %d not; at least %s%% are asked for\n", 100 * all_covered / all, all,
-			all - all_covered, least
+		printf "coverage: %.2f%% of %d lines of src; %d not, %d of them without a reason; at least %s%% are asked for\n",
+			100 * all_covered / all, all, all - all_covered, unexplained, least
 		exit 100 * all_covered < least * all
-	}'
+	}' "$root/tests/coverage/reasons.txt" -
