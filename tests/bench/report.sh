@@ -30,6 +30,8 @@ expect() {
 # target WORKLOAD FIGURE LIMIT
 target() {
 	printf '# Page\n\n| workload | figure | at most |\n|---|---|---|\n| %s | %s | %s |\n' "$@" >"$scratch/page.md"
+	# The tables of figures are no targets.
+	report table >>"$scratch/page.md"
 }
 
 # Subject, workload, median, smallest, largest, repetitions.
