@@ -84,7 +84,8 @@ const char *bench_name(enum workload workload);
 void bench_begin(struct bench_run *run);
 void bench_end(struct bench_run *run, enum workload workload, uint64_t ops);
 /* A result is wrong: says which and ends the program. */
-void bench_fail(const struct bench_run *run, const char *file, int line, const char *what);
+_Noreturn void bench_fail(const struct bench_run *run, const char *file, int line,
+			  const char *what);
 
 #define bench_expect(run, condition)                                     \
 	do {                                                             \

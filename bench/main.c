@@ -40,7 +40,8 @@ struct bench {
 	const struct bench_subject *subjects[SUBJECTS_MAX];
 	struct bench_run runs[SUBJECTS_MAX];
 	unsigned count;
-	const char *group; /* NULL: all */
+	const char *group;            /* NULL: all */
+	uint32_t *order, *hot, *cold; /* see struct bench_run */
 	const char *trace, *layout;
 	bool is_counted, has_floors;
 };
@@ -185,19 +186,19 @@ static uint32_t *random_pages(uint64_t count, uint64_t limit)
 static void prepare(struct bench *bench)
 {
 	const struct bench_sizes *sizes = &bench->sizes;
-	const uint32_t *order = random_order(sizes->pages);
-	const uint32_t *hot = random_pages(sizes->walks, sizes->hot_pages);
-	const uint32_t *cold = random_pages(sizes->walks, sizes->cold_pages);
 
+	bench->order = random_order(sizes->pages);
+	bench->hot = random_pages(sizes->walks, sizes->hot_pages);
+	bench->cold = random_pages(sizes->walks, sizes->cold_pages);
 	if (bench->has_floors)
 		arena_init(bench->is_counted ? ARENA_COUNTED : ARENA_TIMED);
 	for (unsigned i = 0; i < bench->count; i++) {
 		struct bench_run *run = &bench->runs[i];
 
 		run->sizes = sizes;
-		run->order = order;
-		run->hot = hot;
-		run->cold = cold;
+		run->order = bench->order;
+		run->hot = bench->hot;
+		run->cold = bench->cold;
 		run->trace = bench->trace;
 		run->layout = bench->layout;
 		run->is_counted = bench->is_counted;

@@ -9,7 +9,7 @@ BEGIN {
 }
 FILENAME ~ /[.]md$/ {
 	# A row of the table of targets: | workload | figure | at most | ...
-	if (split($0, cell, / *[|] */) >= 4 && cell[3] ~ /^(ratio_f|ratio_c|ratio_ept|instructions|ns)$/) {
+	if (split($0, cell, / *[|] */) >= 4 && cell[3] ~ /^(ratio_f|ratio_c|ratio_ept|instructions|ns)$/ && cell[4] ~ /^[0-9.]+$/) {
 		target_workload[++targets] = cell[2]
 		target_figure[targets] = cell[3]
 		target_limit[targets] = cell[4]
