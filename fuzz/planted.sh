@@ -46,7 +46,20 @@ plant() {
 	cp "$top/$file" "$tree/$file"
 }
 
+# What was found when goes to docs/fuzzing.md, in place of the last time's.
+write_results() {
+	local page=$top/docs/fuzzing.md
+	awk -v results="$scratch/results" -v head="Written by \`./dev fuzz --planted\`: $(date -u +%F), commit $(git -C \
+		"$top" describe --always --dirty 2>/dev/null || echo unknown)." '
+		/^<!-- planted -->/ { print; print ""; print head; print ""; print "```text"
+			while ((getline line <results) > 0) print line
+			print "```"; print ""; skip = 1; next }
+		/^<!-- end of planted -->/ { skip = 0 }
+		!skip' "$page" >"$scratch/page" && cat "$scratch/page" >"$page"
+}
+
 mkdir -p "$scratch"
+rm -f "$scratch/results"
 parse "$top/fuzz/planted.txt" >"$scratch/entries" || exit 2
 sync_tree "$tree"
 (cd "$tree" && cmake --preset fuzz) >"$scratch/log" 2>&1 || exit 2
@@ -57,7 +70,8 @@ while IFS= read -r entry; do
 	verdict=$(plant "$file" "$target" "$old" "$new")
 	[[ $verdict == found* ]] || missed=$((missed + 1))
 	count=$((count + 1))
-	printf '%-40s %s\n' "$name" "$verdict"
+	printf '%-44s %s\n' "$name" "$verdict" | tee -a "$scratch/results"
 done <"$scratch/entries"
 printf '%d planted, %d found, %d not\n' "$count" $((count - missed)) "$missed"
+[ $# -gt 0 ] || [ -n "${CI-}" ] || write_results
 [ "$count" -gt 0 ] && [ "$missed" -eq 0 ]
