@@ -38,10 +38,10 @@ struct inject_stage {
 
 struct inject_op {
 	const char *name;
-	enum vmmu_mode mode;
 	void (*prepare)(struct inject_stage *stage); /* NULL: nothing; must succeed */
 	/* < 0: failed. Run again after a failure, it must succeed. */
 	int (*run)(struct inject_stage *stage);
+	enum vmmu_mode mode;
 	unsigned kinds; /* bit k: something of enum inject_kind k is sure to be used */
 };
 
