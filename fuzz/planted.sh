@@ -29,18 +29,21 @@ find_bug() {
 }
 
 plant() {
-	local file=$1 target=$2 old=$3 new=$4 took
+	local file=$1 target=$2 old=$3 new=$4 took said
 	if ! mutate_file "$tree/$file" "$old" "$new"; then
 		echo "old text not exactly once in $file"
 	elif ! build_target "$target"; then
 		echo "does not build: $(grep -m 1 error "$scratch/log" | cut -c 1-100)"
 	else
 		took=$(find_bug "$target")
-		if [ -z "$took" ]; then
+		said=$(grep -m 1 -oE 'finding: .*|ERROR: AddressSanitizer.*|ERROR: LeakSan.*|runtime error:.*' "$scratch/log")
+		if [ -n "$took" ] && [ -z "$said" ]; then
+			# formats from outside that are refused at the start, say: that shows nothing
+			echo "NOT FOUND by $target, which ended by itself: $(tail -n 1 "$scratch/log" | cut -c 1-60)"
+		elif [ -z "$took" ]; then
 			echo "NOT FOUND by $target in $seconds s"
 		else
-			echo "found by $target in $took s: $(grep -m 1 -oE 'finding:.*|ERROR: .*|runtime error:.*' "$scratch/log" |
-				cut -c 1-100)"
+			echo "found by $target in $took s: ${said:0:90}"
 		fi
 	fi
 	cp "$top/$file" "$tree/$file"
