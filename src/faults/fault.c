@@ -60,8 +60,11 @@ static int fault_first_root(struct vmmu_vcpu *vcpu)
 	int err;
 
 	err = vmmu_vcpu_root(vcpu, &root, &must_flush);
+	if (err)
+		return err;
+	/* Told to us, not to the hardware: it is still to hear of it. */
 	vcpu->must_flush = must_flush;
-	return err;
+	return 0;
 }
 
 static int fault_handle(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
