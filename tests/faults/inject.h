@@ -17,6 +17,9 @@ enum inject_kind {
 	INJECT_KINDS,
 };
 
+/* With kinds below: what fails is the same for all formats, one is enough. */
+#define INJECT_ONCE (1u << INJECT_KINDS)
+
 /* A VM with two slots, a vCPU on its root, and a host that has every page. */
 struct inject_stage {
 	struct vmmu_vm *vm;

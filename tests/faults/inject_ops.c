@@ -387,9 +387,9 @@ const struct inject_op inject_ops[] = {
 	{"map", NULL, run_map, VMMU_MODE_RANGES, FRAME},
 	{"unmap", prepare_ranges, run_unmap, VMMU_MODE_RANGES, FRAME},
 	{"protect", prepare_ranges, run_protect, VMMU_MODE_RANGES, FRAME},
-	{"trace_open", NULL, run_trace_open, VMMU_MODE_FAULTS, HEAP},
-	{"trace_next", prepare_trace, run_trace_read, VMMU_MODE_FAULTS, HEAP},
-	{"replay", prepare_trace, run_replay, VMMU_MODE_FAULTS, HEAP},
+	{"trace_open", NULL, run_trace_open, VMMU_MODE_FAULTS, HEAP | INJECT_ONCE},
+	{"trace_next", prepare_trace, run_trace_read, VMMU_MODE_FAULTS, HEAP | INJECT_ONCE},
+	{"replay", prepare_trace, run_replay, VMMU_MODE_FAULTS, HEAP | INJECT_ONCE},
 	{"format_register", NULL, run_register, VMMU_MODE_FAULTS, HEAP},
 	{0},
 };
