@@ -50,8 +50,8 @@ enum function {
 
 static const struct vmmu_format_ops *sound;
 static struct {
-	enum lie lie;
 	uint64_t bits;
+	enum lie lie;
 	unsigned levels; /* bit l set: lies at level l */
 } lies[FUNCTIONS];
 
@@ -166,7 +166,7 @@ static void draw_info(struct draw *draw, struct vmmu_format_info *info,
 	*info = *vmmu_format_info(vmmu_format_find("ept4"));
 	*geometry = *info->geometry;
 	info->geometry = geometry;
-	strcpy(name, "liar");
+	memcpy(name, "liar", sizeof("liar"));
 	info->name = name;
 	if (wrong && wrong < sizeof(*geometry))
 		((uint8_t *)geometry)[wrong] = (uint8_t)draw_below(draw, 256);

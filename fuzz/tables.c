@@ -143,6 +143,9 @@ static size_t build(struct draw *draw)
 	put(12, frames, 4);
 	for (uint64_t number = 0; number < frames; number++)
 		build_frame(&builder, number);
+	/* now and then the last table is not whole */
+	if (draw_below(draw, 8) == 1)
+		builder.at -= draw_below(draw, 32);
 	seal(builder.at);
 	return builder.at;
 }

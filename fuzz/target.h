@@ -15,7 +15,7 @@
 
 struct vmmu_format;
 
-/* Heap that the library may have during one input: what asks for more is told that there is none. */
+/* Heap that the library may have during one input: whoever asks for more is refused. */
 #define TARGET_HEAP_BYTES (UINT64_C(64) << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

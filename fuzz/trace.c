@@ -91,7 +91,8 @@ static void check_counts(const struct vmmu_trace *trace)
 	unsigned i = 0;
 
 	while (vmmu_trace_count_at(trace, i, &count)) {
-		TARGET_CHECK(count.name && count.count, "an empty count");
+		TARGET_CHECK(*count.name && strlen(count.name) < MEMORY_MAX && count.count,
+			     "an empty count");
 		i++;
 	}
 	vmmu_trace_progress(trace, &done, &total);

@@ -103,7 +103,8 @@ int frame_pool_init(struct frame_pool *pool, uint64_t hpa, uint64_t bytes, unsig
 	/* More than an address space has; the sums below must not wrap. */
 	if (rounded > BIT64(62))
 		return -ENOMEM;
-	*pool = (struct frame_pool){.hpa = hpa, .bytes = rounded, .min_lg2 = min_lg2};
+	*pool = (struct frame_pool){
+		.hpa = hpa, .bytes = rounded, .min_lg2 = min_lg2, .left = UINT64_MAX};
 	pool->base = frame_reserve(rounded);
 	if (!pool->base)
 		return -ENOMEM;
@@ -209,7 +210,7 @@ void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed)
 	uint64_t offset, fresh = 1, meta_bytes;
 	unsigned char *meta;
 
-	if (lg2 < pool->min_lg2 || lg2 > FRAME_LG2_MAX)
+	if (lg2 < pool->min_lg2 || lg2 > FRAME_LG2_MAX || unlikely(!pool->left))
 		return NULL;
 	if (pool->free[lg2])
 		offset = frame_pop(pool, lg2, &fresh);
@@ -221,6 +222,8 @@ void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed)
 	sanitize_unpoison(meta, meta_bytes);
 	memset(meta, 0, meta_bytes);
 	*frame_state(pool, offset) = (unsigned char)lg2;
+	if (unlikely(pool->left != UINT64_MAX))
+		pool->left--;
 	pool->live++;
 	pool->live_bytes += BIT64(lg2);
 	pool->allocated++;
@@ -239,7 +242,7 @@ bool frame_pool_has_room(const struct frame_pool *pool, unsigned lg2, unsigned c
 		for (; frame && fresh < count; frame = frame->next)
 			fresh++;
 	}
-	return fresh >= count;
+	return fresh >= count && pool->left >= count;
 }
 
 /* Was exactly this frame handed out and not given back? */

@@ -34,6 +34,8 @@ struct frame_pool {
 	uint64_t live_bytes;
 	uint64_t allocated; /* frames ever handed out */
 	uint64_t freed;     /* frames ever given back */
+	/* allocations that may still be made; UINT64_MAX: any number (tests let them run out) */
+	uint64_t left;
 };
 
 /*

@@ -484,8 +484,7 @@ static void populate_host(struct world *world)
 struct world world_create(unsigned format_index, struct draw draw, unsigned level_max)
 {
 	struct world world = {.draw = draw};
-	const struct vmmu_geometry *geometry =
-		vmmu_format_info(outside_at(format_index))->geometry;
+	const struct vmmu_geometry *geometry = vmmu_format_info(outside_at(format_index))->geometry;
 	uint64_t input = UINT64_C(1) << (geometry->gpa_bits - geometry->page_shift);
 	struct machine_options options = {.address_spaces = 1 + (unsigned)below(&world, 2),
 					  .vcpus = MACHINE_VCPUS};
