@@ -207,7 +207,8 @@ int vmmu_format_register(const struct vmmu_format_info *info, const struct vmmu_
 	struct registration *copy;
 	int broken;
 
-	refuse(&why, 0, "%s", "");
+	if (why_text && why_bytes)
+		*why_text = 0;
 	if (!format)
 		return refuse(&why, -EINVAL, "format is NULL");
 	broken = vmmu_format_conformance(info, ops, 1, say_law, &why);

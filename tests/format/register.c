@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vmmu/vmmu.h>
@@ -20,6 +21,11 @@ struct draft {
 	char name[80];
 };
 
+static void draft_name(struct draft *draft, const char *name)
+{
+	snprintf(draft->name, sizeof(draft->name), "%s", name);
+}
+
 static void draft_init(struct draft *draft)
 {
 	const struct vmmu_format *ept4 = vmmu_format_find("ept4");
@@ -27,7 +33,7 @@ static void draft_init(struct draft *draft)
 	draft->info = *vmmu_format_info(ept4);
 	draft->ops = *vmmu_format_ops(ept4);
 	draft->geometry = *draft->info.geometry;
-	strcpy(draft->name, "mine");
+	draft_name(draft, "mine");
 	draft->info.name = draft->name;
 	draft->info.geometry = &draft->geometry;
 }
@@ -115,7 +121,7 @@ Test(register, several__are_listed_in_order_and_go_in_any)
 
 	draft_init(&draft);
 	for (unsigned i = 0; i < 3; i++) {
-		strcpy(draft.name, (const char *const[]){"b", "a", "c"}[i]);
+		draft_name(&draft, (const char *const[]){"b", "a", "c"}[i]);
 		cr_assert_eq(vmmu_format_register(&draft.info, &draft.ops, &formats[i], NULL, 0),
 			     0);
 	}
@@ -137,11 +143,11 @@ Test(register, name_taken__exists)
 
 	draft_init(&draft);
 	for (unsigned i = 0; i < ARRAY_COUNT(taken); i++) {
-		strcpy(draft.name, taken[i]);
+		draft_name(&draft, taken[i]);
 		cr_expect_eq(try_register(&draft, why, sizeof(why)), -EEXIST);
 		cr_expect_not_null(strstr(why, taken[i]), "%s", why);
 	}
-	strcpy(draft.name, "mine");
+	draft_name(&draft, "mine");
 	cr_assert_eq(vmmu_format_register(&draft.info, &draft.ops, &format, NULL, 0), 0);
 	cr_expect_eq(try_register(&draft, why, sizeof(why)), -EEXIST);
 	cr_expect_eq(vmmu_format_unregister(format), 0);
@@ -193,8 +199,8 @@ Test(register, bad_arguments__invalid)
 	cr_expect_eq(vmmu_format_register(&draft.info, &draft.ops, NULL, why, sizeof(why)),
 		     -EINVAL);
 	cr_expect_str_eq(why, "format is NULL");
-	for (int wrong = -8; wrong <= 8; wrong += 16) {
-		draft.ops.size = (size_t)((int)sizeof(draft.ops) + wrong);
+	for (size_t wrong = 0; wrong <= 16; wrong += 16) {
+		draft.ops.size = sizeof(draft.ops) - 8 + wrong;
 		cr_expect_eq(try_register(&draft, why, sizeof(why)), -EINVAL);
 		cr_expect_not_null(strstr(why, "size"), "%s", why);
 	}
