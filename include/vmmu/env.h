@@ -3,7 +3,14 @@
  * The environment: what the embedder does for a VM. Callbacks may be NULL where the comment says
  * so.
  *
- * A callback must not call back into the same VM except where its comment allows it.
+ * Locks. Each callback's comment says whether the VM's mmu lock is held ("locked") when it runs.
+ * From a locked one, and from event() and on_bug() wherever they run, only calls that take no
+ * lock may be made: vmmu_walk(), vmmu_walk_path(), vmmu_translate(), vmmu_age(), vmmu_test_age(),
+ * vmmu_slot_generation() and those of vmmu/format.h. All others, on whatever VM, fail with
+ * -EDEADLK (those that return nothing do nothing): the thread would wait for itself. From any
+ * callback, calls on the vCPU that a fault is being handled for fail with -EBUSY. A callback may
+ * take locks of its own, which then come after the mmu lock: never call the library with them
+ * held.
  */
 #ifndef VMMU_ENV_H
 #define VMMU_ENV_H
@@ -67,28 +74,28 @@ struct vmmu_flush {
 struct vmmu_env {
 	size_t size; /* sizeof(struct vmmu_env) of the caller */
 	/*
-	 * Find the host page behind a guest page. Required. Called without the mmu lock (NO_FAULT:
-	 * with it), inside no RCU section except NO_FAULT's; may sleep unless flags forbid it. May
-	 * call vmmu_invalidate_begin()/end() unless NO_FAULT is set. A page given here may be
+	 * Find the host page behind a guest page. Required. Not locked (NO_FAULT: locked); may
+	 * sleep unless flags forbid it. May call everything but vmmu_slot_set(), in particular
+	 * vmmu_invalidate_begin() and end(), unless NO_FAULT is set. A page given here may be
 	 * mapped until an invalidation covers its gfn.
 	 */
 	enum vmmu_resolve_status (*resolve)(void *ctx, const struct vmmu_page_request *request,
 					    struct vmmu_page *page);
 	/*
 	 * Largest level at which the host maps the page at HVA now (1 if only smallest pages).
-	 * NULL: always 1, and nothing is ever collapsed when dirty logging ends. Called with the
-	 * mmu lock held.
+	 * NULL: always 1, and nothing is ever collapsed when dirty logging ends. Locked.
 	 */
 	unsigned (*host_level)(void *ctx, uint64_t hva, uint64_t gfn);
 	/*
 	 * Make every TLB (or the one vCPU's) forget a range of an address space, whichever one each
 	 * vCPU runs in now; must have taken effect on return.
-	 * NULL: no hardware runs these tables. Called with or without the mmu lock.
+	 * NULL: no hardware runs these tables. Locked, but for local flushes.
 	 */
 	void (*flush)(void *ctx, const struct vmmu_flush *flush);
 	/*
 	 * VCPU must leave the guest and call vmmu_vcpu_root() before it enters again; the root it
-	 * runs on is obsolete. NULL: ignored.
+	 * runs on is obsolete. NULL: ignored. Locked: note it for VCPU's thread, do not wait for
+	 * it.
 	 */
 	void (*kick)(void *ctx, unsigned vcpu_id);
 	/*

@@ -51,15 +51,29 @@ static unsigned char *frame_state(const struct frame_pool *pool, uint64_t offset
 	return pool->meta + frame_meta_bytes(pool) + (offset >> pool->min_lg2);
 }
 
-/* Reserve BYTES, a multiple of FRAME_UNIT, aligned to it; NULL when there is no room. */
+static unsigned char *frame_map(uint64_t bytes)
+{
+	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
+/*
+ * Reserve BYTES, a multiple of FRAME_UNIT, aligned to it; NULL when there is no room. The kernel
+ * puts one mapping against the other, so that after the first few their addresses are aligned as
+ * they come.
+ */
 static unsigned char *frame_reserve(uint64_t bytes)
 {
-	unsigned char *map, *base;
+	unsigned char *map = frame_map(bytes), *base;
 	uint64_t head;
 
-	map = mmap(NULL, bytes + FRAME_UNIT, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
+	if (!map || is_aligned((uintptr_t)map, FRAME_UNIT))
+		return map;
+	munmap(map, bytes);
+	map = frame_map(bytes + FRAME_UNIT);
+	if (!map)
 		return NULL;
 	/* Cut off what alignment leaves over at both ends. */
 	base = (unsigned char *)align_up((uintptr_t)map, FRAME_UNIT);
