@@ -17,6 +17,6 @@ valgrind --tool=callgrind --collect-atstart=no --callgrind-out-file="$scratch/ou
 for dump in $(printf '%s\n' "$scratch"/out.*.* | sort -t. -k4 -n); do
 	awk '
 		/^desc: Trigger: Client Request: / { split(substr($0, 32), part, "|") }
-		/^totals: / && part[3] { printf "%s\t%s\tinstructions\t%.2f\n", part[1], part[2], $2 / part[3]; part[3] = 0 }' \
+		/^totals: / && part[3] { printf "%s\t%s\tinstructions\t%.4f\n", part[1], part[2], $2 / part[3]; part[3] = 0 }' \
 		"$dump"
 done

@@ -55,7 +55,9 @@ function shown(number, form) {
 	return number == "" ? "" : sprintf(form, number)
 }
 function digits(number) {
-	return number == "" ? "" : number < 10 ? sprintf("%.2f", number) : sprintf("%.0f", number)
+	if (number == "")
+		return ""
+	return sprintf(number < 0.1 ? "%.4f" : number < 10 ? "%.2f" : "%.0f", number)
 }
 
 # To F where F has the workload, else to EPT.

@@ -16,6 +16,8 @@
 #define WORK_HPA UINT64_C(0x2000000000)
 /* One page off: nothing larger than a page fits. */
 #define WORK_HPA_PAGES (WORK_HPA + WORK_PAGE)
+/* 1 GiB: all that one entry maps two levels up. */
+#define WORK_GIB_PAGES UINT64_C(262144)
 /* Every how many pages results are looked at. */
 #define WORK_STEP 997
 /* Level-1 tables, and one for each table above them and to spare. */
@@ -146,7 +148,7 @@ static void work_ranges(struct bench_run *run)
 
 static void work_detach(struct bench_run *run)
 {
-	uint64_t pages = run->sizes->pages;
+	uint64_t pages = WORK_GIB_PAGES;
 	struct pt *pt = pt_new(run);
 
 	pt_change_begin(pt);
