@@ -4,6 +4,8 @@
  */
 #include "faults/world.h"
 
+#include <errno.h>
+
 /* Most accesses go to the first pages of slots, so that they meet what others left. */
 #define HOT 12
 
@@ -423,6 +425,75 @@ static void op_race(struct world *world)
 	world->machine->on_resolve = NULL;
 }
 
+/* A few host pages from one behind some slot on. */
+static struct vmmu_hva_range random_hvas(struct world *world)
+{
+	uint64_t start = random_host_page(world), count = 1 + below(world, 16);
+
+	return (struct vmmu_hva_range){machine_hva(world->machine, start),
+				       machine_hva(world->machine, start + count)};
+}
+
+/* Nobody uses a page between the calls, so the answers must agree. */
+static void op_age(struct world *world)
+{
+	struct vmmu_hva_range range = random_hvas(world);
+	struct vmmu_vm *vm = world->machine->vm;
+	int was_used = vmmu_test_age(vm, &range), result = vmmu_age(vm, &range);
+
+	machine_op(world->machine, "age hva %#llx: %d", (unsigned long long)range.start, result);
+	if (was_used < 0 || was_used > 1 || result != was_used || vmmu_test_age(vm, &range))
+		machine_fail(world->machine, "test_age %d, age %d, and then %d", was_used, result,
+			     vmmu_test_age(vm, &range));
+}
+
+static void op_prefault(struct world *world)
+{
+	struct machine *machine = world->machine;
+	unsigned index = (unsigned)below(world, machine->vcpu_count);
+	struct machine_vcpu *vcpu = &machine->vcpu[index];
+	uint64_t gfn = random_gfn(world), count = 1 + below(world, 32), done;
+	uint64_t input = UINT64_C(1) << (machine->geometry->gpa_bits - machine->page_shift);
+	int result;
+
+	count = count < input - gfn ? count : input - gfn;
+	if (gfn >= input)
+		return;
+	for (uint64_t i = 0; i < count; i++)
+		model_note_access(machine, vcpu->as_id, gfn + i, VMMU_READ);
+	result = vmmu_prefault(vcpu->vcpu, machine_gpa(machine, gfn), machine_gpa(machine, count),
+			       &done);
+	machine_op(machine, "prefault vcpu %u gfn %#llx+%llu: %d", index, (unsigned long long)gfn,
+		   (unsigned long long)count, result);
+	if (result && result != -ENOENT && result != -EAGAIN && result != -EFAULT &&
+	    result != -EHWPOISON)
+		machine_fail(machine, "vmmu_prefault() returned %d", result);
+	if (!result == !done || done > machine_gpa(machine, count))
+		machine_fail(machine, "vmmu_prefault() did %llu bytes", (unsigned long long)done);
+	check_place(world, vcpu->as_id, gfn, gfn + count);
+}
+
+/* The host merges a page with another of equal contents, or moves it. */
+static void op_remap(struct world *world)
+{
+	struct machine *machine = world->machine;
+	uint64_t index = random_host_page(world);
+	struct host_page *page = &machine->host.pages[index];
+	struct vmmu_page moved = {.pfn = world->next_pfn++, .level = 1};
+
+	moved.writable = chance(world, 50);
+	/* pages of one huge page move together */
+	if (page->level > 1 || page->status != HOST_RAM)
+		return;
+	machine_op(machine, "remap host %llu to pfn %#llx", (unsigned long long)index,
+		   (unsigned long long)moved.pfn);
+	if (vmmu_remap(machine->vm, machine_hva(machine, index), &moved))
+		machine_fail(machine, "vmmu_remap() failed");
+	page->pfn = moved.pfn;
+	page->writable = moved.writable;
+	check_host_range(world, index, 1);
+}
+
 static void op_zap_all(struct world *world)
 {
 	machine_op(world->machine, "zap_all");
@@ -449,9 +520,9 @@ void world_op(struct world *world)
 		unsigned weight;
 		void (*run)(struct world *world);
 	} ops[] = {
-		{660, op_access},   {60, op_late_fault}, {25, op_slot},
-		{80, op_dirty_get}, {60, op_invalidate}, {60, op_race},
-		{30, op_vcpu_as},   {20, op_slot_wrong}, {5, op_zap_all},
+		{600, op_access},    {60, op_late_fault}, {25, op_slot},     {80, op_dirty_get},
+		{60, op_invalidate}, {60, op_race},       {30, op_vcpu_as},  {20, op_slot_wrong},
+		{5, op_zap_all},     {20, op_age},        {20, op_prefault}, {20, op_remap},
 	};
 	uint64_t dice = below(world, 1000);
 	unsigned i = 0;
