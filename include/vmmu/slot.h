@@ -38,6 +38,7 @@ struct vmmu_slot {
  *            slot with other bytes, hva or READ_ONLY
  *   -EEXIST  the new range meets another slot of the address space
  *   -ENOMEM  nothing changed
+ *   -EDEADLK called from where it is never to be called (below), as far as that is seen
  *   -EIO     the VM is poisoned
  * An unchanged slot is no error and no update. Locking: takes the slots lock, waits for readers
  * (RCU) and for invalidations under way: never call it from a callback, inside a reader, or between

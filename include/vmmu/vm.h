@@ -49,6 +49,13 @@ struct vmmu_vm_options {
 	enum vmmu_mode mode;
 	/* most tables at a time, see vmmu_tables_quota_set(); 0: by the size of the slots */
 	uint64_t tables_max;
+	/*
+	 * memory for tables: tables_bytes bytes that hardware sees at tables_hpa, all three
+	 * multiples of the smallest table (4 KiB; 64 KiB for Arm's 64K granule). The caller's, who
+	 * writes nothing there before vmmu_vm_destroy(); what is in it does not matter. NULL: the
+	 * library reserves memory of its own, and tables_hpa is what it is to take for its address
+	 */
+	void *tables;
 };
 
 /* All that must be there: up to env_ctx. */

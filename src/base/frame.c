@@ -131,14 +131,44 @@ int frame_pool_init(struct frame_pool *pool, uint64_t hpa, uint64_t bytes, unsig
 	return 0;
 }
 
+/*
+ * Offsets are made such that they are aligned like hpas, as natural alignment of frames is
+ * hardware's wish: the range begins as far behind base as its hpa lies behind a multiple of
+ * FRAME_UNIT. What is before the range is never handed out.
+ */
+int frame_pool_init_over(struct frame_pool *pool, void *memory, uint64_t hpa, uint64_t bytes,
+			 unsigned min_lg2)
+{
+	uint64_t head = hpa & (FRAME_UNIT - 1), smallest;
+
+	if (min_lg2 < FRAME_LG2_MIN || min_lg2 > FRAME_LG2_MIN_LAST)
+		return -EINVAL;
+	smallest = BIT64(min_lg2);
+	if (!bytes || !is_aligned(hpa | bytes | (uintptr_t)memory, smallest) ||
+	    hpa + bytes - 1 < hpa || bytes > BIT64(62))
+		return -EINVAL;
+	*pool = (struct frame_pool){.hpa = hpa - head,
+				    .bytes = head + bytes,
+				    .bump = head,
+				    .min_lg2 = min_lg2,
+				    .is_borrowed = true};
+	pool->meta = frame_reserve(frame_side_bytes(pool));
+	if (!pool->meta)
+		return -ENOMEM;
+	pool->base = (unsigned char *)((uintptr_t)memory - head);
+	return 0;
+}
+
 void frame_pool_destroy(struct frame_pool *pool)
 {
 	if (!pool->base)
 		return;
 	/* The next mapping at these addresses must not inherit the poison. */
-	sanitize_unpoison(pool->base, align_up(pool->bump, FRAME_UNIT));
 	sanitize_unpoison(pool->meta, (pool->bump >> pool->min_lg2) * FRAME_META_BYTES);
-	munmap(pool->base, pool->bytes);
+	if (!pool->is_borrowed) {
+		sanitize_unpoison(pool->base, align_up(pool->bump, FRAME_UNIT));
+		munmap(pool->base, pool->bytes);
+	}
 	munmap(pool->meta, frame_side_bytes(pool));
 	*pool = (struct frame_pool){0};
 }
@@ -152,7 +182,9 @@ static void frame_push(struct frame_pool *pool, uint64_t offset, unsigned lg2, u
 	record->next = pool->free[lg2];
 	record->zeroed = zeroed;
 	pool->free[lg2] = record;
-	sanitize_poison(pool->base + offset, BIT64(lg2));
+	/* What is borrowed its owner may look at. */
+	if (!pool->is_borrowed)
+		sanitize_poison(pool->base + offset, BIT64(lg2));
 	sanitize_poison(record + 1, meta_bytes - sizeof(*record));
 }
 
@@ -187,11 +219,11 @@ static bool frame_bump(struct frame_pool *pool, unsigned lg2, uint64_t *offset)
 	uint64_t old_bump = pool->bump;
 	uint64_t start = align_up(old_bump, BIT64(lg2));
 
-	/* The range is a multiple of the largest frame: one that begins inside also ends inside. */
-	if (start >= pool->bytes)
+	if (start >= pool->bytes || pool->bytes - start < BIT64(lg2))
 		return false;
 	pool->bump = start + BIT64(lg2);
-	frame_poison_ahead(pool, old_bump);
+	if (!pool->is_borrowed)
+		frame_poison_ahead(pool, old_bump);
 	frame_give_gap(pool, old_bump, start);
 	*offset = start;
 	return true;
@@ -232,7 +264,8 @@ void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed)
 		return NULL;
 	meta = frame_meta(pool, pool->base + offset);
 	meta_bytes = (BIT64(lg2) >> pool->min_lg2) * FRAME_META_BYTES;
-	sanitize_unpoison(pool->base + offset, BIT64(lg2));
+	if (!pool->is_borrowed)
+		sanitize_unpoison(pool->base + offset, BIT64(lg2));
 	sanitize_unpoison(meta, meta_bytes);
 	memset(meta, 0, meta_bytes);
 	*frame_state(pool, offset) = (unsigned char)lg2;
@@ -241,7 +274,7 @@ void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed)
 	pool->live++;
 	pool->live_bytes += BIT64(lg2);
 	pool->allocated++;
-	*zeroed = fresh;
+	*zeroed = fresh && !pool->is_borrowed;
 	return pool->base + offset;
 }
 
@@ -254,7 +287,7 @@ bool frame_pool_has_room(const struct frame_pool *pool, unsigned lg2, unsigned c
 		const struct free_frame *frame = pool->free[list];
 
 		for (; frame && fresh < count; frame = frame->next)
-			fresh++;
+			fresh += BIT64(list - lg2);
 	}
 	return fresh >= count && pool->left >= count;
 }

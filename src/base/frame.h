@@ -23,11 +23,13 @@
 #define FRAME_META_BYTES 64
 
 struct frame_pool {
-	unsigned char *base;           /* first byte of the range, aligned to 2^FRAME_LG2_MAX */
+	/* first byte of the range; a borrowed one begins inside of the first 2^FRAME_LG2_MAX */
+	unsigned char *base;
 	uint64_t hpa;                  /* hpa of base, bytes */
 	uint64_t bytes;                /* size of the range */
 	uint64_t bump;                 /* offset of the first byte never handed out */
 	unsigned min_lg2;              /* smallest frame */
+	bool is_borrowed;              /* the range is the caller's, and holds who knows what */
 	unsigned char *meta;           /* FRAME_META_BYTES for each 2^min_lg2 bytes of the range */
 	void *free[FRAME_LG2_MAX + 1]; /* free frames by lg2, linked through their metadata */
 	uint64_t live;                 /* frames handed out now */
@@ -43,6 +45,12 @@ struct frame_pool {
  * min_lg2 12..16. -EINVAL: misaligned, zero or wrapping; -ENOMEM.
  */
 int frame_pool_init(struct frame_pool *pool, uint64_t hpa, uint64_t bytes, unsigned min_lg2);
+/*
+ * The same over BYTES bytes of the caller's at MEMORY, which hardware sees at HPA; both, and BYTES,
+ * multiples of the smallest frame. The memory is used as it is and left as it is.
+ */
+int frame_pool_init_over(struct frame_pool *pool, void *memory, uint64_t hpa, uint64_t bytes,
+			 unsigned min_lg2);
 /* Gives everything back, live frames too. */
 void frame_pool_destroy(struct frame_pool *pool);
 /*
@@ -50,10 +58,7 @@ void frame_pool_destroy(struct frame_pool *pool);
  * contents are all zero. Its metadata is zeroed.
  */
 void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed);
-/*
- * Will COUNT allocations of 2^lg2 bytes succeed? May say no when only pieces cut from larger free
- * frames would do.
- */
+/* Will COUNT allocations of 2^lg2 bytes succeed? Pieces cut from larger free frames count. */
 bool frame_pool_has_room(const struct frame_pool *pool, unsigned lg2, unsigned count);
 /* Give it back; lg2 as when allocated. */
 void frame_free(struct frame_pool *pool, void *frame, unsigned lg2);

@@ -157,6 +157,8 @@ static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 		return false;
 	if (options->mode != VMMU_MODE_FAULTS && options->mode != VMMU_MODE_RANGES)
 		return false;
+	if (options->tables && (!options->tables_hpa || !options->tables_bytes))
+		return false;
 	if (options->tables_max &&
 	    (options->tables_max < VMMU_TABLES_MIN || options->mode == VMMU_MODE_RANGES))
 		return false;
@@ -224,7 +226,7 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 	err = slots_init(&vm->slots, vm->geometry, vm->max_level, vm->as_count, &slot_hooks);
 	if (err)
 		goto no_slots;
-	err = tree_init(&vm->tree, vm->geometry, hpa, bytes, &tree_hooks);
+	err = tree_init_over(&vm->tree, vm->geometry, options->tables, hpa, bytes, &tree_hooks);
 	if (!err)
 		return 0;
 	slots_destroy(&vm->slots);

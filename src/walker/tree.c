@@ -8,8 +8,8 @@
 
 #define BUCKETS_FIRST 64u
 
-int tree_init(struct tree *tree, const struct vmmu_geometry *geometry, uint64_t hpa, uint64_t bytes,
-	      const struct tree_hooks *hooks)
+int tree_init_over(struct tree *tree, const struct vmmu_geometry *geometry, void *memory,
+		   uint64_t hpa, uint64_t bytes, const struct tree_hooks *hooks)
 {
 	unsigned min_lg2 = FRAME_LG2_MAX;
 	int err;
@@ -31,7 +31,8 @@ int tree_init(struct tree *tree, const struct vmmu_geometry *geometry, uint64_t 
 	tree->buckets = mem_alloc_array(BUCKETS_FIRST, sizeof(struct table *));
 	if (!tree->buckets)
 		return -ENOMEM;
-	err = frame_pool_init(&tree->frames, hpa, bytes, min_lg2);
+	err = memory ? frame_pool_init_over(&tree->frames, memory, hpa, bytes, min_lg2)
+		     : frame_pool_init(&tree->frames, hpa, bytes, min_lg2);
 	if (err) {
 		mem_free(tree->buckets);
 		tree->buckets = NULL;

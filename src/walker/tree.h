@@ -55,9 +55,17 @@ struct tree {
 		generation;
 };
 
-/* -EINVAL: hpa or bytes; -ENOMEM. */
-int tree_init(struct tree *tree, const struct vmmu_geometry *geometry, uint64_t hpa, uint64_t bytes,
-	      const struct tree_hooks *hooks);
+/*
+ * Frames in MEMORY, or, if that is NULL, in a range of our own: BYTES bytes at HPA, see frame.h.
+ * -EINVAL: hpa, bytes or memory; -ENOMEM.
+ */
+int tree_init_over(struct tree *tree, const struct vmmu_geometry *geometry, void *memory,
+		   uint64_t hpa, uint64_t bytes, const struct tree_hooks *hooks);
+static inline int tree_init(struct tree *tree, const struct vmmu_geometry *geometry, uint64_t hpa,
+			    uint64_t bytes, const struct tree_hooks *hooks)
+{
+	return tree_init_over(tree, geometry, NULL, hpa, bytes, hooks);
+}
 void tree_destroy(struct tree *tree);
 
 /* lg2 bytes of the frame behind a table at LEVEL: small roots still take a whole smallest frame. */

@@ -2,6 +2,7 @@
 /* The contract with an embedder: structs that grow, calls from callbacks, vCPUs between threads. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "faults/harness.h"
@@ -302,4 +303,95 @@ FORMAT_TEST(embed, several_vms__do_not_meet)
 	machine_destroy(two);
 	machine_touch(one, 3, VMMU_WRITE);
 	machine_destroy(one);
+}
+
+/* A window of WINDOW_PAGES smallest tables, not aligned to anything larger, with garbage in it. */
+#define WINDOW_PAGES 40
+
+struct window {
+	unsigned char *memory;
+	uint64_t bytes, hpa;
+};
+
+static struct machine *machine_in_window(unsigned format_index, struct window *window)
+{
+	const struct vmmu_geometry *geometry;
+	struct machine *machine = machine_create(format_index, NULL);
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .format = machine->format,
+					  .env = &machine_env,
+					  .env_ctx = machine,
+					  .tables_max = 20};
+
+	geometry = machine->geometry;
+	window->bytes = (uint64_t)WINDOW_PAGES << geometry->page_shift;
+	/* An odd page of host memory: a root of four pages must find its own alignment. */
+	window->hpa = (UINT64_C(0x1235) << geometry->page_shift);
+	window->memory = aligned_alloc(UINT64_C(1) << geometry->page_shift, window->bytes);
+	cr_assert_not_null(window->memory);
+	memset(window->memory, 0xa5, window->bytes);
+	options.tables = window->memory;
+	options.tables_hpa = window->hpa;
+	options.tables_bytes = window->bytes;
+	vmmu_vm_destroy(machine->vm);
+	cr_assert_eq(vmmu_vm_create(&options, &machine->vm), 0);
+	cr_assert_eq(vmmu_vcpu_create(machine->vm, 0, &machine->vcpu[0].vcpu), 0);
+	return machine;
+}
+
+static int check_frame(void *ctx, const struct vmmu_table_frame *frame)
+{
+	const struct window *window = ctx;
+
+	cr_assert_geq(frame->hpa, window->hpa);
+	cr_assert_leq(frame->hpa + frame->bytes, window->hpa + window->bytes);
+	cr_assert_eq(frame->hpa % frame->bytes, 0, "naturally aligned as hardware sees it");
+	cr_assert_eq((uintptr_t)frame->data,
+		     (uintptr_t)window->memory + (frame->hpa - window->hpa));
+	return 0;
+}
+
+FORMAT_TEST(embed, tables_in_the_embedders_memory__stay_there)
+{
+	struct window window;
+	struct machine *machine = machine_in_window(*index, &window);
+	uint64_t block = machine_pages(machine, 2);
+
+	machine_slot(machine, 0, 0, 40 * block, 0, 0);
+	for (unsigned n = 0; n < 120; n++) {
+		machine_touch(machine, n % 40 * block + n, VMMU_WRITE);
+		if (n % 50 == 49)
+			cr_assert_eq(vmmu_zap_all(machine->vm), 0);
+		cr_assert_eq(vmmu_tables(machine->vm, check_frame, &window), 0);
+	}
+	machine_audit(machine);
+	cr_assert_leq(machine_stats(machine).table_bytes, window.bytes);
+	machine_destroy(machine);
+	free(window.memory);
+}
+
+FORMAT_TEST(embed, unusable_memory_for_tables__is_refused)
+{
+	struct vmmu_env env = machine_env;
+	struct vmmu_vm_options options = {
+		.size = sizeof(options), .format = outside_at(*index), .env = &env};
+	uint64_t page = UINT64_C(1) << vmmu_format_info(options.format)->geometry->page_shift;
+	unsigned char *memory = aligned_alloc(page, 64 * page);
+
+	options.tables = memory;
+	options.tables_hpa = page;
+	cr_assert_eq(create(&options), -EINVAL, "no size");
+	options.tables_bytes = 64 * page;
+	cr_assert_eq(create(&options), 0);
+	options.tables_hpa = 0;
+	cr_assert_eq(create(&options), -EINVAL, "no address");
+	options.tables_hpa = page + 512;
+	cr_assert_eq(create(&options), -EINVAL);
+	options.tables_hpa = page;
+	options.tables_bytes = 64 * page - 512;
+	cr_assert_eq(create(&options), -EINVAL);
+	options.tables_bytes = 32 * page;
+	options.tables = memory + 512;
+	cr_assert_eq(create(&options), -EINVAL);
+	free(memory);
 }
