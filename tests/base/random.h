@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Random numbers that a seed reproduces; the seed comes from VMMU_TEST_SEED, or is fixed. */
+/* Random numbers that a seed reproduces; the seed comes from VMMU_SEED, or is fixed. */
 #ifndef TESTS_BASE_RANDOM_H
 #define TESTS_BASE_RANDOM_H
 
@@ -14,11 +14,11 @@ struct random_state {
 /* Starts from the environment's seed, else from SEED, and prints it. */
 static inline struct random_state random_start(uint64_t seed)
 {
-	const char *text = getenv("VMMU_TEST_SEED");
+	const char *text = getenv("VMMU_SEED");
 
 	if (text)
 		seed = strtoull(text, NULL, 0);
-	fprintf(stderr, "VMMU_TEST_SEED=%llu\n", (unsigned long long)seed);
+	fprintf(stderr, "VMMU_SEED=%llu\n", (unsigned long long)seed);
 	return (struct random_state){.state = seed};
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Many random walks (walks.h) of each architecture. VMMU_TEST_SEED repeats a run. */
+/* Many random walks (walks.h) of each architecture. VMMU_SEED repeats a run. */
 #include "hw/walks.h"
 
 #include <criterion/criterion.h>
@@ -10,7 +10,7 @@
 
 static void fuzz(enum vmmu_hw_arch arch, const char *name)
 {
-	const char *text = getenv("VMMU_TEST_SEED");
+	const char *text = getenv("VMMU_SEED");
 	uint64_t seed = text ? strtoull(text, NULL, 0) : 20240601;
 	struct draw draw = draw_from_seed(seed ^ (uint64_t)arch << 56);
 	struct walks_tally tally = {0};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random ranges against the flat model. VMMU_TEST_SEED repeats a run, VMMU_RANDOM_OPS / 250 is the
+ * Random ranges against the flat model. VMMU_SEED repeats a run, VMMU_RANDOM_OPS / 250 is the
  * number of updates.
  */
 #include <errno.h>
