@@ -53,7 +53,8 @@ struct vmmu_range_ops {
 		       uint64_t *done);
 	int (*write_protect)(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
 			     uint64_t *done);
-	int (*write_allow)(struct vmmu_update *update, uint64_t gpa, uint64_t bytes, uint64_t *done);
+	int (*write_allow)(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
+			   uint64_t *done);
 	uint64_t (*translate)(const struct vmmu_reader *reader, uint64_t gpa);
 	void (*translate_batch)(const struct vmmu_reader *reader, const uint64_t *gpas,
 				uint64_t *hpas, size_t count);
@@ -155,8 +156,8 @@ static inline int vmmu_write_protect(struct vmmu_update *update, uint64_t gpa, u
 }
 
 /*
- * Give WRITE back to all in [gpa, gpa + bytes) that was mapped with it: undoes vmmu_write_protect(). Errors as
- * vmmu_protect(). Cost: one page: a walk, three tests and a store.
+ * Give WRITE back to all in [gpa, gpa + bytes) that was mapped with it: undoes
+ * vmmu_write_protect(). Errors as vmmu_protect(). Cost: one page: a walk, three tests and a store.
  */
 static inline int vmmu_write_allow(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
 				   uint64_t *done)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sync_read_lock() and sync_read_unlock() as inline functions, for the few sections that are about as short as a call.
- * With sync.c the only user of liburcu.
+ * sync_read_lock() and sync_read_unlock() as inline functions, for the few sections that are about
+ * as short as a call. With sync.c the only user of liburcu.
  */
 #ifndef VMMU_BASE_SYNC_READER_H
 #define VMMU_BASE_SYNC_READER_H

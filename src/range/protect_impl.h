@@ -98,7 +98,9 @@ static void range_write_protect_table(struct vmmu_vm *vm, struct table *table)
 }
 #endif
 
-/* Not rights but what to do with WRITE alone; no rights that a caller may ask for look like these. */
+/*
+ * Not rights but what to do with WRITE alone; no rights that a caller may ask for look like these.
+ */
 #define RANGE_TAKE_WRITE 0u
 #define RANGE_GIVE_WRITE 8u
 
@@ -118,8 +120,7 @@ static inline void range_protect_one(const struct range_protect_state *s,
 		range_write_protect_leaf(tree, ref);
 	else if (s->access != RANGE_GIVE_WRITE)
 		range_protect_leaf(tree, ref, s->access);
-	else if (fmt_mmu_writable(pte, ref->level) &&
-		 !(fmt_access(pte, ref->level) & VMMU_WRITE))
+	else if (fmt_mmu_writable(pte, ref->level) && !(fmt_access(pte, ref->level) & VMMU_WRITE))
 		funnel_update(tree, ref, fmt_write_allow);
 }
 
@@ -188,11 +189,11 @@ static __attribute__((noinline)) int range_protect_slow(struct vmmu_update *upda
 }
 
 /*
- * The permission fix: WRITE given back to the page at gpa, which tables lead to and which has just the
- * rights BASE now (0: whatever they are). False: not that simple.
+ * The permission fix: WRITE given back to the page at gpa, which tables lead to and which has just
+ * the rights BASE now (0: whatever they are). False: not that simple.
  */
-static inline __attribute__((always_inline)) bool
-range_grant_page(struct vmmu_update *update, uint64_t gpa, unsigned base)
+static inline __attribute__((always_inline)) bool range_grant_page(struct vmmu_update *update,
+								   uint64_t gpa, unsigned base)
 {
 	struct entry_ref ref;
 	uint64_t pte;

@@ -27,8 +27,8 @@ static __attribute__((noinline, cold)) uint64_t translate_early(uint64_t pte, un
 /*
  * Loads are ordered by the addresses that they depend on; pairs with the funnel's release stores.
  */
-static inline __attribute__((always_inline)) uint64_t
-translate_walk(const _Atomic uint64_t *entries, uint64_t offset, uint64_t gpa)
+static inline __attribute__((always_inline)) uint64_t translate_walk(
+	const _Atomic uint64_t *entries, uint64_t offset, uint64_t gpa)
 {
 	uint64_t pte;
 

@@ -36,8 +36,8 @@ static void range_settle(struct vmmu_vm *vm)
 }
 
 /*
- * The range covers all that the entry PTE at REF maps. A table is cut off with all below it, whatever
- * that is; looking into it waits for range_settle(), before the lock is let go.
+ * The range covers all that the entry PTE at REF maps. A table is cut off with all below it,
+ * whatever that is; looking into it waits for range_settle(), before the lock is let go.
  */
 static void range_unmap_whole(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte)
 {

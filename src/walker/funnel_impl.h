@@ -207,8 +207,7 @@ static inline bool funnel_age(const struct tree *tree, const struct entry_ref *r
 		    !fmt_is_accessed(pte, ref->level))
 			return false;
 		aged = fmt_clear_accessed(pte, ref->level);
-	} while (!atomic_compare_exchange_weak_explicit(ref->ptep, &pte, aged,
-							memory_order_acq_rel,
+	} while (!atomic_compare_exchange_weak_explicit(ref->ptep, &pte, aged, memory_order_acq_rel,
 							memory_order_acquire));
 	funnel_event(tree, ref, pte, aged);
 	return true;

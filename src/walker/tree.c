@@ -108,7 +108,7 @@ struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigne
 }
 
 struct table *tree_alloc_unhashed(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
-			 bool *zeroed)
+				  bool *zeroed)
 {
 	unsigned lg2 = tree_table_lg2(tree, level);
 	void *frame = frame_alloc(&tree->frames, lg2, zeroed);

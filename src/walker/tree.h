@@ -39,7 +39,7 @@ struct tree {
 	struct table **buckets;
 	uint32_t bucket_count; /* a power of two */
 	uint32_t hashed;
-	struct list tables;    /* newest first */
+	struct list tables; /* newest first */
 	/* Cut off with all below them; still in every count. Linked by hash_next, never hashed. */
 	struct table *detached;
 	struct table *retired; /* unlinked and flushed, awaiting a grace period */

@@ -50,7 +50,9 @@ static void evict_tlb(struct machine *machine)
 		tlb_flush_range(machine, 0, as, 0, UINT64_MAX);
 }
 
-/* Where hardware sets the accessed bit of a level-1 leaf. Only the tests' own format knows its own. */
+/*
+ * Where hardware sets the accessed bit of a level-1 leaf. Only the tests' own format knows its own.
+ */
 static uint64_t accessed_bit(const struct machine *machine)
 {
 	const struct vmmu_format_ops *ops = machine->format->ops;

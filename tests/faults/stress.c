@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two vCPUs fault while a host thread takes pages away and a third thread changes slots, reads dirty
- * logs and drops everything. What must hold at any moment, whoever wins:
+ * Two vCPUs fault while a host thread takes pages away and a third thread changes slots, reads
+ * dirty logs and drops everything. What must hold at any moment, whoever wins:
  *
- *	between begin and end of an invalidation, no gfn of its range is mapped
- *	a mapped frame is one that the host has had for that very page
- *	when all is quiet: the frames are the current ones, the audit is clean
+ * 	between begin and end of an invalidation, no gfn of its range is mapped
+ * 	a mapped frame is one that the host has had for that very page
+ * 	when all is quiet: the frames are the current ones, the audit is clean
  *
  * A plain program: it runs under the thread sanitizer too.
  */

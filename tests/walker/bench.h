@@ -80,11 +80,11 @@ static struct table *bench_table(struct bench *bench, unsigned as_id, uint64_t g
 static uint64_t bench_leaf(uint64_t pfn, unsigned level)
 {
 	struct vmmu_leaf leaf = {.pfn = pfn,
-				.access = VMMU_RWX,
-				.host_writable = true,
-				.mmu_writable = true,
-				.accessed = true,
-				.dirty = true};
+				 .access = VMMU_RWX,
+				 .host_writable = true,
+				 .mmu_writable = true,
+				 .accessed = true,
+				 .dirty = true};
 
 	return fmt_make_leaf(leaf, level);
 }
@@ -93,12 +93,12 @@ static uint64_t bench_leaf(uint64_t pfn, unsigned level)
 static uint64_t bench_uncached(uint64_t pte, unsigned level)
 {
 	struct vmmu_leaf leaf = {.pfn = fmt_leaf_pfn(pte, level),
-				.access = VMMU_RWX,
-				.memtype = VMMU_MEM_NONCACHEABLE,
-				.host_writable = true,
-				.mmu_writable = true,
-				.accessed = true,
-				.dirty = true};
+				 .access = VMMU_RWX,
+				 .memtype = VMMU_MEM_NONCACHEABLE,
+				 .host_writable = true,
+				 .mmu_writable = true,
+				 .accessed = true,
+				 .dirty = true};
 
 	return fmt_make_leaf(leaf, level);
 }

@@ -69,11 +69,11 @@ static void count(struct bits *bits, uint64_t old_pte, uint64_t new_pte)
 static uint64_t race_leaf(void)
 {
 	struct vmmu_leaf leaf = {.pfn = 5,
-				.access = VMMU_RWX,
-				.host_writable = true,
-				.mmu_writable = true,
-				.accessed = true,
-				.dirty = true};
+				 .access = VMMU_RWX,
+				 .host_writable = true,
+				 .mmu_writable = true,
+				 .accessed = true,
+				 .dirty = true};
 
 	return fmt_make_leaf(leaf, 1);
 }
