@@ -140,7 +140,8 @@ static size_t build(struct draw *draw)
 	builder.geometry = vmmu_format_info(builder.format)->geometry;
 	memset(file, 0, TABLE_FILE_HEADER_BYTES);
 	snprintf((char *)file + 16, 32, "%s", vmmu_format_info(builder.format)->name);
-	put(12, frames, 4);
+	/* now and then one more than there are */
+	put(12, frames + (draw_below(draw, 8) == 1), 4);
 	for (uint64_t number = 0; number < frames; number++)
 		build_frame(&builder, number);
 	/* now and then the last table is not whole */
