@@ -136,6 +136,9 @@ write src/base/wide.h '' "$(printf '\tint x;%81s/* */' '')"
 write src/base/wide.h '' "$(printf '\tint x;%82s/* */' '')"
 wrong lengths 'src/base/wide.h:2: 101 columns'
 
+write tests/mutations/x.txt 'name: gone' 'file: src/base/bits.h' 'old: no such text anywhere' 'new: x'
+wrong mutations 'tests/mutations/x.txt:1: gone: on 0 lines of src/base/bits.h'
+
 # The words are put together here, lest this file be found to hold them.
 sound words
 write src/base/bits.h "/* TO""DO: later */"
