@@ -34,14 +34,14 @@ static struct vmmu_audit audit(struct stage *stage)
 /* The same names, in whatever order? */
 static bool is_same_names(const char *a, const char *b)
 {
-	char word[64];
+	char word[64], spaced[66];
 	int length;
 
 	if (strlen(a) != strlen(b))
 		return false;
 	for (; sscanf(a, "%62s%n", word, &length) == 1; a += length) {
-		strcat(word, " ");
-		if (!strstr(b, word))
+		snprintf(spaced, sizeof(spaced), "%s ", word);
+		if (!strstr(b, spaced))
 			return false;
 	}
 	return true;

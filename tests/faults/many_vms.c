@@ -34,7 +34,7 @@ static int make(unsigned n, struct one *one)
 	struct vmmu_vm_options options = {.size = sizeof(options), .env = &env};
 	struct vmmu_fault fault = {.gpa = 3 << 16, .access = VMMU_WRITE};
 	struct vmmu_slot slot = {.bytes = 1 << 20};
-	unsigned formats = 0;
+	unsigned formats = 1;
 
 	while (vmmu_format_at(formats))
 		formats++;
@@ -86,8 +86,9 @@ static int all_alive(unsigned count)
 
 	for (made = 0; made < count && !err; made++)
 		err = make(made, &all[made]);
-	printf("%u alive: %.1f us and %ld KiB each\n", made, (now() - start) / made,
-	       (resident_kib() - before) / (long)made);
+	if (made)
+		printf("%u alive: %.1f us and %ld KiB each\n", made, (now() - start) / made,
+		       (resident_kib() - before) / (long)made);
 	for (unsigned n = 0; n < made && !err; n++)
 		err = check(&all[n]);
 	for (unsigned n = 0; n < made; n++)
