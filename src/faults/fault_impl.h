@@ -305,7 +305,7 @@ static bool fault_walk_to_goal(struct fault_state *s, unsigned *goal, unsigned w
 	bool is_nx_split = vm->nx_huge && s->fault->access == VMMU_EXEC;
 	struct table *child;
 
-	*ref = table_ref(&vm->tree, s->vcpu->root, s->fault->gfn);
+	*ref = walk_down(&vm->tree, s->vcpu->root, s->fault->gfn, *goal);
 	for (;;) {
 		uint64_t pte = pte_load(ref->ptep);
 		enum vmmu_entry_kind kind = fmt_classify(pte, ref->level);

@@ -39,21 +39,6 @@ void vm_publish_end(void *ctx)
 	pthread_mutex_unlock(&vm->invalidate.lock);
 }
 
-bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq)
-{
-	const struct vm_invalidate *inv = &vm->invalidate;
-
-	if (atomic_load_explicit(&inv->in_progress, memory_order_acquire) &&
-	    gfn >= atomic_load_explicit(&inv->gfn_start, memory_order_relaxed) &&
-	    gfn < atomic_load_explicit(&inv->gfn_end, memory_order_relaxed))
-		return true;
-	/*
-	 * Pairs with the release in invalidate_finish(): an end seen as over is also seen as
-	 * counted.
-	 */
-	return atomic_load_explicit(&inv->seq, memory_order_acquire) != seq;
-}
-
 bool vm_is_invalidating(const struct vmmu_vm *vm, uint64_t start, uint64_t end)
 {
 	const struct vm_invalidate *inv = &vm->invalidate;

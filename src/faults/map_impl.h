@@ -177,7 +177,11 @@ static inline enum map_result map_set_leaf(struct vmmu_vm *vm, struct vmmu_vcpu 
 		map_clear(vm, ref, &vcpu->slot_cache);
 		tree_flush(&vm->tree);
 	}
-	funnel_set(&vm->tree, ref, leaf);
+	/* By far the most: nothing was there, and nobody else writes what comes. */
+	if (kind == VMMU_ENTRY_ABSENT && !fmt_is_volatile(leaf, ref->level))
+		funnel_fill(&vm->tree, ref, leaf);
+	else
+		funnel_set(&vm->tree, ref, leaf);
 	if (result == MAP_NEW)
 		rmap_add(map_rmap(vm, slot, ref), ref->ptep, &vcpu->chunks);
 	if (fmt_access(leaf, ref->level) & VMMU_WRITE)

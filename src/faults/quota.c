@@ -59,12 +59,10 @@ static void quota_zap_oldest(struct vmmu_vm *vm, uint64_t goal)
 	tree_flush(tree);
 }
 
-bool quota_make_room(struct vmmu_vm *vm)
+bool quota_make_room_slow(struct vmmu_vm *vm)
 {
 	uint64_t need = vm->geometry->levels, max = vm->tables_max;
 
-	if (likely(vm->tree.live + need <= max))
-		return true;
 	quota_zap_oldest(vm, max - max_u64(need, min_u64(QUOTA_REFILL, max / 2)));
 	return vm->tree.live + need <= max;
 }

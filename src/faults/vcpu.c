@@ -89,12 +89,6 @@ int vmmu_vcpu_set_as(struct vmmu_vcpu *vcpu, unsigned as_id)
 	return 0;
 }
 
-bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu)
-{
-	return vcpu->root && vcpu->root->as_id == vcpu->as_id &&
-	       !tree_is_obsolete(&vcpu->vm->tree, vcpu->root);
-}
-
 /* Locked: VCPU lets go of ROOT, which may be NULL. */
 static void vcpu_put_root(struct vmmu_vcpu *vcpu, struct table *root)
 {

@@ -142,7 +142,12 @@ void quota_slots_changed(struct vmmu_vm *vm, int64_t gfns);
  * be: tables go, those above a gfn just being faulted in too, but never one that a vCPU holds as a
  * root. Whoever looked something up in the tables before looks again.
  */
-bool quota_make_room(struct vmmu_vm *vm);
+bool quota_make_room_slow(struct vmmu_vm *vm);
+static inline bool quota_make_room(struct vmmu_vm *vm)
+{
+	return likely(vm->tree.live + vm->geometry->levels <= vm->tables_max) ||
+	       quota_make_room_slow(vm);
+}
 
 /*
  * May this thread take the locks of VM? 0; -EIO: poisoned; -EDEADLK: it is inside a reader, which
@@ -163,13 +168,30 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu);
 /* Not locked: the same, with what can be done about a lack of room. */
 int vcpu_reload(struct vmmu_vcpu *vcpu);
 /* Does VCPU stand on the current root of its address space? Its own thread, or locked. */
-bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu);
+static inline bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu)
+{
+	return vcpu->root && vcpu->root->as_id == vcpu->as_id &&
+	       !tree_is_obsolete(&vcpu->vm->tree, vcpu->root);
+}
 
 /*
  * Is an invalidation that covers gfn under way, or has one ended since SEQ was read? Exact with the
  * lock held.
  */
-bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq);
+static inline bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq)
+{
+	const struct vm_invalidate *inv = &vm->invalidate;
+
+	if (unlikely(atomic_load_explicit(&inv->in_progress, memory_order_acquire)) &&
+	    gfn >= atomic_load_explicit(&inv->gfn_start, memory_order_relaxed) &&
+	    gfn < atomic_load_explicit(&inv->gfn_end, memory_order_relaxed))
+		return true;
+	/*
+	 * Pairs with the release in invalidate_finish(): an end seen as over is also seen as
+	 * counted.
+	 */
+	return atomic_load_explicit(&inv->seq, memory_order_acquire) != seq;
+}
 /*
  * Locked: is an invalidation of any of gfns [start, end) under way? May be true for gfns beside it.
  */

@@ -183,7 +183,7 @@ void tree_free(struct tree *tree, struct table *retired)
 	}
 }
 
-void tree_flush(struct tree *tree)
+void tree_flush_owed(struct tree *tree)
 {
 	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++) {
 		struct tree_pending *pending = &tree->pending[as];

@@ -110,7 +110,16 @@ static inline void tree_owe_flush(struct tree *tree, unsigned as_id, uint64_t st
 }
 
 /* Flush what is owed. */
-void tree_flush(struct tree *tree);
+void tree_flush_owed(struct tree *tree);
+static inline void tree_flush(struct tree *tree)
+{
+	bool is_owed = false;
+
+	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++)
+		is_owed |= tree->pending[as].start < tree->pending[as].end;
+	if (is_owed)
+		tree_flush_owed(tree);
+}
 
 /* Made before the last zap of everything? */
 static inline bool tree_is_obsolete(const struct tree *tree, const struct table *table)

@@ -97,6 +97,32 @@ static inline struct entry_ref walk_to(const struct tree *tree, struct table *ro
 	return ref;
 }
 
+/*
+ * Locked: walk_to(), but that the entry is left to the caller to load: down the tables that are
+ * there, by their entries alone, without a look at the records of those that are only passed.
+ */
+static inline struct entry_ref walk_down(const struct tree *tree, struct table *root, uint64_t gfn,
+					 unsigned stop)
+{
+	_Atomic uint64_t *ptep = tree_entries(tree, root) + table_index(gfn, root->level);
+	unsigned level = root->level;
+	struct table *table = root;
+
+	while (level > stop) {
+		uint64_t pte = pte_load(ptep);
+
+		if (fmt_classify(pte, level) != VMMU_ENTRY_TABLE)
+			break;
+		ptep = frame_ptr(&tree->frames, fmt_table_hpa(pte, level));
+		table = frame_meta(&tree->frames, ptep);
+		ptep += table_index(gfn, --level);
+	}
+	return (struct entry_ref){.table = table,
+				  .ptep = ptep,
+				  .gfn = align_down(gfn, level_gfns(level)),
+				  .level = level};
+}
+
 /* Each entry of TABLE in gfn order; REF is a struct entry_ref that the loop declares. */
 #define table_for_each(tree, parent, ref)                                                          \
 	for (struct entry_ref ref = table_ref_at((tree), (parent), 0);                             \
