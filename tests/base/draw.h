@@ -68,10 +68,10 @@ static inline uint64_t draw_below(struct draw *draw, uint64_t bound)
 {
 	unsigned bytes = 1;
 
+	if (bound <= 1)
+		return 0;
 	if (!draw->data)
 		return draw_word(draw) % bound;
-	if (bound == 1)
-		return 0;
 	while (bytes < 8 && (bound - 1) >> 8 * bytes)
 		bytes++;
 	return draw_bytes(draw, bytes) % bound;

@@ -241,7 +241,7 @@ FORMAT_TEST(quota, used_up_by_roots_that_vcpus_hold__is_an_error)
 	unsigned levels = vmmu_format_info(outside_at(*index))->geometry->levels;
 	/* The next root would leave less than a fault's need free. */
 	unsigned most = 16 - levels + 1;
-	struct vmmu_vcpu *vcpus[16], *late;
+	struct vmmu_vcpu *vcpus[16] = {NULL}, *late;
 	struct vmmu_vm *vm = vm_of_lingering_roots(*index, vcpus, most);
 	struct vmmu_fault fault = {.gpa = 0, .access = VMMU_READ};
 	struct vmmu_audit audit;

@@ -228,8 +228,8 @@ static void run(const struct vmmu_format *format)
 		MUST(!pthread_join(threads[i], NULL));
 	check_quiet(&world);
 	printf("%s: %llu granted, %llu faults\n", vmmu_format_info(format)->name,
-	       (unsigned long long)(riders[0].granted + riders[1].granted),
-	       (unsigned long long)(riders[0].faults + riders[1].faults));
+	       (unsigned long long)riders[0].granted + riders[1].granted,
+	       (unsigned long long)riders[0].faults + riders[1].faults);
 	MUST(riders[0].faults + riders[1].faults);
 	vmmu_vm_destroy(world.vm);
 }
