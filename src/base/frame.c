@@ -151,7 +151,8 @@ int frame_pool_init_over(struct frame_pool *pool, void *memory, uint64_t hpa, ui
 				    .bytes = head + bytes,
 				    .bump = head,
 				    .min_lg2 = min_lg2,
-				    .is_borrowed = true};
+				    .is_borrowed = true,
+				    .left = UINT64_MAX};
 	pool->meta = frame_reserve(frame_side_bytes(pool));
 	if (!pool->meta)
 		return -ENOMEM;
