@@ -107,7 +107,7 @@ VMMU_API int vmmu_vm_create(const struct vmmu_vm_options *options, struct vmmu_v
  */
 VMMU_API void vmmu_vm_destroy(struct vmmu_vm *vm);
 VMMU_API const struct vmmu_format *vmmu_vm_format(const struct vmmu_vm *vm);
-/* RCU: none. Takes the mmu lock. */
+/* RCU: reader. Takes the mmu lock. */
 VMMU_API void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats);
 
 /*
