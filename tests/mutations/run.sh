@@ -18,9 +18,19 @@ die() {
 	exit 2
 }
 
-# build_in TREE LOG
+# build_in TREE LOG [TARGET...]: those targets, else everything.
 build_in() {
-	cmake --build "$1/build" --parallel "$build_jobs" >"$2" 2>&1
+	local tree=$1 log=$2
+	shift 2
+	cmake --build "$tree/build" --parallel "$build_jobs" ${1+--target "$@"} >"$log" 2>&1
+}
+
+# programs_of TREE TESTS: what has to be built for these tests to run, as ninja calls it; nothing: it cannot be told.
+programs_of() {
+	local tree=$1 tests=$2
+	[ -f "$tree/build/build.ninja" ] || return 0
+	ctest --test-dir "$tree/build" --show-only --verbose -R "^(${tests// /|})\$" |
+		sed -nE "s|^[0-9]+: Test command: \"?$tree/build/([^ \"]+).*|\1|p"
 }
 
 # ctest_in TREE LOG CTEST-ARGUMENT...: structure tests look at the text, not at what it does: they may not kill.
@@ -40,21 +50,36 @@ who_failed() {
 	printf '%s\n' "${test:-?}${inner:+: $inner}"
 }
 
-# judge TREE LOG TESTS: `killed TAB by whom` or `survived`; the tests named for it run first.
+# does_not_build LOG: the verdict.
+does_not_build() {
+	if grep -q 'static assertion failed' "$1"; then
+		printf 'killed\ta static assertion\n'
+	else
+		printf 'does not build\t%s\n' "$(grep -m 1 'error' "$1" | cut -c 1-100)"
+	fi
+}
+
+# judge TREE LOG TESTS: `killed TAB by whom` or `survived`. The tests named for it come first: only their programs are
+# built, and the rest only when they do not notice.
 judge() {
-	local tree=$1 log=$2 tests=$3
+	local tree=$1 log=$2 tests=$3 programs=()
+	if [ -n "$tests" ]; then
+		mapfile -t programs < <(programs_of "$tree" "$tests")
+		if ! build_in "$tree" "$log" ${programs[@]+"${programs[@]}"}; then
+			does_not_build "$log"
+			return
+		fi
+		if ! ctest_in "$tree" "$log" --no-tests=error -R "^(${tests// /|})\$"; then
+			if grep -q '^No tests were found' "$log"; then
+				printf 'unknown tests\t%s\n' "$tests"
+			else
+				printf 'killed\t%s\n' "$(who_failed "$log")"
+			fi
+			return
+		fi
+	fi
 	if ! build_in "$tree" "$log"; then
-		if grep -q 'static assertion failed' "$log"; then
-			printf 'killed\ta static assertion\n'
-		else
-			printf 'does not build\t%s\n' "$(grep -m 1 'error' "$log" | cut -c 1-100)"
-		fi
-	elif [ -n "$tests" ] && ! ctest_in "$tree" "$log" --no-tests=error -R "^(${tests// /|})\$"; then
-		if grep -q '^No tests were found' "$log"; then
-			printf 'unknown tests\t%s\n' "$tests"
-		else
-			printf 'killed\t%s\n' "$(who_failed "$log")"
-		fi
+		does_not_build "$log"
 	elif ! ctest_in "$tree" "$log"; then
 		printf 'killed\t%s%s\n' "$(who_failed "$log")" "${tests:+ (and not by: $tests)}"
 	else
@@ -161,5 +186,9 @@ main() {
 
 if [ -f /usr/bin/ninja ]; then
 	export CMAKE_GENERATOR=Ninja
+fi
+# What is put back after each entry need not be compiled again.
+if command -v ccache >/dev/null; then
+	export CMAKE_C_COMPILER_LAUNCHER=ccache
 fi
 main "$@"
