@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sync_read_lock() and sync_read_unlock() as inline functions, for the few sections that are about
- * as short as a call. With sync.c the only user of liburcu.
+ * sync_read_lock(), sync_read_unlock() and sync_is_reading() as inline functions, for the few
+ * sections that are about as short as a call. With sync.c the only user of liburcu.
  */
 #ifndef VMMU_BASE_SYNC_READER_H
 #define VMMU_BASE_SYNC_READER_H
@@ -21,6 +21,11 @@ static inline void sync_reader_enter(void)
 static inline void sync_reader_leave(void)
 {
 	sync_read_unlock();
+}
+
+static inline bool sync_reader_is_inside(void)
+{
+	return sync_is_reading();
 }
 
 #else
@@ -43,6 +48,12 @@ static inline void sync_reader_enter(void)
 static inline void sync_reader_leave(void)
 {
 	urcu_memb_read_unlock();
+}
+
+/* A thread that is not registered is in no section, and its count says so. */
+static inline bool sync_reader_is_inside(void)
+{
+	return urcu_memb_read_ongoing();
 }
 
 #endif
