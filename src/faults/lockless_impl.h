@@ -100,8 +100,8 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
  * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange
  * here fails.
  */
-static int fast_fix_grant(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-			  const struct entry_ref *ref, uint64_t pte)
+static ALWAYS_INLINE int fast_fix_grant(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+					const struct entry_ref *ref, uint64_t pte)
 {
 	if (!funnel_try(&vcpu->vm->tree, ref, pte, fmt_write_allow(pte, ref->level)))
 		return VMMU_RETRY;
@@ -111,8 +111,9 @@ static int fast_fix_grant(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
 }
 
 /* Under RCU: what can be done without the lock for a write to the leaf PTE at REF of SLOT. */
-static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-			 const struct entry_ref *ref, uint64_t pte, struct memslot *slot)
+static ALWAYS_INLINE int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+				       const struct entry_ref *ref, uint64_t pte,
+				       struct memslot *slot)
 {
 	int outcome;
 
