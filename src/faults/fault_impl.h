@@ -100,7 +100,7 @@ static NEVER_INLINE int fault_without_page(struct vmmu_fault *fault,
 	}
 }
 
-/* What of PAGE is as the host's answer STATUS means it. */
+/* I/O memory is never cached, whatever PAGE says of it. */
 static ALWAYS_INLINE void fault_fix_memtype(struct vmmu_page *page, enum vmmu_resolve_status status)
 {
 	if (status == VMMU_RESOLVE_IO && page->memtype == VMMU_MEM_WRITEBACK)
