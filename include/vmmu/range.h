@@ -68,7 +68,10 @@ struct vmmu_update {
 	const struct vmmu_range_ops *ops;
 	struct vmmu_vm *vm;
 	void *root;
+	uint64_t root_hpa;
 	uint64_t offset;
+	uint64_t records;
+	unsigned records_shift;
 	unsigned as_id;
 };
 

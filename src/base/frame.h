@@ -20,7 +20,8 @@
 
 #define FRAME_LG2_MAX 20
 /* Bytes of metadata per smallest frame. */
-#define FRAME_META_BYTES 64
+#define FRAME_META_LG2   6
+#define FRAME_META_BYTES (1 << FRAME_META_LG2)
 
 struct frame_pool {
 	/* first byte of the range; a borrowed one begins inside of the first 2^FRAME_LG2_MAX */

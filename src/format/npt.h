@@ -46,6 +46,10 @@
 
 #define FMT_WRITE_BITS NPT_WRITE
 #define FMT_LINEAR_PFN
+#define FMT_TABLE_BYTE 0x27
+#define FMT_QUIET_BITS (NPT_PRESENT | NPT_WRITE | NPT_USER | NPT_ACCESSED | NPT_DIRTY)
+/* MMIO entries have any of them, and bit 51. */
+#define FMT_QUIET_MASK (FMT_QUIET_BITS | NPT_MMIO_VALUE)
 
 #define NPT_PRESENT       BIT64(0)
 #define NPT_WRITE         BIT64(1)

@@ -37,6 +37,11 @@
 
 #define FMT_WRITE_BITS   SV_WRITE
 #define FMT_LINEAR_PFN   1
+#define FMT_TABLE_BYTE   0x01
+#define FMT_LEAF_MASK    SV_VALID
+#define FMT_LEAF_BITS    SV_VALID
+#define FMT_QUIET_MASK   (SV_VALID | SV_WRITE | SV_USER | SV_ACCESSED | SV_DIRTY)
+#define FMT_QUIET_BITS   FMT_QUIET_MASK
 #define SV_LEVELS        ((SV_BITS - 12) / 9)
 #define SV_VALID         BIT64(0)
 #define SV_READ          BIT64(1)

@@ -48,38 +48,78 @@ static inline bool range_is_valid(uint64_t gpa, uint64_t bytes)
 	return is_aligned(gpa | bytes, RANGE_PAGE) && bytes && gpa < limit && bytes <= limit - gpa;
 }
 
-/* The place of ENTRIES' entry for gpa. */
-static inline struct entry_ref range_ref(const struct tree *tree, _Atomic uint64_t *entries,
-					 uint64_t gpa, unsigned level)
+/* The record of the table at HPA: tree_table_at() with its sums done before. */
+static inline struct table *range_table_at(const struct vmmu_update *update, uint64_t hpa)
 {
-	return (struct entry_ref){
-		.table = frame_meta(&tree->frames, (const void *)entries),
-		.ptep = entries + range_index(gpa, level),
-		.gfn = align_down(gpa, range_bytes(level)) >> fmt_geometry.page_shift,
-		.level = level,
-	};
+	return (struct table *)(uintptr_t)(update->records + (hpa >> update->records_shift));
+}
+
+/* A number that the compiler takes as it is: it puts no sum of its own together from its parts. */
+static inline uint64_t range_kept(uint64_t value)
+{
+	__asm__("" : "+r"(value));
+	return value;
 }
 
 /*
- * The entry for gpa at LEVEL, if tables lead there. False: something else stands in the way. LEVEL
- * is a constant where speed matters: the loop unrolls to shifts and masks.
+ * What makes an hpa of a table at LEVEL a pointer to its entry for gpa: one addition away from
+ * knowing the table, which is what a walk waits for.
+ */
+static inline uint64_t range_place(const struct vmmu_geometry *geometry, uint64_t gpa,
+				   unsigned level, uint64_t offset)
+{
+	uint64_t index = gpa >> geometry->shift[level] & (BIT64(geometry->index_bits[level]) - 1);
+
+	return range_kept(index * sizeof(uint64_t) + offset);
+}
+
+static inline _Atomic uint64_t *range_at(uint64_t hpa, uint64_t place)
+{
+	return (_Atomic uint64_t *)(uintptr_t)(hpa + place);
+}
+
+/* gpa's index in a root; beyond all entries: gpa is beyond what tables translate. */
+static inline uint64_t range_top(const struct vmmu_geometry *geometry, uint64_t gpa)
+{
+	return gpa >> geometry->shift[geometry->levels];
+}
+
+static inline uint64_t range_top_limit(const struct vmmu_geometry *geometry)
+{
+	return BIT64(geometry->gpa_bits - geometry->shift[geometry->levels]);
+}
+
+/*
+ * The entry for gpa at LEVEL, if tables of the usual look lead there. False: something else stands
+ * in the way, or gpa is beyond the input size. LEVEL is a constant where speed matters: the loop
+ * unrolls to shifts and masks.
  */
 static inline __attribute__((always_inline)) bool range_find(const struct vmmu_update *update,
 							     uint64_t gpa, unsigned level,
 							     struct entry_ref *ref)
 {
-	_Atomic uint64_t *entries = update->root;
+	const struct vmmu_geometry *geometry = &fmt_geometry;
+	uint64_t top = range_top(geometry, gpa), hpa = update->root_hpa;
+	_Atomic uint64_t *ptep;
 
+	if (unlikely(top >= range_top_limit(geometry)))
+		return false;
+	ptep = (_Atomic uint64_t *)update->root + top;
 #pragma GCC unroll 5
-	for (unsigned l = fmt_geometry.levels; l > level; l--) {
-		uint64_t pte = atomic_load_explicit(entries + range_index(gpa, l),
-						    memory_order_relaxed);
+	for (unsigned l = geometry->levels; l > level; l--) {
+		uint64_t pte = atomic_load_explicit(ptep, memory_order_relaxed);
 
-		if (unlikely(fmt_classify(pte, l) != VMMU_ENTRY_TABLE))
+		if (unlikely(!spte_is_surely_table(pte, l)))
 			return false;
-		entries = range_below(pte, l, update->offset);
+		hpa = fmt_table_hpa(pte, l);
+		ptep = range_at(hpa, range_place(geometry, gpa, l - 1, update->offset));
 	}
-	*ref = range_ref(&update->vm->tree, entries, gpa, level);
+	*ref = (struct entry_ref){
+		.table = range_table_at(update, hpa),
+		.ptep = ptep,
+		.gfn = align_down(gpa, range_bytes(level)) >> geometry->page_shift,
+		.level = level,
+	};
 	return true;
 }
 

@@ -15,10 +15,16 @@ static inline uint64_t translate_leaf(uint64_t pte, unsigned level, uint64_t gpa
 	       (gpa & (range_bytes(level) - 1));
 }
 
-/* A walk that ended above level 1. */
-static __attribute__((noinline, cold)) uint64_t translate_early(uint64_t pte, unsigned level,
-								uint64_t gpa)
+/* The end of a walk that met PTE at LEVEL, which is not what it mostly is. */
+static __attribute__((noinline, cold)) uint64_t translate_rest(uint64_t pte, unsigned level,
+							       uint64_t offset, uint64_t gpa)
 {
+	while (level > 1 && fmt_classify(pte, level) == VMMU_ENTRY_TABLE) {
+		const _Atomic uint64_t *entries = range_below(pte, level, offset);
+
+		level--;
+		pte = atomic_load_explicit(entries + range_index(gpa, level), memory_order_relaxed);
+	}
 	if (fmt_classify(pte, level) != VMMU_ENTRY_LEAF)
 		return VMMU_NOT_MAPPED;
 	return translate_leaf(pte, level, gpa);
@@ -27,23 +33,27 @@ static __attribute__((noinline, cold)) uint64_t translate_early(uint64_t pte, un
 /*
  * Loads are ordered by the addresses that they depend on; pairs with the funnel's release stores.
  */
-static inline __attribute__((always_inline)) uint64_t translate_walk(
-	const _Atomic uint64_t *entries, uint64_t offset, uint64_t gpa)
+static inline __attribute__((always_inline)) uint64_t translate_walk(const _Atomic uint64_t *root,
+								     uint64_t offset, uint64_t gpa)
 {
-	uint64_t pte;
+	const struct vmmu_geometry *geometry = &fmt_geometry;
+	uint64_t top = range_top(geometry, gpa), pte;
+	const _Atomic uint64_t *ptep;
 
-	if (unlikely(gpa >> fmt_geometry.gpa_bits))
+	if (unlikely(top >= range_top_limit(geometry)))
 		return VMMU_NOT_MAPPED;
+	ptep = root + top;
 #pragma GCC unroll 5
-	for (unsigned level = fmt_geometry.levels; level > 1; level--) {
-		pte = atomic_load_explicit(entries + range_index(gpa, level), memory_order_relaxed);
-		if (unlikely(fmt_classify(pte, level) != VMMU_ENTRY_TABLE))
-			return translate_early(pte, level, gpa);
-		entries = range_below(pte, level, offset);
+	for (unsigned level = geometry->levels; level > 1; level--) {
+		pte = atomic_load_explicit(ptep, memory_order_relaxed);
+		if (unlikely(!spte_is_surely_table(pte, level)))
+			return translate_rest(pte, level, offset, gpa);
+		ptep = range_at(fmt_table_hpa(pte, level),
+				range_place(geometry, gpa, level - 1, offset));
 	}
-	pte = atomic_load_explicit(entries + range_index(gpa, 1), memory_order_relaxed);
-	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF))
-		return VMMU_NOT_MAPPED;
+	pte = atomic_load_explicit(ptep, memory_order_relaxed);
+	if (unlikely(!spte_is_surely_leaf(pte)))
+		return translate_rest(pte, 1, offset, gpa);
 	return translate_leaf(pte, 1, gpa);
 }
 

@@ -117,17 +117,18 @@ static __attribute__((noinline)) int range_unmap_slow(struct vmmu_update *update
 /* The page at gpa, a leaf of its own. False: not that simple. */
 static inline bool range_unmap_page(struct vmmu_update *update, uint64_t gpa)
 {
+	struct tree *tree = &update->vm->tree;
 	struct entry_ref ref;
 	uint64_t pte;
 
-	if (unlikely(gpa & (RANGE_PAGE - 1) || gpa >> fmt_geometry.gpa_bits))
+	if (unlikely(gpa & (RANGE_PAGE - 1)))
 		return false;
 	if (unlikely(!range_find(update, gpa, 1, &ref)))
 		return false;
 	pte = pte_load(ref.ptep);
-	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF))
+	if (unlikely(!spte_is_surely_leaf(pte) || !funnel_can_clear(tree, pte, 1)))
 		return false;
-	funnel_clear(&update->vm->tree, &ref, pte);
+	funnel_clear(tree, &ref);
 	return true;
 }
 

@@ -215,42 +215,65 @@ static inline bool funnel_age(const struct tree *tree, const struct entry_ref *r
 
 /*
  * Exclusive: LEAF over an absent entry, for loops that know what they do: no flush can be due but a
- * local one, nothing can be illegal, and LEAF is not volatile.
+ * local one, nothing can be illegal, LEAF is not volatile, and nobody listens to events.
  */
-static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, uint64_t leaf)
+static inline void funnel_fill_silent(struct tree *tree, const struct entry_ref *ref, uint64_t leaf)
 {
 	/* Pairs with pte_load(). */
 	atomic_store_explicit(ref->ptep, leaf, memory_order_release);
 	tree->leaves[ref->level]++;
 	ref->table->used++;
+}
+
+/* Exclusive: the same, and whoever listens is told. */
+static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, uint64_t leaf)
+{
+	funnel_fill_silent(tree, ref, leaf);
 	if (unlikely(tree->hooks.event != NULL))
 		funnel_event(tree, ref, fmt_make_absent(ref->level), leaf);
 }
 
 /*
- * Exclusive: can WRITE be given to the leaf PTE, which has mmu_writable, by a plain store without
- * more? Not while hardware has a bit left to set (accessed; dirty cannot be without WRITE), nor
- * where a grant owes a flush. The lockless fix, the only other writer, would store the same value.
+ * Exclusive: can WRITE be given to the leaf PTE, which has mmu_writable, by a plain store? Not while
+ * hardware has a bit left to set (accessed; dirty cannot be without WRITE). The lockless fix, the
+ * only other writer, would store the same value.
  */
 static inline bool funnel_can_grant(const struct tree *tree, uint64_t pte, unsigned level)
 {
-	return fmt_is_accessed(pte, level) && FMT_FLUSH_GRANT != VMMU_FLUSH_REMOTE &&
-	       !tree->hooks.event;
+#ifndef FMT_FLUSH_GRANT
+	if (fmt_needs_break(pte, fmt_write_allow(pte, level), level))
+		return false;
+#endif
+	return fmt_is_accessed(pte, level) && !tree->hooks.event;
 }
 
-/* Exclusive: do so; OLD_PTE is what PTEP holds. */
-static inline void funnel_grant(_Atomic uint64_t *ptep, uint64_t old_pte, unsigned level)
+/* Exclusive: do so; PTEP holds OLD_PTE. True: a flush of what it maps is owed, by the caller. */
+static inline bool funnel_grant(_Atomic uint64_t *ptep, uint64_t old_pte, unsigned level)
 {
-	atomic_store_explicit(ptep, fmt_write_allow(old_pte, level), memory_order_release);
+	uint64_t new_pte = fmt_write_allow(old_pte, level);
+
+	atomic_store_explicit(ptep, new_pte, memory_order_release);
+#ifdef FMT_FLUSH_GRANT
+	return FMT_FLUSH_GRANT == VMMU_FLUSH_REMOTE;
+#else
+	return fmt_flush_needed(old_pte, new_pte, level) == VMMU_FLUSH_REMOTE;
+#endif
 }
 
-/* Exclusive: remove the leaf OLD_PTE, which REF holds. Owes the flush. */
-static inline void funnel_clear(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte)
+/*
+ * Exclusive: can the leaf PTE at LEVEL be taken out by a plain store? Not while hardware or the
+ * lockless fix has a bit to set, or somebody listens.
+ */
+static inline bool funnel_can_clear(const struct tree *tree, uint64_t pte, unsigned level)
 {
-	if (unlikely(fmt_is_volatile(old_pte, ref->level) || tree->hooks.event)) {
-		funnel_set(tree, ref, fmt_make_absent(ref->level));
-		return;
-	}
+	if (tree->hooks.event)
+		return false;
+	return (level == 1 && spte_is_surely_quiet(pte)) || !fmt_is_volatile(pte, level);
+}
+
+/* Exclusive: do so. Owes the flush. */
+static inline void funnel_clear(struct tree *tree, const struct entry_ref *ref)
+{
 	atomic_store_explicit(ref->ptep, fmt_make_absent(ref->level), memory_order_release);
 	tree->leaves[ref->level]--;
 	ref->table->used--;
@@ -275,16 +298,23 @@ static inline void funnel_adopt(struct tree *tree, struct table *table, uint64_t
 
 #ifdef FMT_WRITE_BITS
 /*
- * Exclusive: take WRITE from every entry of TABLE, none of which is volatile: hardware and the
- * lockless fix have nothing to set in any, so plain stores lose nothing. Flush and events are the
- * caller's.
+ * Exclusive: take WRITE from COUNT entries of a level-1 table from PTEP on, none of which is
+ * volatile: hardware and the lockless fix have nothing to set in any, so plain stores lose nothing.
+ * COUNT and PTEP as wide_clear() wants them. Flush and events are the caller's, and so it is to say
+ * that entries of the table may be volatile now: WRITE can be given back by the lockless fix.
  */
-static inline void funnel_protect_all(struct tree *tree, struct table *table)
+static inline void funnel_protect_many(_Atomic uint64_t *ptep, uint64_t count)
 {
-	wide_clear(tree_entries(tree, table), BIT64(fmt_geometry.index_bits[table->level]),
-		   FMT_WRITE_BITS);
-	/* WRITE can be given back by the lockless fix from now on. */
-	table->has_volatile = true;
+	wide_clear(ptep, count, FMT_WRITE_BITS);
+}
+
+/* Exclusive: the same for one leaf at level 1, which was PTE and may be volatile: one atomic. */
+static inline void funnel_protect_one(_Atomic uint64_t *ptep, uint64_t pte)
+{
+	if (spte_is_surely_quiet(pte))
+		atomic_store_explicit(ptep, pte & ~FMT_WRITE_BITS, memory_order_release);
+	else
+		atomic_fetch_and_explicit(ptep, ~FMT_WRITE_BITS, memory_order_acq_rel);
 }
 #endif
 
