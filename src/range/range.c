@@ -30,7 +30,7 @@ static uint64_t range_offset(const struct vmmu_vm *vm)
  */
 static void range_find_records(const struct frame_pool *frames, struct vmmu_update *update)
 {
-	update->records_shift = frames->min_lg2 - FRAME_META_LG2;
+	update->records_shift = frames->meta_shift;
 	update->records = (uint64_t)(uintptr_t)frames->meta -
 			  (frames->hpa >> update->records_shift);
 }

@@ -30,31 +30,58 @@ static __attribute__((noinline, cold)) uint64_t translate_rest(uint64_t pte, uns
 	return translate_leaf(pte, level, gpa);
 }
 
+/* How far a walk got by glances: the entry that needs a closer look. */
+struct translate_stop {
+	uint64_t pte;
+	unsigned level;
+};
+
 /*
- * Loads are ordered by the addresses that they depend on; pairs with the funnel's release stores.
+ * Walk by glances to gpa, whose hpa is then in *hpa. False: *stop says where a closer look is
+ * needed. Loads are ordered by the addresses that they depend on; pairs with the funnel's release
+ * stores.
  */
-static inline __attribute__((always_inline)) uint64_t translate_walk(const _Atomic uint64_t *root,
-								     uint64_t offset, uint64_t gpa)
+static inline __attribute__((always_inline)) bool translate_glance(const _Atomic uint64_t *root,
+								   uint64_t offset, uint64_t gpa,
+								   uint64_t *hpa,
+								   struct translate_stop *stop)
 {
 	const struct vmmu_geometry *geometry = &fmt_geometry;
 	uint64_t top = range_top(geometry, gpa), pte;
 	const _Atomic uint64_t *ptep;
 
-	if (unlikely(top >= range_top_limit(geometry)))
-		return VMMU_NOT_MAPPED;
+	if (unlikely(top >= range_top_limit(geometry))) {
+		*stop = (struct translate_stop){fmt_make_absent(1), 1};
+		return false;
+	}
 	ptep = root + top;
 #pragma GCC unroll 5
 	for (unsigned level = geometry->levels; level > 1; level--) {
 		pte = atomic_load_explicit(ptep, memory_order_relaxed);
-		if (unlikely(!spte_is_surely_table(pte, level)))
-			return translate_rest(pte, level, offset, gpa);
+		if (unlikely(!spte_is_surely_table(pte, level))) {
+			*stop = (struct translate_stop){pte, level};
+			return false;
+		}
 		ptep = range_at(fmt_table_hpa(pte, level),
 				range_place(geometry, gpa, level - 1, offset));
 	}
 	pte = atomic_load_explicit(ptep, memory_order_relaxed);
+	*stop = (struct translate_stop){pte, 1};
 	if (unlikely(!spte_is_surely_leaf(pte)))
-		return translate_rest(pte, 1, offset, gpa);
-	return translate_leaf(pte, 1, gpa);
+		return false;
+	*hpa = translate_leaf(pte, 1, gpa);
+	return true;
+}
+
+static inline __attribute__((always_inline)) uint64_t translate_walk(const _Atomic uint64_t *root,
+								     uint64_t offset, uint64_t gpa)
+{
+	struct translate_stop stop;
+	uint64_t hpa;
+
+	if (likely(translate_glance(root, offset, gpa, &hpa, &stop)))
+		return hpa;
+	return translate_rest(stop.pte, stop.level, offset, gpa);
 }
 
 static uint64_t range_translate(const struct vmmu_reader *reader, uint64_t gpa)
@@ -62,19 +89,49 @@ static uint64_t range_translate(const struct vmmu_reader *reader, uint64_t gpa)
 	return translate_walk(reader->root, reader->offset, gpa);
 }
 
-static uint64_t range_translate_once(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa)
+/* The end of translate_rest()'s walk and of a light section. */
+static __attribute__((noinline, cold)) uint64_t translate_rest_once(uint64_t pte, unsigned level,
+								    uint64_t offset, uint64_t gpa)
 {
-	const struct frame_pool *frames = &vm->tree.frames;
+	return sync_reader_leave_light(translate_rest(pte, level, offset, gpa));
+}
+
+static inline uint64_t translate_offset(const struct vmmu_vm *vm)
+{
+	return (uint64_t)(uintptr_t)vm->tree.frames.base - vm->tree.frames.hpa;
+}
+
+/* Nested in another section, in a thread that is not registered, or on an old kernel. */
+static __attribute__((noinline, cold)) uint64_t translate_once_slow(const struct vmmu_vm *vm,
+								    unsigned as_id, uint64_t gpa)
+{
 	uint64_t hpa = VMMU_NOT_MAPPED;
-	struct table *root;
+	const struct table *root;
 
 	sync_reader_enter();
 	root = atomic_load_explicit(&vm->roots[as_id], memory_order_acquire);
-	if (likely(root != NULL))
-		hpa = translate_walk(tree_entries(&vm->tree, root),
-				     (uint64_t)(uintptr_t)frames->base - frames->hpa, gpa);
+	if (root)
+		hpa = translate_walk(tree_entries(&vm->tree, root), translate_offset(vm), gpa);
 	sync_reader_leave();
 	return hpa;
+}
+
+/* Every way out is a call's last step: nothing is kept over a call, and no frame is needed. */
+static uint64_t range_translate_once(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa)
+{
+	struct translate_stop stop;
+	const struct table *root;
+	uint64_t hpa;
+
+	if (unlikely(!sync_reader_try_light()))
+		return translate_once_slow(vm, as_id, gpa);
+	root = atomic_load_explicit(&vm->roots[as_id], memory_order_acquire);
+	if (unlikely(!root))
+		return sync_reader_leave_light(VMMU_NOT_MAPPED);
+	if (unlikely(!translate_glance(tree_entries(&vm->tree, root), translate_offset(vm), gpa,
+				       &hpa, &stop)))
+		return translate_rest_once(stop.pte, stop.level, translate_offset(vm), gpa);
+	return sync_reader_leave_light(hpa);
 }
 
 /*
