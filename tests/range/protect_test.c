@@ -149,6 +149,70 @@ RANGE_TEST(range_write_protect, whole_tables__twice)
 	stand_destroy(stand);
 }
 
+/*
+ * Pieces of tables, beginning and ending inside of what is looked at together, some of it volatile,
+ * some absent, some not writable: the model knows which pages lose WRITE.
+ */
+RANGE_TEST(range_write_protect, pieces_of_tables__and_no_more)
+{
+	struct stand *stand = stand_create(*index, NULL);
+	bool is_writable;
+	uint64_t next;
+
+	map(stand, 0, 40, VMMU_RWX);
+	map(stand, 40, 8, VMMU_READ);
+	map(stand, 52, 60, VMMU_RWX);
+	for (uint64_t first = 0; first < 20; first += 3) {
+		for (uint64_t pages = 1; pages < 100; pages += 7) {
+			write_protect(stand, first, pages);
+			next = first + pages;
+			is_writable = next < 40 || (next >= 52 && next < 112);
+			cr_assert_eq(access_of(stand, next) & VMMU_WRITE,
+				     is_writable ? VMMU_WRITE : 0u);
+			protect(stand, 0, 112, VMMU_RWX);
+			/* others then hold what the lockless fix may change */
+			write_protect(stand, 3, 2);
+			write_protect(stand, 30, 1);
+			protect(stand, 0, 112, VMMU_RWX);
+			write_protect(stand, 5, 1);
+		}
+		protect(stand, 5, 1, VMMU_RWX);
+		stand_check(stand);
+	}
+	stand_destroy(stand);
+}
+
+/*
+ * WRITE given page by page: where a TLB may hold the denial, one flush of all of it at the end; none
+ * elsewhere, as no page lost a right.
+ */
+RANGE_TEST(range_write_allow, pages__one_flush_if_any)
+{
+	struct stand *stand = stand_create(*index, NULL);
+	const struct vmmu_format_ops *ops = vmmu_format_ops(outside_at(*index));
+	struct vmmu_walk walk;
+	uint64_t flushes;
+	bool is_owed;
+
+	map(stand, 0, 64, VMMU_RWX);
+	write_protect(stand, 0, 64);
+	cr_assert_eq(vmmu_walk(stand->vm, 0, 0, &walk), 0);
+	is_owed = ops->flush_needed(walk.pte, ops->write_allow(walk.pte, 1), 1) ==
+		  VMMU_FLUSH_REMOTE;
+	flushes = stand->flushes;
+	stand_begin(stand);
+	for (uint64_t gfn = 7; gfn < 21; gfn += 2)
+		cr_assert_eq(stand_protect(stand, gfn, 1, VMMU_RWX), 0);
+	cr_assert_eq(stand->flushes, flushes);
+	stand_end(stand);
+	cr_assert_eq(stand->flushes, flushes + is_owed);
+	if (is_owed) {
+		cr_assert_eq(stand->last.gfn_start, 7);
+		cr_assert_eq(stand->last.gfn_end, 20);
+	}
+	stand_destroy(stand);
+}
+
 static int fault(struct stand *stand, struct vmmu_vcpu *vcpu, uint64_t gfn, unsigned access,
 		 bool *fast)
 {
