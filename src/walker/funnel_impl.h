@@ -234,9 +234,9 @@ static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, u
 }
 
 /*
- * Exclusive: can WRITE be given to the leaf PTE, which has mmu_writable, by a plain store? Not while
- * hardware has a bit left to set (accessed; dirty cannot be without WRITE). The lockless fix, the
- * only other writer, would store the same value.
+ * Exclusive: can WRITE be given to the leaf PTE, which has mmu_writable, by a plain store? Not
+ * while hardware has a bit left to set (accessed; dirty cannot be without WRITE). The lockless fix,
+ * the only other writer, would store the same value.
  */
 static inline bool funnel_can_grant(const struct tree *tree, uint64_t pte, unsigned level)
 {

@@ -183,8 +183,8 @@ RANGE_TEST(range_write_protect, pieces_of_tables__and_no_more)
 }
 
 /*
- * WRITE given page by page: where a TLB may hold the denial, one flush of all of it at the end; none
- * elsewhere, as no page lost a right.
+ * WRITE given page by page: where a TLB may hold the denial, one flush of all of it at the end;
+ * none elsewhere, as no page lost a right.
  */
 RANGE_TEST(range_write_allow, pages__one_flush_if_any)
 {
