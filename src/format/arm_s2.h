@@ -123,7 +123,7 @@ static inline enum vmmu_entry_kind fmt_classify(uint64_t pte, unsigned level)
 /* Address bits that a leaf at LEVEL uses. */
 static inline uint64_t arm_leaf_address(unsigned level)
 {
-	return BITS64(47, fmt_geometry.shift[level]);
+	return BITS64(47, ARM_GRANULE_SHIFT + ARM_STRIDE * (level - 1));
 }
 
 static inline uint64_t fmt_leaf_pfn(uint64_t pte, unsigned level)

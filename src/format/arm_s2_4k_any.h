@@ -15,6 +15,9 @@
 #define FMT_OBJECT        (*current_format)
 #define fmt_geometry      (*current_format->info.geometry)
 #define FMT_HAS_GEOMETRY
+#define FMT_LEVELS_MAX        4
+#define FMT_SHIFT(level)      (12 + 9 * ((level)-1))
+#define FMT_INDEX_BITS(level) 9
 
 #include "format/arm_s2.h"
 

@@ -27,6 +27,10 @@
  *   FMT_LINEAR_PFN   leaf_with_pfn(leaf, a + b) is leaf_with_pfn(leaf, a) plus
  *                    leaf_with_pfn(0, b), as numbers
  *
+ * A header whose geometry is no constant may say what does not vary:
+ *   FMT_SHIFT(level), FMT_INDEX_BITS(level), FMT_LEVELS_MAX
+ *                    shift of each level, index width of its tables but for roots; levels at most
+ *
  * And how to know at a glance what an entry is, for the paths that are no longer than a few loads:
  *   FMT_TABLE_BYTE   the lowest byte of all that make_table() makes; an entry above level 1 that
  *                    has it is a TABLE, whatever its other bits

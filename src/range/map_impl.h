@@ -12,7 +12,7 @@ struct range_map_state {
 
 static inline uint64_t range_leaf(const struct vmmu_attr *attr, uint64_t hpa, unsigned level)
 {
-	return fmt_leaf_with_pfn(attr->leaf[level], hpa >> fmt_geometry.page_shift, level);
+	return fmt_leaf_with_pfn(attr->leaf[level], hpa >> FMT_SHIFT(1), level);
 }
 
 /* May what is left begin with one leaf at LEVEL? */

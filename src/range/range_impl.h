@@ -16,12 +16,18 @@
 #include "faults/map_impl.h"
 #include "range/range.h"
 
-#define RANGE_PAGE BIT64(fmt_geometry.page_shift)
+#ifndef FMT_LEVELS_MAX
+#define FMT_LEVELS_MAX        VMMU_LEVELS_MAX
+#define FMT_SHIFT(level)      fmt_geometry.shift[level]
+#define FMT_INDEX_BITS(level) fmt_geometry.index_bits[level]
+#endif
+
+#define RANGE_PAGE BIT64(FMT_SHIFT(1))
 
 /* Bytes that an entry at LEVEL maps. */
 static inline uint64_t range_bytes(unsigned level)
 {
-	return BIT64(fmt_geometry.shift[level]);
+	return BIT64(FMT_SHIFT(level));
 }
 
 static inline bool range_is_leaf_level(const struct vmmu_vm *vm, unsigned level)
@@ -62,13 +68,12 @@ static inline uint64_t range_kept(uint64_t value)
 }
 
 /*
- * What makes an hpa of a table at LEVEL a pointer to its entry for gpa: one addition away from
- * knowing the table, which is what a walk waits for.
+ * What makes an hpa of a table at LEVEL, which is no root, a pointer to its entry for gpa: one
+ * addition away from knowing the table, which is what a walk waits for.
  */
-static inline uint64_t range_place(const struct vmmu_geometry *geometry, uint64_t gpa,
-				   unsigned level, uint64_t offset)
+static inline uint64_t range_place(uint64_t gpa, unsigned level, uint64_t offset)
 {
-	uint64_t index = gpa >> geometry->shift[level] & (BIT64(geometry->index_bits[level]) - 1);
+	uint64_t index = gpa >> FMT_SHIFT(level) & (BIT64(FMT_INDEX_BITS(level)) - 1);
 
 	return range_kept(index * sizeof(uint64_t) + offset);
 }
@@ -79,14 +84,14 @@ static inline _Atomic uint64_t *range_at(uint64_t hpa, uint64_t place)
 }
 
 /* gpa's index in a root; beyond all entries: gpa is beyond what tables translate. */
-static inline uint64_t range_top(const struct vmmu_geometry *geometry, uint64_t gpa)
+static inline uint64_t range_top(uint64_t gpa, unsigned levels)
 {
-	return gpa >> geometry->shift[geometry->levels];
+	return gpa >> FMT_SHIFT(levels);
 }
 
-static inline uint64_t range_top_limit(const struct vmmu_geometry *geometry)
+static inline uint64_t range_top_limit(unsigned levels)
 {
-	return BIT64(geometry->gpa_bits - geometry->shift[geometry->levels]);
+	return BIT64(fmt_geometry.gpa_bits - FMT_SHIFT(levels));
 }
 
 /*
@@ -98,26 +103,29 @@ static inline __attribute__((always_inline)) bool range_find(const struct vmmu_u
 							     uint64_t gpa, unsigned level,
 							     struct entry_ref *ref)
 {
-	const struct vmmu_geometry *geometry = &fmt_geometry;
-	uint64_t top = range_top(geometry, gpa), hpa = update->root_hpa;
+	unsigned levels = fmt_geometry.levels;
+	uint64_t top = range_top(gpa, levels), hpa = update->root_hpa;
 	_Atomic uint64_t *ptep;
 
-	if (unlikely(top >= range_top_limit(geometry)))
+	if (unlikely(top >= range_top_limit(levels)))
 		return false;
 	ptep = (_Atomic uint64_t *)update->root + top;
 #pragma GCC unroll 5
-	for (unsigned l = geometry->levels; l > level; l--) {
-		uint64_t pte = atomic_load_explicit(ptep, memory_order_relaxed);
+	for (unsigned l = FMT_LEVELS_MAX; l > level; l--) {
+		uint64_t pte;
 
+		if (l > levels)
+			continue;
+		pte = atomic_load_explicit(ptep, memory_order_relaxed);
 		if (unlikely(!spte_is_surely_table(pte, l)))
 			return false;
 		hpa = fmt_table_hpa(pte, l);
-		ptep = range_at(hpa, range_place(geometry, gpa, l - 1, update->offset));
+		ptep = range_at(hpa, range_place(gpa, l - 1, update->offset));
 	}
 	*ref = (struct entry_ref){
 		.table = range_table_at(update, hpa),
 		.ptep = ptep,
-		.gfn = align_down(gpa, range_bytes(level)) >> geometry->page_shift,
+		.gfn = align_down(gpa, range_bytes(level)) >> FMT_SHIFT(1),
 		.level = level,
 	};
 	return true;

@@ -11,8 +11,7 @@
 /* What the leaf PTE at LEVEL makes of gpa. */
 static inline uint64_t translate_leaf(uint64_t pte, unsigned level, uint64_t gpa)
 {
-	return fmt_leaf_pfn(pte, level) << fmt_geometry.page_shift |
-	       (gpa & (range_bytes(level) - 1));
+	return fmt_leaf_pfn(pte, level) << FMT_SHIFT(1) | (gpa & (range_bytes(level) - 1));
 }
 
 /* The end of a walk that met PTE at LEVEL, which is not what it mostly is. */
@@ -46,24 +45,25 @@ static inline __attribute__((always_inline)) bool translate_glance(const _Atomic
 								   uint64_t *hpa,
 								   struct translate_stop *stop)
 {
-	const struct vmmu_geometry *geometry = &fmt_geometry;
-	uint64_t top = range_top(geometry, gpa), pte;
+	unsigned levels = fmt_geometry.levels;
+	uint64_t top = range_top(gpa, levels), pte;
 	const _Atomic uint64_t *ptep;
 
-	if (unlikely(top >= range_top_limit(geometry))) {
+	if (unlikely(top >= range_top_limit(levels))) {
 		*stop = (struct translate_stop){fmt_make_absent(1), 1};
 		return false;
 	}
 	ptep = root + top;
 #pragma GCC unroll 5
-	for (unsigned level = geometry->levels; level > 1; level--) {
+	for (unsigned level = FMT_LEVELS_MAX; level > 1; level--) {
+		if (level > levels)
+			continue;
 		pte = atomic_load_explicit(ptep, memory_order_relaxed);
 		if (unlikely(!spte_is_surely_table(pte, level))) {
 			*stop = (struct translate_stop){pte, level};
 			return false;
 		}
-		ptep = range_at(fmt_table_hpa(pte, level),
-				range_place(geometry, gpa, level - 1, offset));
+		ptep = range_at(fmt_table_hpa(pte, level), range_place(gpa, level - 1, offset));
 	}
 	pte = atomic_load_explicit(ptep, memory_order_relaxed);
 	*stop = (struct translate_stop){pte, 1};
@@ -142,32 +142,34 @@ static inline void translate_some(const struct vmmu_reader *reader, const uint64
 				  uint64_t *hpas, size_t count)
 {
 	const _Atomic uint64_t *at[TRANSLATE_BATCH];
+	unsigned levels = fmt_geometry.levels;
 
 	for (size_t i = 0; i < count; i++) {
 		const _Atomic uint64_t *root = reader->root;
 		bool is_beyond = gpas[i] >> fmt_geometry.gpa_bits;
 
-		at[i] = is_beyond ? NULL : root + range_index(gpas[i], fmt_geometry.levels);
+		at[i] = is_beyond ? NULL : root + range_top(gpas[i], levels);
 		hpas[i] = is_beyond ? VMMU_NOT_MAPPED : gpas[i];
 	}
 #pragma GCC unroll 5
-	for (unsigned level = fmt_geometry.levels; level; level--) {
+	for (unsigned level = FMT_LEVELS_MAX; level; level--) {
+		if (level > levels)
+			continue;
 		for (size_t i = 0; i < count; i++) {
-			enum vmmu_entry_kind kind;
 			uint64_t pte;
 
 			if (!at[i])
 				continue;
 			pte = atomic_load_explicit(at[i], memory_order_relaxed);
-			kind = fmt_classify(pte, level);
-			if (level > 1 && likely(kind == VMMU_ENTRY_TABLE)) {
-				at[i] = range_below(pte, level, reader->offset) +
-					range_index(hpas[i], level - 1);
+			if (level > 1 && likely(spte_is_surely_table(pte, level))) {
+				at[i] = range_at(fmt_table_hpa(pte, level),
+						 range_place(hpas[i], level - 1, reader->offset));
 				__builtin_prefetch((const void *)at[i]);
 				continue;
 			}
-			hpas[i] = kind == VMMU_ENTRY_LEAF ? translate_leaf(pte, level, hpas[i])
-							  : VMMU_NOT_MAPPED;
+			hpas[i] = level == 1 && likely(spte_is_surely_leaf(pte))
+					  ? translate_leaf(pte, 1, hpas[i])
+					  : translate_rest(pte, level, reader->offset, hpas[i]);
 			at[i] = NULL;
 		}
 	}

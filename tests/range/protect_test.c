@@ -213,6 +213,63 @@ RANGE_TEST(range_write_allow, pages__one_flush_if_any)
 	stand_destroy(stand);
 }
 
+struct granted {
+	struct vmmu_flush last;
+	unsigned flushes;
+};
+
+static enum vmmu_resolve_status no_page(void *ctx, const struct vmmu_page_request *request,
+					struct vmmu_page *page)
+{
+	(void)ctx, (void)request, (void)page;
+	return VMMU_RESOLVE_UNMAPPED;
+}
+
+static void count_flush(void *ctx, const struct vmmu_flush *flush)
+{
+	struct granted *granted = ctx;
+
+	granted->flushes++;
+	granted->last = *flush;
+}
+
+/* Whether a registered format wants a flush is asked for each change: Arm's own functions do. */
+Test(range_write_allow, a_registered_format_that_caches_denials__one_flush)
+{
+	const struct vmmu_format *arm = vmmu_format_find("arm-s2-4k");
+	struct vmmu_format_info info = *vmmu_format_info(arm);
+	struct vmmu_env env = {.size = sizeof(env), .resolve = no_page, .flush = count_flush};
+	struct granted granted = {.flushes = 0};
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .env = &env,
+					  .env_ctx = &granted,
+					  .mode = VMMU_MODE_RANGES};
+	struct vmmu_update update;
+	struct vmmu_attr attr;
+	struct vmmu_vm *vm;
+	char why[256];
+
+	info.name = "arm-outside";
+	cr_assert_eq(vmmu_format_register(&info, vmmu_format_ops(arm), &options.format, why,
+					  sizeof(why)),
+		     0);
+	cr_assert_eq(vmmu_vm_create(&options, &vm), 0);
+	cr_assert_eq(vmmu_attr_make(vm, VMMU_RWX, VMMU_MEM_WRITEBACK, &attr), 0);
+	cr_assert_eq(vmmu_update_begin(vm, 0, &update), 0);
+	cr_assert_eq(vmmu_map(&update, 0, 0x1000, 0x8000, &attr, NULL), 0);
+	cr_assert_eq(vmmu_write_protect(&update, 0, 0x8000, NULL), 0);
+	vmmu_update_end(&update);
+	cr_assert_eq(granted.flushes, 1);
+	cr_assert_eq(vmmu_update_begin(vm, 0, &update), 0);
+	cr_assert_eq(vmmu_write_allow(&update, 0x2000, 0x1000, NULL), 0);
+	cr_assert_eq(vmmu_write_allow(&update, 0x5000, 0x1000, NULL), 0);
+	vmmu_update_end(&update);
+	cr_assert_eq(granted.flushes, 2);
+	cr_assert_eq(granted.last.gfn_start, 2);
+	cr_assert_eq(granted.last.gfn_end, 6);
+	vmmu_vm_destroy(vm);
+}
+
 static int fault(struct stand *stand, struct vmmu_vcpu *vcpu, uint64_t gfn, unsigned access,
 		 bool *fast)
 {
