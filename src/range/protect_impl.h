@@ -269,7 +269,7 @@ static inline __attribute__((always_inline)) bool range_grant_page(struct vmmu_u
 	if (unlikely(!funnel_can_grant(tree, pte, 1)))
 		return false;
 	if (funnel_grant(ref.ptep, pte, 1))
-		tree_owe_flush(tree, update->as_id, ref.gfn, ref.gfn + 1);
+		tree_owe_flush(tree, update->as_id, ref.gfn, entry_end(&ref));
 	return true;
 }
 
@@ -291,9 +291,41 @@ static int range_protect(struct vmmu_update *update, uint64_t gpa, uint64_t byte
 	return 0;
 }
 
+/* WRITE taken from the page at gpa, which tables lead to. False: not that simple. */
+static inline bool range_take_page(struct vmmu_update *update, uint64_t gpa)
+{
+#ifdef FMT_WRITE_BITS
+	struct tree *tree = &update->vm->tree;
+	struct entry_ref ref;
+	uint64_t pte;
+
+	if (unlikely((gpa & (RANGE_PAGE - 1)) || tree->hooks.event))
+		return false;
+	if (unlikely(!range_find(update, gpa, 1, &ref)))
+		return false;
+	pte = pte_load(ref.ptep);
+	if (unlikely(!spte_is_surely_leaf(pte)))
+		return false;
+	if (!(pte & FMT_WRITE_BITS))
+		return true;
+	funnel_protect_one(ref.ptep, pte);
+	ref.table->has_volatile = true;
+	tree_owe_flush(tree, update->as_id, ref.gfn, ref.gfn + 1);
+	return true;
+#else
+	(void)update, (void)gpa;
+	return false;
+#endif
+}
+
 static int range_write_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
 			       uint64_t *done)
 {
+	if (bytes == RANGE_PAGE && range_take_page(update, gpa)) {
+		if (done)
+			*done = bytes;
+		return 0;
+	}
 	return range_protect_slow(update, gpa, bytes, RANGE_TAKE_WRITE, done);
 }
 
