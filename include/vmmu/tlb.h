@@ -159,7 +159,8 @@ enum vmmu_tlb_need {
 
 /*
  * By raw values, at LEVEL, of CPU's second stage. Total; VMMU_HW_X86, which has none, and a bad
- * level: NONE. Old entries count as cached unless none of their kind ever is.
+ * level: NONE. Old entries count as cached unless none of their kind ever is. Accessed and dirty
+ * bits are left aside: who clears one knows whether uses that go unreported matter.
  */
 VMMU_API enum vmmu_tlb_need vmmu_tlb_need(const struct vmmu_hw_cpu *cpu, unsigned level,
 					  uint64_t old_pte, uint64_t new_pte);

@@ -76,8 +76,6 @@ static struct need_view need_arm(const struct vmmu_hw_arm64 *arm, unsigned level
 		return (struct need_view){NEED_INVALID, 0, 0};
 	if (level > 1 && (pte & ARM_TABLE))
 		return (struct need_view){NEED_TABLE, pte & (address | BITS64(15, 12)), 0};
-	if (!(pte & ARM_AF) && !(arm->vtcr_el2 & BIT64(21)))
-		rights = 0, xn = 2;
 	return (struct need_view){
 		NEED_LEAF,
 		pte & (address | BITS64(15, 12) | BITS64(9, 8) | BITS64(5, 2) | ARM_CONTIGUOUS),

@@ -122,7 +122,6 @@ static bool access_judge(struct access_part *part, int outcome, const struct vmm
 		       access_ends(part, VMMU_ACCESS_RETRY);
 	case VMMU_FIXED:
 	case VMMU_SPURIOUS:
-		check_denial(part->cpu, part->result->fault.gpa);
 		return access_again(part, before);
 	case VMMU_EXIT_TO_HOST:
 		return access_ends(part, VMMU_ACCESS_EXIT);
@@ -149,6 +148,8 @@ static bool access_fault(struct access_part *part)
 	machine->operation = "fault";
 	outcome = vmmu_fault(cpu->vcpu, fault);
 	ledger_settle(machine);
+	if (outcome == VMMU_FIXED || outcome == VMMU_SPURIOUS)
+		check_denial(cpu, fault->gpa);
 	machine->operation = operation;
 	return access_judge(part, outcome, &before);
 }

@@ -211,7 +211,8 @@ static int check_denial_entry(void *ctx, const struct vmmu_tlb_entry *entry)
 {
 	struct check *check = ctx;
 
-	if (entry->stage == 2 && entry->kind != VMMU_TLB_TABLE && check_is_usable(check, entry) &&
+	if (entry->stage == 2 && entry->kind != VMMU_TLB_TABLE &&
+	    entry->space == check->cpu->as_id && check_is_usable(check, entry) &&
 	    check_must_not_deny(check, entry) && !check_is_unchanged(check, entry))
 		check_leaf(check, entry);
 	return 0;

@@ -71,11 +71,11 @@ static void ledger_check_new(struct vmmu_machine *machine, const struct vmmu_eve
 	}
 }
 
-/* Was the event's entry taken out and flushed just before it was made? */
-static bool ledger_was_broken(const struct ledger *ledger, const struct vmmu_event *event,
-			      uint64_t end)
+/* Was the last thing before the event a flush of just its range? */
+static bool ledger_was_flushed(const struct ledger *ledger, const struct vmmu_event *event,
+			       uint64_t end)
 {
-	return ledger->absent_level == event->level && ledger->flush.as_id == event->as_id &&
+	return ledger->has_flush && ledger->flush.as_id == event->as_id &&
 	       ledger->flush.gfn_start == event->gfn && ledger->flush.gfn_end >= end;
 }
 
@@ -100,13 +100,17 @@ void ledger_event(struct vmmu_machine *machine, const struct vmmu_event *event)
 	enum vmmu_tlb_need need = vmmu_tlb_need(&machine->registers, event->level, event->old_pte,
 						event->new_pte);
 
+	bool was_flushed = ledger_was_flushed(ledger, event, item.end);
+
 	ledger_check_new(machine, event, item.end);
-	if (need == VMMU_TLB_NEED_BREAK && !ledger_was_broken(ledger, event, item.end) &&
-	    machine_cpu_in(machine, event->as_id))
+	/* A change that is broken first, and a lockless one, are told once they are flushed. */
+	if (need == VMMU_TLB_NEED_BREAK && machine_cpu_in(machine, event->as_id) &&
+	    !(was_flushed && ledger->absent_level == event->level))
 		ledger_report(machine, VMMU_STALE_BREAK, &item, event->new_pte);
-	else if (need == VMMU_TLB_NEED_REMOTE)
+	else if (need == VMMU_TLB_NEED_REMOTE &&
+		 !(was_flushed && ledger->flush_pte == event->new_pte))
 		ledger_add(ledger, &item);
-	ledger->absent_level = 0;
+	ledger->has_flush = false;
 }
 
 /* What stands at the flush's first gfn while it is made: for changes that are broken first. */
@@ -118,13 +122,16 @@ static void ledger_look(struct vmmu_machine *machine, const struct vmmu_flush *f
 	struct vmmu_hw_cpu registers;
 
 	machine->ledger.flush = *flush;
+	machine->ledger.has_flush = true;
 	machine->ledger.absent_level = 0;
+	machine->ledger.flush_pte = 0;
 	if (!cpu || machine->registers.arch != VMMU_HW_ARM64)
 		return;
 	registers = cpu->registers;
 	registers_set_root(&registers, cpu->root[flush->as_id].hpa, flush->as_id);
 	machine_probe(&registers, &bus, flush->gfn_start << machine->geometry->page_shift,
 		      &machine->walk, &probe);
+	machine->ledger.flush_pte = probe.pte;
 	if (machine->walk.status == VMMU_HW_FAULT_HOST &&
 	    machine->walk.fault.cause == VMMU_HW_ABSENT)
 		machine->ledger.absent_level = machine->walk.fault.level;

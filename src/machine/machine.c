@@ -67,7 +67,7 @@ int vmmu_machine_attach(struct vmmu_machine *machine, struct vmmu_vm *vm)
 	}
 	machine->vm = vm;
 	machine->ledger.count = 0;
-	machine->ledger.absent_level = 0;
+	machine->ledger.has_flush = false;
 	return 0;
 }
 

@@ -27,10 +27,11 @@ struct ledger {
 	struct ledger_item *item; /* [LEDGER_MAX]; NULL: no event has come yet */
 	unsigned count;
 	bool is_lost; /* more changes than fit: nothing is said until the next operation */
-	/* The last flush: where it began, and the level at which no entry was there then; 0: none.
-	 */
+	/* The last flush, as long as no event came since, and what stood where it began. */
 	struct vmmu_flush flush;
-	unsigned absent_level;
+	uint64_t flush_pte;
+	unsigned absent_level; /* of the entry that was absent there; 0: there was one */
+	bool has_flush;
 };
 
 /* A root that CPUs run on. */
