@@ -124,37 +124,91 @@ static void check_table(struct check *check, const struct vmmu_tlb_entry *entry)
 /* Is a refusal that the tables do not make any more one that should be gone? */
 static bool check_must_not_deny(const struct check *check, const struct vmmu_tlb_entry *entry)
 {
+	if (entry->kind == VMMU_TLB_COMBINED)
+		return false;
 	if (check->is_denial)
 		return !((entry->input ^ check->denied_gpa) >> entry->cover_lg2);
 	return check->machine->registers.arch == VMMU_HW_ARM64;
 }
 
+/* What was kept, for the addresses that an entry serves. */
+struct check_kept {
+	uint64_t gpa, bytes;
+	uint64_t output; /* of gpa */
+	unsigned access;
+	uint8_t memtype;
+	bool has_memtype;
+};
+
+/* Bytes from gpa on for which PROBE, whose walk is in other_walk, speaks. */
+static uint64_t check_step(const struct check *check, const struct machine_probe *probe)
+{
+	const struct vmmu_geometry *geometry = check->machine->geometry;
+	unsigned level = check->machine->other_walk.fault.level;
+
+	if (probe->access)
+		return BIT64(probe->mapping.page_lg2);
+	return BIT64(level && level <= geometry->levels ? geometry->shift[level]
+							: geometry->page_shift);
+}
+
+/*
+ * Hold what was kept against the tables of now, piece by piece: a large page may have become small
+ * ones.
+ */
+static void check_range(struct check *check, const struct vmmu_tlb_entry *entry,
+			const struct check_kept *kept)
+{
+	struct vmmu_hw_cpu registers = check_registers(check, entry);
+	struct machine_probe now;
+	uint64_t offset, step;
+
+	for (offset = 0; offset < kept->bytes; offset += step) {
+		uint64_t gpa = kept->gpa + offset;
+
+		machine_probe(&registers, &check->bus, gpa, &check->machine->other_walk, &now);
+		step = check_step(check, &now);
+		step -= gpa & (step - 1);
+		if ((kept->access & ~now.access) ||
+		    (kept->access &&
+		     (kept->output + offset != now.mapping.output ||
+		      (kept->has_memtype && kept->memtype != now.mapping.memtype)))) {
+			check_report(check, entry, VMMU_STALE_GRANT, gpa, now.pte);
+			return;
+		}
+		if ((now.access & ~kept->access) && check_must_not_deny(check, entry)) {
+			check_report(check, entry, VMMU_STALE_DENIAL, gpa, now.pte);
+			return;
+		}
+	}
+}
+
 static void check_leaf(struct check *check, const struct vmmu_tlb_entry *entry)
 {
 	struct vmmu_hw_cpu registers = check_registers(check, entry);
-	struct machine_probe now, kept;
+	struct machine_probe probe;
+	struct check_kept kept = {
+		.gpa = entry->input, .bytes = BIT64(entry->cover_lg2), .has_memtype = true};
 
-	check_replay(check, &registers, entry, &kept);
-	machine_probe(&registers, &check->bus, entry->input, &check->machine->other_walk, &now);
-	if ((kept.access & ~now.access) ||
-	    (kept.access && (kept.mapping.output != now.mapping.output ||
-			     kept.mapping.memtype != now.mapping.memtype)))
-		check_report(check, entry, VMMU_STALE_GRANT, entry->input, now.pte);
-	else if ((now.access & ~kept.access) && check_must_not_deny(check, entry))
-		check_report(check, entry, VMMU_STALE_DENIAL, entry->input, now.pte);
+	check_replay(check, &registers, entry, &probe);
+	kept.access = probe.access;
+	kept.output = probe.mapping.output;
+	kept.memtype = probe.mapping.memtype;
+	check_range(check, entry, &kept);
 }
 
-/* Both stages' work: the guest-physical page that it led through must still lead there. */
+/*
+ * Both stages' work: the guest-physical page that it led through must still lead there. What it
+ * denies may be the guest's doing.
+ */
 static void check_combined(struct check *check, const struct vmmu_tlb_entry *entry)
 {
-	struct vmmu_hw_cpu registers = check_registers(check, entry);
-	unsigned kept = entry->both.kernel_access | entry->both.user_access;
-	struct machine_probe now;
+	struct check_kept kept = {.gpa = entry->second.input,
+				  .bytes = BIT64(entry->cover_lg2),
+				  .output = entry->both.output,
+				  .access = entry->both.kernel_access | entry->both.user_access};
 
-	machine_probe(&registers, &check->bus, entry->second.input, &check->machine->other_walk,
-		      &now);
-	if ((kept & ~now.access) || (kept && entry->both.output != now.mapping.output))
-		check_report(check, entry, VMMU_STALE_GRANT, entry->second.input, now.pte);
+	check_range(check, entry, &kept);
 }
 
 /* Can CPU use ENTRY at all before it forgets everything? */

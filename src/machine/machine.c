@@ -212,7 +212,7 @@ static void machine_flush_cpu(struct vmmu_cpu *cpu, const struct vmmu_flush *flu
 		machine_flush_native(cpu, flush->as_id, start, end);
 }
 
-/* A local flush, and the memory that its translations come from. */
+/* A flush, and the memory that its translations come from. */
 struct machine_fence {
 	const struct vmmu_machine *machine;
 	const struct vmmu_flush *flush;
@@ -251,8 +251,7 @@ void vmmu_machine_flush(void *ctx, const struct vmmu_flush *flush)
 
 		if (flush->local && cpu->id != flush->vcpu_id)
 			continue;
-		if (flush->local)
-			is_needed |= vmmu_tlb_visit(cpu->tlb, machine_is_outdated, &fence) > 0;
+		is_needed |= vmmu_tlb_visit(cpu->tlb, machine_is_outdated, &fence) > 0;
 		machine_flush_cpu(cpu, flush);
 	}
 	count = machine_count(machine);

@@ -168,9 +168,7 @@ static void env_kick(void *ctx, unsigned vcpu_id)
 {
 	struct stand *stand = ctx;
 
-	/* Whoever forgets to flush a new root goes on with what it had. */
-	if (stand->plant != PLANT_NO_ROOT_FLUSH)
-		vmmu_machine_kick(stand->machine, vcpu_id);
+	vmmu_machine_kick(stand->machine, vcpu_id);
 }
 
 static void env_event(void *ctx, const struct vmmu_event *event)

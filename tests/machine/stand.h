@@ -34,7 +34,6 @@ enum plant {
 	PLANT_NO_LOCAL_FLUSH, /* no fence after a fault */
 	PLANT_SHORT,          /* ranges are one page short */
 	PLANT_WRONG_SPACE,    /* the other address space's tag is flushed */
-	PLANT_NO_ROOT_FLUSH,  /* a new root is loaded without a flush */
 };
 
 /* A host page: what is behind one page of hva. */
