@@ -63,11 +63,31 @@ static void prepare_logged(struct stand *stand)
 	touch_all(stand, 2 * stand->large, 8, VMMU_WRITE);
 }
 
+/* Nothing is mapped yet. */
+static void prepare_empty(struct stand *stand)
+{
+	stand_slot(stand, 2, 0);
+}
+
 static void act_dirty(struct stand *stand)
 {
 	uint64_t bitmap[1];
 
 	cr_assert_eq(vmmu_dirty_get(stand->vm, 0, 2, bitmap, 64, NULL), 0);
+}
+
+/* Nothing was written since the log was read. */
+static void prepare_clean(struct stand *stand)
+{
+	prepare_logged(stand);
+	act_dirty(stand);
+}
+
+/* What was written is not mapped any more. */
+static void prepare_gone(struct stand *stand)
+{
+	prepare_logged(stand);
+	stand_host_move(stand, 2 * stand->large + 7, 8, 1);
 }
 
 /* Read-only entries in all TLBs: one CPU writes. */
@@ -353,6 +373,10 @@ const struct scenario scenarios[] = {
 	{"zap-large", VMMU_MODE_FAULTS, prepare_pages, act_zap_large, 0},
 	{"log", VMMU_MODE_FAULTS, prepare_pages, act_log, 0},
 	{"dirty", VMMU_MODE_FAULTS, prepare_logged, act_dirty, 0},
+	{"zap-unmapped", VMMU_MODE_FAULTS, prepare_empty, act_zap, 0},
+	{"log-unmapped", VMMU_MODE_FAULTS, prepare_empty, act_log, 0},
+	{"dirty-clean", VMMU_MODE_FAULTS, prepare_clean, act_dirty, 0},
+	{"dirty-gone", VMMU_MODE_FAULTS, prepare_gone, act_dirty, 0},
 	{"write", VMMU_MODE_FAULTS, prepare_read_only, act_write, 0},
 	{"split", VMMU_MODE_FAULTS, prepare_large, act_split, 0},
 	{"merge", VMMU_MODE_FAULTS, prepare_small, act_merge, 0},

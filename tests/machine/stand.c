@@ -111,6 +111,11 @@ static void host_place(struct stand *stand, uint64_t index, uint64_t count, unsi
 	}
 }
 
+uint64_t stand_host_va(uint64_t index)
+{
+	return HOST_VA + (index << 12);
+}
+
 void stand_host_move(struct stand *stand, uint64_t index, uint64_t count, unsigned level)
 {
 	struct vmmu_hva_range range = {HOST_VA + (index << stand->shift),

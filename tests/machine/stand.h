@@ -139,6 +139,9 @@ static inline uint64_t stand_gpa(const struct stand *stand, uint64_t gfn)
 	return gfn << stand->shift;
 }
 
+/* hva of a host page of 4 KiB formats. */
+uint64_t stand_host_va(uint64_t index);
+
 static inline uint64_t stand_below(struct stand *stand, uint64_t bound)
 {
 	return draw_below(&stand->draw, bound);
