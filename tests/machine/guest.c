@@ -137,10 +137,15 @@ static void guest_flush(struct stand *stand, uint64_t gva)
 		cr_assert_eq(vmmu_tlb_flush(vmmu_cpu_tlb(stand->cpu[i]), &flush), 0);
 }
 
-void guest_map(struct stand *stand, unsigned number, struct guest_page page)
+void guest_map_quietly(struct stand *stand, unsigned number, struct guest_page page)
 {
 	guest_write(stand, guest_table(stand, 1) + 8 * number, guest_leaf(stand, &page));
 	stand->guest[number] = page;
+}
+
+void guest_map(struct stand *stand, unsigned number, struct guest_page page)
+{
+	guest_map_quietly(stand, number, page);
 	guest_flush(stand, guest_gva(stand, number));
 }
 

@@ -120,6 +120,8 @@ void guest_start(struct stand *stand, unsigned cpu);
 uint64_t guest_gva(const struct stand *stand, unsigned number);
 /* Map gva page NUMBER by the guest's tables, and flush the CPUs as the guest would. */
 void guest_map(struct stand *stand, unsigned number, struct guest_page page);
+/* The same by a guest that forgets to flush. */
+void guest_map_quietly(struct stand *stand, unsigned number, struct guest_page page);
 
 /* One access of gpa (no guest tables) or gva by CPU; the result is checked by the model. */
 struct vmmu_access_result stand_access(struct stand *stand, unsigned cpu, uint64_t address,
