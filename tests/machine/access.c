@@ -2,6 +2,7 @@
 /* Accesses from end to end: how they end, how often they fault, what hardware leaves behind. */
 #include <errno.h>
 
+#include "base/failing_mem.h"
 #include "machine/scenarios.h"
 
 static struct vmmu_access_result go(struct stand *stand, unsigned cpu, struct vmmu_hw_access access)
@@ -230,5 +231,41 @@ Test(access, arguments_that_are_none__refused)
 	vmmu_machine_operation(NULL, "");
 	vmmu_machine_destroy(NULL);
 	vmmu_cpu_destroy(NULL);
+	stand_end(stand);
+}
+
+/* Make a machine and a CPU on STAND's VM; 0 or the first error. */
+static int try_machine(struct stand *stand)
+{
+	struct vmmu_machine_options options = {.size = sizeof(options), .bus = stand_bus(stand)};
+	struct vmmu_cpu_options cpu_options = {.size = sizeof(cpu_options), .vcpu = stand->vcpu[0]};
+	struct vmmu_machine *machine = NULL;
+	struct vmmu_cpu *cpu;
+	int err = vmmu_machine_create(&options, &machine);
+
+	if (!err)
+		err = vmmu_machine_attach(machine, stand->vm);
+	if (!err)
+		err = vmmu_cpu_create(machine, &cpu_options, &cpu);
+	vmmu_machine_destroy(machine);
+	return err;
+}
+
+Test(access, any_allocation_missing__no_memory_and_nothing_leaked)
+{
+	struct stand *stand = stand_make(vmmu_format_find("arm-s2-4k"), NULL);
+	size_t live = mem_live();
+	uint64_t left = 0;
+
+	do {
+		failing_mem_after(left);
+		cr_assert_eq(try_machine(stand), -ENOMEM);
+		failing_mem_stop();
+		cr_assert_eq(mem_live(), live);
+		failing_mem_after(++left);
+	} while (try_machine(stand));
+	failing_mem_stop();
+	cr_assert_eq(left, 10);
+	cr_assert_eq(mem_live(), live);
 	stand_end(stand);
 }
