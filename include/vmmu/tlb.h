@@ -130,6 +130,12 @@ VMMU_API int vmmu_tlb_translate(struct vmmu_tlb *tlb, const struct vmmu_hw_cpu *
 				const struct vmmu_hw_bus *bus, unsigned space,
 				const struct vmmu_hw_access *access, struct vmmu_hw_walk *walk);
 
+/* The same for vmmu_hw_translate_gpa(): the second stage alone, and what is kept of it. */
+VMMU_API int vmmu_tlb_translate_gpa(struct vmmu_tlb *tlb, const struct vmmu_hw_cpu *cpu,
+				    const struct vmmu_hw_bus *bus, unsigned space,
+				    const struct vmmu_hw_access *access,
+				    const struct vmmu_hw_gpa *gpa, struct vmmu_hw_walk *walk);
+
 /* Do FLUSH. -EINVAL: NULL, or an operation that this architecture does not have. */
 VMMU_API int vmmu_tlb_flush(struct vmmu_tlb *tlb, const struct vmmu_tlb_flush *flush);
 /*

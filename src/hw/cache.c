@@ -295,28 +295,58 @@ static bool cache_serve_combined(struct hw_cache *cache, const struct vmmu_hw_ac
 	return true;
 }
 
+/* Ready *RUN for an access through TLB; false: it cannot be asked. */
+static bool cache_start(struct hw_run *run, struct vmmu_tlb *tlb, const struct vmmu_hw_cpu *cpu,
+			const struct vmmu_hw_bus *bus, const struct vmmu_hw_access *access,
+			struct vmmu_hw_walk *walk)
+{
+	if (!tlb || !walk_start(run, cpu, bus, access, walk) || cpu->arch != tlb->arch)
+		return false;
+	tlb->cache.tlb = tlb;
+	tlb->cache.cpu = cpu;
+	cache_restart(&tlb->cache);
+	walk_begin(run);
+	run->cache = &tlb->cache;
+	return true;
+}
+
+/* Walk by ATTEMPT, and learn from it. */
+static int cache_walk(struct hw_run *run,
+		      enum hw_result (*attempt)(struct hw_run *run, const void *arg),
+		      const void *arg)
+{
+	int err;
+
+	run->cache->tlb->stats.walks++;
+	err = walk_run(run, attempt, arg);
+	if (!err)
+		cache_learn(run->cache, run->access, run->walk);
+	return err;
+}
+
 int vmmu_tlb_translate(struct vmmu_tlb *tlb, const struct vmmu_hw_cpu *cpu,
 		       const struct vmmu_hw_bus *bus, unsigned space,
 		       const struct vmmu_hw_access *access, struct vmmu_hw_walk *walk)
 {
-	struct hw_cache *cache;
 	struct hw_run run;
-	int err;
 
-	if (!tlb || !walk_start(&run, cpu, bus, access, walk) || cpu->arch != tlb->arch)
+	if (!cache_start(&run, tlb, cpu, bus, access, walk))
 		return -EINVAL;
-	cache = &tlb->cache;
-	cache->tlb = tlb;
-	cache->cpu = cpu;
-	cache->space = space;
-	cache_restart(cache);
-	walk_begin(&run);
-	if (cache_serve_combined(cache, access, walk))
+	run.cache->space = space;
+	if (cache_serve_combined(run.cache, access, walk))
 		return 0;
-	tlb->stats.walks++;
-	run.cache = cache;
-	err = walk_run(&run, walk_both, NULL);
-	if (!err)
-		cache_learn(cache, access, walk);
-	return err;
+	return cache_walk(&run, walk_both, NULL);
+}
+
+int vmmu_tlb_translate_gpa(struct vmmu_tlb *tlb, const struct vmmu_hw_cpu *cpu,
+			   const struct vmmu_hw_bus *bus, unsigned space,
+			   const struct vmmu_hw_access *access, const struct vmmu_hw_gpa *gpa,
+			   struct vmmu_hw_walk *walk)
+{
+	struct hw_run run;
+
+	if (!cache_start(&run, tlb, cpu, bus, access, walk) || !walk_is_gpa(cpu, gpa))
+		return -EINVAL;
+	run.cache->space = space;
+	return cache_walk(&run, walk_gpa, gpa);
 }

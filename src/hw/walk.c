@@ -223,7 +223,7 @@ enum hw_result walk_both(struct hw_run *run, const void *arg)
 }
 
 /* The second stage alone: stage 1 passes the reported address on as the given one. */
-static enum hw_result walk_gpa(struct hw_run *run, const void *arg)
+enum hw_result walk_gpa(struct hw_run *run, const void *arg)
 {
 	const struct vmmu_hw_gpa *gpa = arg;
 
@@ -301,18 +301,23 @@ int vmmu_hw_translate(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus *b
 	return walk_run(&run, walk_both, NULL);
 }
 
+bool walk_is_gpa(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_gpa *gpa)
+{
+	if (!gpa || cpu->arch == VMMU_HW_X86)
+		return false;
+	if ((unsigned)gpa->purpose >= VMMU_HW_PURPOSES ||
+	    (gpa->guest_page & ~(unsigned)VMMU_HW_PAGE_FLAGS))
+		return false;
+	return gpa->purpose != VMMU_HW_PDPTE_LOAD || cpu->arch == VMMU_HW_EPT;
+}
+
 int vmmu_hw_translate_gpa(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus *bus,
 			  const struct vmmu_hw_access *access, const struct vmmu_hw_gpa *gpa,
 			  struct vmmu_hw_walk *walk)
 {
 	struct hw_run run;
 
-	if (!walk_start(&run, cpu, bus, access, walk) || !gpa || cpu->arch == VMMU_HW_X86)
-		return -EINVAL;
-	if ((unsigned)gpa->purpose >= VMMU_HW_PURPOSES ||
-	    (gpa->guest_page & ~(unsigned)VMMU_HW_PAGE_FLAGS))
-		return -EINVAL;
-	if (gpa->purpose == VMMU_HW_PDPTE_LOAD && cpu->arch != VMMU_HW_EPT)
+	if (!walk_start(&run, cpu, bus, access, walk) || !walk_is_gpa(cpu, gpa))
 		return -EINVAL;
 	return walk_run(&run, walk_gpa, gpa);
 }

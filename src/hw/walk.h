@@ -97,6 +97,10 @@ int walk_run(struct hw_run *run, enum hw_result (*attempt)(struct hw_run *run, c
 void walk_begin(struct hw_run *run);
 /* walk_run()'s attempt of a whole access. */
 enum hw_result walk_both(struct hw_run *run, const void *arg);
+/* The same of the second stage alone; ARG: struct vmmu_hw_gpa, one that walk_is_gpa(). */
+enum hw_result walk_gpa(struct hw_run *run, const void *arg);
+/* Is GPA one that CPU's second stage can be asked? */
+bool walk_is_gpa(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_gpa *gpa);
 
 /* Fill *RUN of an acceptable request; false: it is none (-EINVAL). */
 bool walk_start(struct hw_run *run, const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus *bus,

@@ -45,7 +45,11 @@ static bool ledger_must_wait(const struct vmmu_machine *machine, const struct le
 	return kind == VMMU_ENTRY_LEAF && machine->registers.arch == VMMU_HW_ARM64;
 }
 
-/* The event put a present entry somewhere: nothing unflushed may be in its way. */
+/*
+ * The event put a present entry where there was none of its kind: nothing unflushed may be in its
+ * way. (What only changes its rights has been there all along, and so has what is in its way: below
+ * a table that nothing points to any more.)
+ */
 static void ledger_check_new(struct vmmu_machine *machine, const struct vmmu_event *event,
 			     uint64_t end)
 {
@@ -53,6 +57,8 @@ static void ledger_check_new(struct vmmu_machine *machine, const struct vmmu_eve
 	enum vmmu_entry_kind kind = ledger_read(machine, event->new_pte, event->level, &table);
 
 	if (kind != VMMU_ENTRY_LEAF && kind != VMMU_ENTRY_TABLE)
+		return;
+	if (ledger_read(machine, event->old_pte, event->level, &old_table) == kind)
 		return;
 	for (unsigned i = 0; i < machine->ledger.count; i++) {
 		const struct ledger_item *item = &machine->ledger.item[i];
@@ -169,4 +175,5 @@ void ledger_settle(struct vmmu_machine *machine)
 		ledger_report(machine, VMMU_STALE_OWED, &ledger->item[i], ledger->item[i].new_pte);
 	ledger->count = 0;
 	ledger->is_lost = false;
+	ledger->has_flush = false;
 }

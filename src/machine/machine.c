@@ -281,6 +281,8 @@ void vmmu_machine_event(void *ctx, const struct vmmu_event *event)
 {
 	struct vmmu_machine *machine = ctx;
 
-	if (machine && event && machine->vm && event->kind == VMMU_EVENT_ENTRY_CHANGED)
+	if (machine && event && machine->vm && event->kind == VMMU_EVENT_ENTRY_CHANGED &&
+	    event->level && event->level <= machine->geometry->levels &&
+	    event->as_id < VMMU_ADDRESS_SPACES_MAX)
 		ledger_event(machine, event);
 }

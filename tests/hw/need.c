@@ -66,6 +66,7 @@ static const struct row rows[] = {
 	{VMMU_HW_ARM64, 1, 0x400807ff, 0x400807c7, BREAK, "another memory type"},
 	{VMMU_HW_ARM64, 1, 0x400807ff, UINT64_C(0x100000400807ff), BREAK, "contiguous"},
 	{VMMU_HW_ARM64, 2, 0x400007fd, 0x40080003, BREAK, "a block becomes a table"},
+	{VMMU_HW_ARM64, 2, 0x400004c1, 0x40000003, BREAK, "with no bit of attributes"},
 	{VMMU_HW_ARM64, 2, 0x40080003, 0x400007fd, BREAK, "a table becomes a block"},
 	{VMMU_HW_ARM64, 2, 0x40080003, 0x40090003, BREAK, "another table"},
 	{VMMU_HW_ARM64, 2, 0x40080003, 0x0, REMOTE, "a table goes"},

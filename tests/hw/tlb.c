@@ -216,6 +216,24 @@ Test(tlb, a_page_not_accessed_that_hardware_cannot_mark__is_kept_on_riscv_alone)
 	}
 }
 
+/* Maintenance does not mind AF=0, and leaves nothing behind that would. */
+Test(tlb, maintenance_of_a_page_not_accessed__keeps_nothing_on_arm)
+{
+	struct vmmu_hw_access clean = {.gva = GPA, .access = VMMU_READ, .flags = VMMU_HW_CACHE_OP};
+	struct bench bench;
+
+	bench_open(&bench, VMMU_HW_ARM64);
+	bench_place(&bench, GPA, 1, full_leaf(&bench) & ~UINT64_C(0x400));
+	cr_assert_eq(
+		vmmu_tlb_translate(bench.tlb, &bench.cpu, &bench.bus, SPACE, &clean, &bench.walk),
+		0);
+	cr_assert_eq(bench.walk.status, VMMU_HW_OK);
+	cr_assert_eq(held(&bench).kinds[VMMU_TLB_LEAF], 0);
+	bench_place(&bench, GPA, 1, full_leaf(&bench));
+	cr_assert_eq(go(&bench, GPA, VMMU_READ), VMMU_HW_OK);
+	bench_close(&bench);
+}
+
 Test(tlb, a_right_that_was_missing__is_remembered_until_x86_faults_and_others_are_told)
 {
 	struct bench bench;
