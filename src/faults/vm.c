@@ -44,7 +44,7 @@ void vm_unlock(struct vmmu_vm *vm)
 
 	if (unlikely(vm->tree.detached != NULL))
 		vm->engine->range->settle(vm);
-	tree_flush(&vm->tree);
+	tree_flush(&vm->tree); /* nobody takes the lock while a TLB is behind */
 	if (vm->tree.retired_count >= RETIRED_MAX)
 		retired = tree_take_retired(&vm->tree);
 	sync_read_unlock();
@@ -70,7 +70,7 @@ void vm_reap_locked(struct vmmu_vm *vm)
 
 	if (vm->tree.detached)
 		vm->engine->range->settle(vm);
-	tree_flush(&vm->tree);
+	tree_flush(&vm->tree); /* before a frame can be used for something else */
 	retired = tree_take_retired(&vm->tree);
 	if (!retired)
 		return;

@@ -65,8 +65,8 @@ static inline void funnel_count(struct tree *tree, const struct entry_ref *ref, 
 }
 
 /*
- * What follows a write, whichever form made it: books, flush owed, event. Returns false on an
- * illegal change.
+ * What follows a write, whichever form made it: books and event. Returns false on an illegal
+ * change.
  */
 static inline bool funnel_account(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte,
 				  uint64_t new_pte)
@@ -76,12 +76,18 @@ static inline bool funnel_account(struct tree *tree, const struct entry_ref *ref
 	funnel_count(tree, ref, effects);
 	if (fmt_is_volatile(new_pte, ref->level))
 		ref->table->has_volatile = true;
-	if (fmt_flush_needed(old_pte, new_pte, ref->level) == VMMU_FLUSH_REMOTE)
-		tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
 	funnel_event(tree, ref, old_pte, new_pte);
 	if (unlikely(effects & SPTE_ILLEGAL))
 		tree->hooks.bug(tree->hooks.ctx, "illegal change of a page table entry");
 	return !(effects & SPTE_ILLEGAL);
+}
+
+/* The flush that a change needs, if any; a change that was broken first has had it. */
+static inline void funnel_owe(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte,
+			      uint64_t new_pte)
+{
+	if (fmt_flush_needed(old_pte, new_pte, ref->level) == VMMU_FLUSH_REMOTE)
+		tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
 }
 
 /* Flush REF's range now, others' pending ranges stay owed. */
@@ -102,7 +108,7 @@ static inline uint64_t funnel_break(const struct tree *tree, const struct entry_
 	uint64_t old_pte = atomic_exchange_explicit(ref->ptep, fmt_make_frozen(ref->level),
 						    memory_order_acq_rel);
 
-	funnel_flush_now(tree, ref);
+	funnel_flush_now(tree, ref); /* before any TLB can meet the new value */
 	return old_pte;
 }
 
@@ -117,12 +123,16 @@ static inline uint64_t funnel_set(struct tree *tree, const struct entry_ref *ref
 	if (unlikely(fmt_needs_break(old_pte, new_pte, ref->level))) {
 		old_pte = funnel_break(tree, ref);
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
-	} else if (fmt_is_volatile(old_pte, ref->level)) {
+		funnel_account(tree, ref, old_pte, new_pte);
+		return old_pte;
+	}
+	if (fmt_is_volatile(old_pte, ref->level)) {
 		old_pte = atomic_exchange_explicit(ref->ptep, new_pte, memory_order_acq_rel);
 	} else {
 		/* Pairs with pte_load(): a table is filled before it can be reached. */
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
 	}
+	funnel_owe(tree, ref, old_pte, new_pte);
 	funnel_account(tree, ref, old_pte, new_pte);
 	return old_pte;
 }
@@ -143,13 +153,17 @@ static inline uint64_t funnel_update(struct tree *tree, const struct entry_ref *
 		old_pte = funnel_break(tree, ref);
 		new_pte = change(old_pte, ref->level);
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
-	} else if (fmt_is_volatile(old_pte, ref->level)) {
+		funnel_account(tree, ref, old_pte, new_pte);
+		return old_pte;
+	}
+	if (fmt_is_volatile(old_pte, ref->level)) {
 		while (!atomic_compare_exchange_weak_explicit(
 			ref->ptep, &old_pte, new_pte, memory_order_acq_rel, memory_order_acquire))
 			new_pte = change(old_pte, ref->level);
 	} else {
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
 	}
+	funnel_owe(tree, ref, old_pte, new_pte);
 	funnel_account(tree, ref, old_pte, new_pte);
 	return old_pte;
 }
@@ -172,10 +186,10 @@ static inline bool funnel_try(const struct tree *tree, const struct entry_ref *r
 						     memory_order_acq_rel, memory_order_acquire))
 		return false;
 	if (is_break) {
-		funnel_flush_now(tree, ref);
+		funnel_flush_now(tree, ref); /* frozen: nobody else makes it anew meanwhile */
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
 	} else if (fmt_flush_needed(old_pte, new_pte, ref->level) == VMMU_FLUSH_REMOTE) {
-		funnel_flush_now(tree, ref);
+		funnel_flush_now(tree, ref); /* no lock whose end would do it */
 	}
 	funnel_event(tree, ref, old_pte, new_pte);
 	return true;
@@ -277,7 +291,8 @@ static inline void funnel_clear(struct tree *tree, const struct entry_ref *ref)
 	atomic_store_explicit(ref->ptep, fmt_make_absent(ref->level), memory_order_release);
 	tree->leaves[ref->level]--;
 	ref->table->used--;
-	tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
+	/* a leaf that goes always owes it */
+	tree_owe_flush(tree, ref->table->as_id, ref->gfn, ref->gfn + level_gfns(ref->level));
 }
 
 /*
