@@ -8,7 +8,7 @@
 
 #include <vmmu/types.h>
 
-#define FLAT_CALLS_MAX 256
+#define FLAT_CALLS_MAX 512
 
 enum flat_op {
 	FLAT_MAP,

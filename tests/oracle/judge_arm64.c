@@ -28,9 +28,13 @@
 #define PAR_PTW     (UINT64_C(1) << 8)
 #define PAR_S       (UINT64_C(1) << 9)
 #define PAR_PA      UINT64_C(0x000ffffffffff000)
-#define FSC_LEVEL   UINT64_C(3)
+#define FSC          UINT64_C(0x3f)
+#define FSC_LEVEL    UINT64_C(3)
+#define FSC_EXTERNAL UINT64_C(0x10)
+#define BRK_EL1      UINT64_C(0xffff)
 
-#define CONTIGUOUS (UINT64_C(1) << 52)
+#define ACCESS_FLAG (UINT64_C(1) << 10)
+#define CONTIGUOUS  (UINT64_C(1) << 52)
 
 static const char *const arm64_gaps[] = {
 	"52-bit addresses (LPA2, 64K with LPA): no registers are set up for them here",
@@ -86,7 +90,32 @@ static bool arm64_table_level(const struct oracle_expectation *expectation,
 		 ~level);
 }
 
+/* EL1's handler in the window says so, and ESR_EL1 that memory did not answer. */
+static bool arm64_atomic_load(const struct oracle_expectation *expectation,
+			      const struct job_result *got)
+{
+	return (expectation->probe.kind & 0xf) == JOB_RMW &&
+	       expectation->status == VMMU_HW_FAULT_HOST &&
+	       expectation->fault.cause == VMMU_HW_PERMISSION &&
+	       (got->what & ESR_EC) == ESR_EC_BRK && (got->what & 0xffff) == BRK_EL1 &&
+	       (got->reg[2] & FSC) == FSC_EXTERNAL;
+}
+
+/* The architecture allows it; the model does not do it. */
+static bool arm64_early_flag(const struct oracle_expectation *expectation,
+			     const struct job_result *got)
+{
+	return expectation->is_read && expectation->status == VMMU_HW_FAULT_HOST &&
+	       expectation->fault.cause == VMMU_HW_PERMISSION &&
+	       (expectation->root_arg[1] & VTCR_HA) &&
+	       got->value == (expectation->wanted.want.value | ACCESS_FLAG);
+}
+
 static const struct oracle_defect arm64_defects[] = {
+	{"the access flag is set although the access is refused (allowed)", arm64_early_flag},
+	{"an atomic that may not write does its load first, which meets no memory",
+	 arm64_atomic_load},
+
 	{"blocks are accepted at levels where the granule has none", arm64_wide_block},
 	{"the contiguous bit is ignored: address bits inside the group come from the descriptor",
 	 arm64_contiguous},

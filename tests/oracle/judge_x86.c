@@ -151,14 +151,16 @@ static const char *const ept_gaps[] = {
 	NULL,
 };
 
+static bool ept_is_bit12(const struct vmmu_hw_fault *fault)
+{
+	return fault->cause == VMMU_HW_RESERVED && (fault->level == 2 || fault->level == 3) &&
+	       (fault->entry & ENTRY_LARGE) && (fault->entry & ENTRY_BIT12);
+}
+
 static bool ept_large_bit12(const struct oracle_expectation *expectation,
 			    const struct job_result *got)
 {
-	const struct vmmu_hw_fault *fault = &expectation->fault;
-
-	return fault->cause == VMMU_HW_RESERVED && (fault->level == 2 || fault->level == 3) &&
-	       (fault->entry & ENTRY_LARGE) && (fault->entry & ENTRY_BIT12) &&
-	       got->what != EXIT_MISCONFIG;
+	return ept_is_bit12(&expectation->fault) && got->what != EXIT_MISCONFIG;
 }
 
 static bool ept_table_is_write(const struct oracle_expectation *expectation,
@@ -179,21 +181,13 @@ static const struct oracle_defect ept_defects[] = {
 	{NULL, NULL},
 };
 
-static const char *x86_excludes_store(const struct oracle_probe *probe)
-{
-	if (probe->kind != JOB_STORE && probe->kind != JOB_RMW)
-		return NULL;
-	return "a store that a known defect lets through to another page";
-}
-
 static const char *ept_excludes(const struct oracle_root *root, const struct oracle_probe *probe,
 				const struct vmmu_hw_walk *walk)
 {
 	(void)root;
-	if (walk->fault.cause == VMMU_HW_RESERVED && (walk->fault.entry & ENTRY_LARGE) &&
-	    (walk->fault.entry & ENTRY_BIT12))
-		return x86_excludes_store(probe);
-	return NULL;
+	if (!ept_is_bit12(&walk->fault) || (probe->kind != JOB_STORE && probe->kind != JOB_RMW))
+		return NULL;
+	return "a store that a known defect lets through to another page";
 }
 
 static const char *ept_refuses(const struct vmmu_format_info *info)

@@ -17,15 +17,26 @@ uint64_t scene_gpa_limit(const struct scene *scene)
 	return UINT64_C(1) << (bits < most ? bits : most);
 }
 
-/* The embedder's addresses are physical ones. Huge as far as a hash of the place says. */
+uint64_t scene_backing(const struct scene *scene, uint64_t hva)
+{
+	const struct oracle_layout *layout = &scene->emulator->layout;
+
+	return hva < SCENE_FOLDED ? hva : layout->tag_hpa + hva % layout->tag_bytes;
+}
+
+/* Huge as far as a hash of the place says, and tagged memory has room for it. */
 static enum vmmu_resolve_status scene_resolve(void *ctx, const struct vmmu_page_request *request,
 					      struct vmmu_page *page)
 {
 	const struct scene *scene = ctx;
+	const struct vmmu_geometry *geometry = scene->info->geometry;
+	unsigned level = 1 + (unsigned)((request->hva >> 21) % 3);
 
+	while (level > 1 && UINT64_C(1) << geometry->shift[level] > scene->emulator->layout.tag_bytes)
+		level--;
 	*page = (struct vmmu_page){
-		.pfn = request->hva >> scene->info->geometry->page_shift,
-		.level = 1 + (unsigned)((request->hva >> 21) % 3),
+		.pfn = scene_backing(scene, request->hva) >> geometry->page_shift,
+		.level = level,
 		.writable = true,
 	};
 	return VMMU_RESOLVE_OK;
@@ -79,19 +90,22 @@ static int scene_vm(struct scene *scene)
 	return err ? err : vmmu_vcpu_create(scene->vm, 0, &scene->vcpu);
 }
 
+int scene_slot_note(struct scene *scene, const struct vmmu_slot *slot)
+{
+	struct flat_call call = {
+		.op = FLAT_MAP, .gpa = slot->gpa, .bytes = slot->bytes, .hpa = slot->hva};
+
+	call.access = slot->flags & VMMU_SLOT_READ_ONLY ? VMMU_READ | VMMU_EXEC : VMMU_RWX;
+	return flat_add(&scene->flat, &call) ? 0 : -ENOSPC;
+}
+
 int scene_slot(struct scene *scene, uint64_t gpa, uint64_t bytes, uint64_t hpa, unsigned flags)
 {
 	struct vmmu_slot slot = {
 		.id = scene->slot_count++, .flags = flags, .gpa = gpa, .bytes = bytes, .hva = hpa};
-	struct flat_call call = {
-		.op = FLAT_MAP, .gpa = gpa, .bytes = bytes, .hpa = hpa, .access = VMMU_RWX};
 	int err = vmmu_slot_set(scene->vm, &slot);
 
-	if (flags & VMMU_SLOT_READ_ONLY)
-		call.access = VMMU_READ | VMMU_EXEC;
-	if (!err)
-		flat_add(&scene->flat, &call);
-	return err;
+	return err ? err : scene_slot_note(scene, &slot);
 }
 
 static int scene_window(struct scene *scene)
@@ -169,15 +183,36 @@ void scene_registers(struct scene *scene, bool is_wild)
 	jobs_record(scene->jobs, JOB_ROOT, arg);
 }
 
+int scene_root(struct scene *scene)
+{
+	struct vmmu_root root = {0};
+	bool flush;
+	int err;
+
+	if (scene->mode == VMMU_MODE_RANGES)
+		return vmmu_tables(scene->vm, scene_root_frame, &scene->stage.root_hpa) == 1
+			       ? 0
+			       : -ENOENT;
+	err = vmmu_vcpu_root(scene->vcpu, &root, &flush);
+	if (!err && scene->is_live) {
+		jobs_sync(scene->jobs);
+		if (root.hpa == scene->stage.root_hpa && flush)
+			jobs_flush(scene->jobs);
+	}
+	if (!err && root.hpa != scene->stage.root_hpa) {
+		scene->stage.root_hpa = root.hpa;
+		if (scene->is_live)
+			scene_registers(scene, false);
+	}
+	return err;
+}
+
 int scene_start(struct scene *scene)
 {
-	struct vmmu_root root;
-	bool flush;
+	int err = scene_root(scene);
 
-	if (scene->mode == VMMU_MODE_FAULTS && vmmu_vcpu_root(scene->vcpu, &root, &flush))
-		return -ENOMEM;
-	if (vmmu_tables(scene->vm, scene_root_frame, &scene->stage.root_hpa) != 1)
-		return -ENOENT;
+	if (err)
+		return err;
 	jobs_sync(scene->jobs);
 	scene_registers(scene, false);
 	scene->is_live = true;
@@ -541,7 +576,7 @@ void scene_access(struct scene *scene, unsigned kind, uint64_t gpa)
 	scene->tally->compared++;
 	if (is_granted != (walk.status == VMMU_HW_OK))
 		scene_report(scene, "slots and model differ on rights", &probe, &walk);
-	else if (is_granted && page.hpa != walk.combined.output)
+	else if (is_granted && scene_backing(scene, page.hpa) != walk.combined.output)
 		scene_report(scene, "slots and model differ on the page", &probe, &walk);
 	else if (!is_granted && outcome != VMMU_EMULATE)
 		scene_report(scene, "not memory, and not to be emulated", &probe, &walk);

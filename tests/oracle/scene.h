@@ -8,6 +8,7 @@
 
 #define SCENE_SLOTS_MAX   4
 #define SCENE_UPDATES_MAX 16
+#define SCENE_FOLDED      (UINT64_C(1) << 40)
 #define REASONS_MAX       16
 
 /* Counts over all scenes. */
@@ -63,6 +64,13 @@ void scene_registers(struct scene *scene, bool is_wild);
 void scene_close(struct scene *scene);
 /* A slot (VMMU_MODE_FAULTS) whose hvas are the hpas that back it. 0 or -errno. */
 int scene_slot(struct scene *scene, uint64_t gpa, uint64_t bytes, uint64_t hpa, unsigned flags);
+
+/* Note a slot that the engine has taken. 0 or -ENOSPC. */
+int scene_slot_note(struct scene *scene, const struct vmmu_slot *slot);
+/* hpa of HVA: itself, or, from SCENE_FOLDED on, somewhere in tagged memory, aligned alike. */
+uint64_t scene_backing(const struct scene *scene, uint64_t hva);
+/* The root to run on, as before each guest entry; registers follow when it is another. 0 or -errno. */
+int scene_root(struct scene *scene);
 
 /*
  * Put a probe to the model and, if the emulator can judge it, into the job. False: left out; *WALK

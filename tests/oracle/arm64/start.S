@@ -25,7 +25,10 @@ wrong:	ldr	x0, =wrong_exit
 wrong_exit:
 	.quad	0x20026, 3
 
-	/* uint64_t machine_at(kind, address): PAR_EL1 after AT S12E1R, E1W, E0R or E0W. */
+	/*
+	 * uint64_t machine_at(kind, address): PAR_EL1 after AT S12E1R, E1W, E0R or E0W. A walk that
+	 * meets no memory is an exception instead: its ESR_EL2, with bit 63 set.
+	 */
 	.globl	machine_at
 machine_at:
 	tbnz	x0, #1, 2f
@@ -40,7 +43,20 @@ machine_at:
 3:	at	s12e0w, x1
 4:	isb
 	mrs	x0, par_el1
+at_done:
 	ret
+from_at:
+	adr	x0, machine_at
+	mrs	x1, elr_el2
+	cmp	x1, x0
+	b.lo	wrong
+	adr	x0, at_done
+	cmp	x1, x0
+	b.hs	wrong
+	msr	elr_el2, x0
+	mrs	x0, esr_el2
+	orr	x0, x0, #0x8000000000000000
+	eret
 
 	/*
 	 * void machine_enter(pc, address, value, result, spsr): the guest at PC until its next
@@ -105,7 +121,12 @@ guest_code_end:
 	.endm
 	.balign	2048
 vectors:
-	.rept	8
+	.rept	4
+	unexpected
+	.endr
+	.balign	128
+	b	from_at		/* synchronous, from EL2 itself */
+	.rept	3
 	unexpected
 	.endr
 	.balign	128
