@@ -82,8 +82,8 @@ static void bare_read(const struct job_record *record, struct job_result *result
 }
 
 /* Do RECORD; the place of the next result. */
-static struct job_result *bare_record(const struct job_header *job,
-				      const struct job_record *record, struct job_result *result)
+static struct job_result *bare_record(const struct job_header *job, const struct job_record *record,
+				      struct job_result *result)
 {
 	switch (record->op & 0xff) {
 	case JOB_ROOT:

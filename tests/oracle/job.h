@@ -16,13 +16,13 @@
 
 struct job_header {
 	uint64_t magic;
-	uint64_t image_words;   /* behind the header: runs of {hpa, count, word ...} */
-	uint64_t record_count;  /* behind the image */
-	uint64_t result_hpa;    /* where results gather before they are written out */
-	uint64_t window_hpa;    /* the guest's own pages; code is copied to the first */
-	uint64_t guest_leaf;    /* hpa of the guest's entry that probes are aimed with */
+	uint64_t image_words;  /* behind the header: runs of {hpa, count, word ...} */
+	uint64_t record_count; /* behind the image */
+	uint64_t result_hpa;   /* where results gather before they are written out */
+	uint64_t window_hpa;   /* the guest's own pages; code is copied to the first */
+	uint64_t guest_leaf;   /* hpa of the guest's entry that probes are aimed with */
 	uint64_t tag_hpa, tag_bytes;
-	uint64_t mode;          /* enum job_mode, or-ed */
+	uint64_t mode; /* enum job_mode, or-ed */
 };
 
 enum job_mode {

@@ -19,7 +19,7 @@ struct jobs {
 	size_t expectation_count, expectation_capacity;
 	uint64_t probe_count;
 	uint64_t mode;
-	bool has_failed; /* out of memory: the job is not to be run */
+	bool has_failed;    /* out of memory: the job is not to be run */
 	bool drops_flushes; /* planted mistake: flushes are not passed on */
 	unsigned skews;     /* planted mistake: every so many words sent are wrong; 0: none */
 	uint64_t sent_count;

@@ -10,24 +10,25 @@
 #define VTCR_CACHED (UINT64_C(1) << 8 | UINT64_C(1) << 10 | UINT64_C(3) << 12 | UINT64_C(1) << 31)
 #define VTTBR_VMID  (UINT64_C(1) << 48)
 /* Stage 1: 39 bits, 4K granule, TTBR1 off, 48 bits of output. */
-#define TCR_GUEST   (UINT64_C(25) | UINT64_C(1) << 8 | UINT64_C(1) << 10 | UINT64_C(3) << 12 | \
-		     UINT64_C(1) << 23 | UINT64_C(5) << 32)
+#define TCR_GUEST                                                                  \
+	(UINT64_C(25) | UINT64_C(1) << 8 | UINT64_C(1) << 10 | UINT64_C(3) << 12 | \
+	 UINT64_C(1) << 23 | UINT64_C(5) << 32)
 #define SCTLR_OFF   UINT64_C(0x30d00800)
 #define MAIR_WB     UINT64_C(0xff)
 #define BLOCK_GUEST UINT64_C(0x701) /* AF, inner shareable, EL1 reads, writes and executes */
 
-#define ESR_EC_BRK  (UINT64_C(0x3c) << 26)
-#define ESR_EC      (UINT64_C(0x3f) << 26)
-#define ESR_ISV     (UINT32_C(1) << 24)
-#define ESR_SAS_64  (UINT32_C(3) << 22)
-#define ESR_SF      (UINT32_C(1) << 15)
-#define ESR_SRT     16
-#define ESR_S1PTW   (UINT64_C(1) << 7)
-#define PAR_F       UINT64_C(1)
-#define PAR_FST     1
-#define PAR_PTW     (UINT64_C(1) << 8)
-#define PAR_S       (UINT64_C(1) << 9)
-#define PAR_PA      UINT64_C(0x000ffffffffff000)
+#define ESR_EC_BRK   (UINT64_C(0x3c) << 26)
+#define ESR_EC       (UINT64_C(0x3f) << 26)
+#define ESR_ISV      (UINT32_C(1) << 24)
+#define ESR_SAS_64   (UINT32_C(3) << 22)
+#define ESR_SF       (UINT32_C(1) << 15)
+#define ESR_SRT      16
+#define ESR_S1PTW    (UINT64_C(1) << 7)
+#define PAR_F        UINT64_C(1)
+#define PAR_FST      1
+#define PAR_PTW      (UINT64_C(1) << 8)
+#define PAR_S        (UINT64_C(1) << 9)
+#define PAR_PA       UINT64_C(0x000ffffffffff000)
 #define FSC          UINT64_C(0x3f)
 #define FSC_LEVEL    UINT64_C(3)
 #define FSC_EXTERNAL UINT64_C(0x10)
@@ -177,8 +178,7 @@ static void arm64_root(const struct oracle_stage *stage, struct random_state *ra
 		.features = VMMU_HW_ARM64_FEATURES,
 		.pamax = 52,
 		.hcr_el2 = HCR_RW | HCR_VM,
-		.vtcr_el2 = arm64_vtcr(stage->info->geometry) |
-			     arm64_ps(stage, random) << 16,
+		.vtcr_el2 = arm64_vtcr(stage->info->geometry) | arm64_ps(stage, random) << 16,
 		.vttbr_el2 = stage->root_hpa | VTTBR_VMID,
 		.sctlr_el1 = SCTLR_OFF | root->has_guest,
 		.tcr_el1 = root->has_guest ? TCR_GUEST : 0,
@@ -223,7 +223,8 @@ static void arm64_want_at(const struct vmmu_hw_walk *walk, struct oracle_wanted 
 		wanted->mask.what = PAR_PA | PAR_F;
 		return;
 	}
-	wanted->want.what = PAR_F | PAR_S | (esr & 0x3f) << PAR_FST | (esr & ESR_S1PTW ? PAR_PTW : 0);
+	wanted->want.what = PAR_F | PAR_S | (esr & 0x3f) << PAR_FST |
+			    (esr & ESR_S1PTW ? PAR_PTW : 0);
 	wanted->mask.what = PAR_F | PAR_S | UINT64_C(0x3f) << PAR_FST | PAR_PTW;
 }
 
@@ -266,8 +267,7 @@ static const char *arm64_excludes(const struct oracle_root *root, const struct o
 	if (probe->kind != JOB_LOAD && probe->kind != JOB_FETCH && (is_blocked || is_group) &&
 	    (probe->kind & 0xf) < JOB_ASIDE_LOAD)
 		return "a store that a known defect lets through to another page";
-	if ((probe->kind & 0xf) == JOB_ASIDE_STORE &&
-	    (root->cpu.u.arm64.vtcr_el2 & both) == both)
+	if ((probe->kind & 0xf) == JOB_ASIDE_STORE && (root->cpu.u.arm64.vtcr_el2 & both) == both)
 		return "AT makes nothing dirty";
 	return NULL;
 }
@@ -280,12 +280,29 @@ static void arm64_registers(const struct vmmu_hw_walk *walk, struct vmmu_syndrom
 }
 
 static const char *const arm64_arguments[] = {
-	"-M", "virt,virtualization=on,gic-version=3", "-cpu", "max", "-m", "1G",
-	"-display", "none", "-serial", "none", "-monitor", "none", "-nodefaults", "-net", "none",
-	"-semihosting-config", "enable=on,target=native",
-	"-device", "loader,addr=0x40200000,cpu-num=0",
-	"-device", "loader,file=job,addr=0x48000000,force-raw=on",
-	"-device", "loader,file=@/oracle-arm64.bin,addr=0x40200000,force-raw=on",
+	"-M",
+	"virt,virtualization=on,gic-version=3",
+	"-cpu",
+	"max",
+	"-m",
+	"1G",
+	"-display",
+	"none",
+	"-serial",
+	"none",
+	"-monitor",
+	"none",
+	"-nodefaults",
+	"-net",
+	"none",
+	"-semihosting-config",
+	"enable=on,target=native",
+	"-device",
+	"loader,addr=0x40200000,cpu-num=0",
+	"-device",
+	"loader,file=job,addr=0x48000000,force-raw=on",
+	"-device",
+	"loader,file=@/oracle-arm64.bin,addr=0x40200000,force-raw=on",
 	NULL,
 };
 
@@ -297,20 +314,21 @@ const struct oracle_emulator oracle_qemu_arm64 = {
 	.programs = {"oracle-arm64.bin"},
 	.gaps = arm64_gaps,
 	.defects = arm64_defects,
-	.layout = {
-		.ram_start = 0x40000000,
-		.ram_end = 0x80000000,
-		.program_hpa = 0x40200000,
-		.window_hpa = 0x40300000,
-		.job_hpa = 0x48000000,
-		.job_bytes = 0x4000000,
-		.result_hpa = 0x4c000000,
-		.result_bytes = 0x4000000,
-		.tables_hpa = 0x50000000,
-		.tables_bytes = 0x800000,
-		.tag_hpa = 0x70000000,
-		.tag_bytes = 0x4000000,
-	},
+	.layout =
+		{
+			.ram_start = 0x40000000,
+			.ram_end = 0x80000000,
+			.program_hpa = 0x40200000,
+			.window_hpa = 0x40300000,
+			.job_hpa = 0x48000000,
+			.job_bytes = 0x4000000,
+			.result_hpa = 0x4c000000,
+			.result_bytes = 0x4000000,
+			.tables_hpa = 0x50000000,
+			.tables_bytes = 0x800000,
+			.tag_hpa = 0x70000000,
+			.tag_bytes = 0x4000000,
+		},
 	.kinds = ARM64_KINDS * 0x10001u,
 	.kinds_guest = ARM64_KINDS,
 	.stale_kind = JOB_LOAD,

@@ -6,11 +6,11 @@
 
 #include "oracle/oracle.h"
 
-#define CR0_GUEST UINT64_C(0x80000031) /* PG NE ET PE */
-#define CR4_GUEST UINT64_C(0x620)      /* PAE OSFXSR OSXMMEXCPT */
-#define CR4_LA57  (UINT64_C(1) << 12)
-#define EFER_LONG UINT64_C(0xd00) /* LME LMA NXE */
-#define PHYSICAL_BITS 40          /* both emulators' */
+#define CR0_GUEST     UINT64_C(0x80000031) /* PG NE ET PE */
+#define CR4_GUEST     UINT64_C(0x620)      /* PAE OSFXSR OSXMMEXCPT */
+#define CR4_LA57      (UINT64_C(1) << 12)
+#define EFER_LONG     UINT64_C(0xd00) /* LME LMA NXE */
+#define PHYSICAL_BITS 40              /* both emulators' */
 
 #define EPTP_WRITE_BACK 6
 #define EPTP_LEVELS     3 /* levels - 1 from here on */
@@ -20,10 +20,10 @@
 #define TABLE_ENTRY     UINT64_C(0x27) /* P W U A */
 #define LEAF_ENTRY      UINT64_C(0xe7) /* and PS D */
 
-#define EXIT_HLT_VMX      12
-#define EXIT_VIOLATION    48
-#define EXIT_MISCONFIG    49
-#define EXIT_HLT_SVM      0x78
+#define EXIT_HLT_VMX       12
+#define EXIT_VIOLATION     48
+#define EXIT_MISCONFIG     49
+#define EXIT_HLT_SVM       0x78
 #define QUALIFICATION_READ UINT64_C(1)
 #define ERROR_PRESENT      UINT64_C(1)
 
@@ -67,7 +67,8 @@ static void x86_want_through(const struct oracle_probe *probe, uint64_t output, 
 
 static const char *const npt_gaps[] = {
 	"guest-physical addresses above 40 bits: QEMU 7.2 has 40 physical bits",
-	"P of EXITINFO1 in reserved-bit faults: QEMU 7.2 leaves it clear, CPUs set it; not compared",
+	"P of EXITINFO1 in reserved-bit faults: QEMU 7.2 leaves it clear, CPUs set it; not "
+	"compared",
 	"bit 8 of level-4 and level-5 entries: QEMU 7.2 does not reserve it",
 	"refused atomics: QEMU 7.2 does the load first, and reports that",
 	"missing flushes: QEMU 7.2 keeps nothing across VMRUN",
@@ -132,19 +133,29 @@ static uint64_t npt_job_mode(const struct vmmu_format_info *info)
 }
 
 static const char *const npt_arguments[] = {
-	"-accel", "tcg", "-M", "pc", "-cpu", "max,+svm", "-m", "256", "-bios", "@/oracle-rom.bin",
-	"-display", "none", "-serial", "none", "-parallel", "none", "-monitor", "none",
-	"-nodefaults", "-net", "none", "-no-reboot",
-	"-device", "isa-debugcon,iobase=0xe9,chardev=out", "-chardev", "file,id=out,path=result",
-	"-device", "isa-debug-exit,iobase=0xf4",
-	"-device", "loader,file=@/oracle-x86.bin,addr=0x100000,force-raw=on",
-	"-device", "loader,file=job,addr=0x2000000,force-raw=on",
+	"-accel",      "tcg",
+	"-M",          "pc",
+	"-cpu",        "max,+svm",
+	"-m",          "256",
+	"-bios",       "@/oracle-rom.bin",
+	"-display",    "none",
+	"-serial",     "none",
+	"-parallel",   "none",
+	"-monitor",    "none",
+	"-nodefaults", "-net",
+	"none",        "-no-reboot",
+	"-device",     "isa-debugcon,iobase=0xe9,chardev=out",
+	"-chardev",    "file,id=out,path=result",
+	"-device",     "isa-debug-exit,iobase=0xf4",
+	"-device",     "loader,file=@/oracle-x86.bin,addr=0x100000,force-raw=on",
+	"-device",     "loader,file=job,addr=0x2000000,force-raw=on",
 	NULL,
 };
 
 static const char *const ept_gaps[] = {
 	"5-level EPT: Bochs 2.7 has none (ept5 is not judged)",
-	"mode-based execute, advanced information, #VE, SPP, PML: not in the CPU model, or not tried",
+	"mode-based execute, advanced information, #VE, SPP, PML: not in the CPU model, or not "
+	"tried",
 	"guest-physical addresses above 40 bits: Bochs 2.7 has 40 physical bits",
 	"missing flushes: Bochs 2.7 keeps nothing across VM entries",
 	"bit 0 of the qualification of a read-modify-write: the CPU's choice, not compared",
@@ -273,24 +284,25 @@ static int ept_configure(const char *programs, uint64_t cylinders)
 
 	if (!file)
 		return -errno;
-	count = fprintf(file,
-			"config_interface: textconfig\n"
-			"display_library: term\n"
-			"megs: 256\n"
-			"cpu: model=corei7_icelake_u, count=1, ips=50000000, reset_on_triple_fault=0\n"
-			"romimage: file=%s/oracle-rom.bin\n"
-			"vgaromimage: file=%s/oracle-rom.bin\n"
-			"optramimage1: file=program, address=0x100000\n"
-			"ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14\n"
-			"ata0-master: type=disk, path=disk, mode=flat, cylinders=%llu, heads=16, spt=63\n"
-			"parport1: enabled=1, file=result\n"
-			"com1: enabled=0\n"
-			"log: bochs.log\n"
-			"panic: action=fatal\n"
-			"error: action=ignore\n"
-			"info: action=ignore\n"
-			"boot: disk\n",
-			programs, programs, (unsigned long long)cylinders);
+	count = fprintf(
+		file,
+		"config_interface: textconfig\n"
+		"display_library: term\n"
+		"megs: 256\n"
+		"cpu: model=corei7_icelake_u, count=1, ips=50000000, reset_on_triple_fault=0\n"
+		"romimage: file=%s/oracle-rom.bin\n"
+		"vgaromimage: file=%s/oracle-rom.bin\n"
+		"optramimage1: file=program, address=0x100000\n"
+		"ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14\n"
+		"ata0-master: type=disk, path=disk, mode=flat, cylinders=%llu, heads=16, spt=63\n"
+		"parport1: enabled=1, file=result\n"
+		"com1: enabled=0\n"
+		"log: bochs.log\n"
+		"panic: action=fatal\n"
+		"error: action=ignore\n"
+		"info: action=ignore\n"
+		"boot: disk\n",
+		programs, programs, (unsigned long long)cylinders);
 	return fclose(file) || count < 0 ? -EIO : 0;
 }
 
@@ -324,20 +336,12 @@ static const char *const ept_arguments[] = {
 };
 
 #define X86_KINDS (1u << JOB_LOAD | 1u << JOB_STORE | 1u << JOB_FETCH | 1u << JOB_RMW)
-#define X86_LAYOUT                        \
-	{                                 \
-		.ram_start = 0x100000,    \
-		.ram_end = 0x10000000,    \
-		.program_hpa = 0x100000,  \
-		.window_hpa = 0x300000,   \
-		.job_hpa = 0x2000000,     \
-		.job_bytes = 0x1000000,   \
-		.result_hpa = 0x3000000,  \
-		.result_bytes = 0x1000000, \
-		.tables_hpa = 0x4000000,  \
-		.tables_bytes = 0x200000, \
-		.tag_hpa = 0x8000000,     \
-		.tag_bytes = 0x1000000,   \
+#define X86_LAYOUT                                                                           \
+	{                                                                                    \
+		.ram_start = 0x100000, .ram_end = 0x10000000, .program_hpa = 0x100000,       \
+		.window_hpa = 0x300000, .job_hpa = 0x2000000, .job_bytes = 0x1000000,        \
+		.result_hpa = 0x3000000, .result_bytes = 0x1000000, .tables_hpa = 0x4000000, \
+		.tables_bytes = 0x200000, .tag_hpa = 0x8000000, .tag_bytes = 0x1000000,      \
 	}
 
 const struct oracle_emulator oracle_qemu_npt = {

@@ -23,7 +23,9 @@ static const char usage[] =
 	"  --programs DIR   where the bare-metal programs are (default: beside this program)\n"
 	"  --json           the result as JSON\n"
 	"  --markdown       the result as a section of docs/fidelity.md\n"
-	"  --plant MISTAKE  flush: the emulator is told of no flush; entry: one word in 3000 that it\n"
+	"  --recordings     the result of --traces as one line of that section\n"
+	"  --plant MISTAKE  flush: the emulator is told of no flush; entry: one word in 200 that "
+	"it\n"
 	"                   gets is another\n"
 	"  --keep           keep the directory of the run\n\n"
 	"Exit status: 0 all agree, or a known defect explains it; 1 not; 2 usage; 3 the emulator\n"
@@ -34,8 +36,8 @@ static const struct option options[] = {
 	{"format", required_argument, NULL, 'f'},   {"traces", required_argument, NULL, 't'},
 	{"programs", required_argument, NULL, 'p'}, {"json", no_argument, NULL, 'j'},
 	{"markdown", no_argument, NULL, 'm'},       {"plant", required_argument, NULL, 'P'},
-	{"keep", no_argument, NULL, 'k'},           {"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	{"keep", no_argument, NULL, 'k'},           {"recordings", no_argument, NULL, 'R'},
+	{"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
 
 struct asked {
@@ -57,7 +59,7 @@ static bool number_of(const char *text, uint64_t *value)
 static bool plant_of(const char *text, struct asked *asked)
 {
 	asked->drops_flushes = !strcmp(text, "flush");
-	asked->skews = strcmp(text, "entry") ? 0 : 3000;
+	asked->skews = strcmp(text, "entry") ? 0 : 200;
 	return asked->drops_flushes || asked->skews;
 }
 
@@ -83,6 +85,9 @@ static bool option_set(int option, const char *text, struct asked *asked)
 		return true;
 	case 'm':
 		asked->report.form = REPORT_MARKDOWN;
+		return true;
+	case 'R':
+		asked->report.form = REPORT_LINE;
 		return true;
 	case 'P':
 		return plant_of(text, asked);
@@ -160,8 +165,9 @@ static int one_run(const struct asked *asked, struct report *report)
 	jobs.skews = asked->skews;
 	if (report->emulator->job_mode)
 		jobs.mode = report->emulator->job_mode(info);
-	err = asked->traces ? traces_fill(&jobs, asked->report.format, asked->traces, &report->tally)
-			    : fill(&jobs, asked, report);
+	err = asked->traces
+		      ? traces_fill(&jobs, asked->report.format, asked->traces, &report->tally)
+		      : fill(&jobs, asked, report);
 	if (!err && jobs.has_failed)
 		err = -ENOMEM;
 	if (!err)
@@ -189,9 +195,16 @@ static int judge(const struct asked *asked, struct report *report)
 	return report_verdict(report);
 }
 
-static int skip(const char *format, const char *why)
+static int skip(const struct asked *asked, const char *why)
 {
-	printf("oracle: %s is not judged: %s\n", format, why);
+	const char *format = vmmu_format_info(asked->report.format)->name;
+
+	if (asked->report.form == REPORT_JSON)
+		printf("{\"format\":\"%s\",\"not_judged\":\"%s\"}\n", format, why);
+	else if (asked->report.form == REPORT_MARKDOWN)
+		printf("## %s: not judged\n\n%s.\n\n", format, why);
+	else if (asked->report.form == REPORT_TEXT)
+		printf("oracle: %s is not judged: %s\n", format, why);
 	return ORACLE_SKIPPED;
 }
 
@@ -215,6 +228,7 @@ int main(int argc, char **argv)
 	static struct report report;
 	const struct vmmu_format_info *info;
 	const char *why;
+	char lacks[256];
 	int verdict;
 
 	asked.programs = beside(argv[0]);
@@ -226,13 +240,15 @@ int main(int argc, char **argv)
 	report.asked = asked.report;
 	report.emulator = oracle_emulator_for(info);
 	if (!report.emulator)
-		return skip(info->name, "no emulator for its architecture");
+		return skip(&asked, "no emulator for its architecture");
 	why = report.emulator->refuses ? report.emulator->refuses(info) : NULL;
 	if (why)
-		return skip(info->name, why);
+		return skip(&asked, why);
 	why = run_lacks(report.emulator, asked.programs);
-	if (why)
-		return skip(info->name, why);
+	if (why) {
+		snprintf(lacks, sizeof(lacks), "there is no %s", why);
+		return skip(&asked, lacks);
+	}
 	verdict = judge(&asked, &report);
 	report_print(&report, verdict);
 	return verdict;

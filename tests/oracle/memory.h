@@ -18,7 +18,7 @@ struct memory {
 	uint64_t tables_bytes;
 	uint64_t window_stride;
 	uint64_t guest[ORACLE_WINDOW_PAGES][MEMORY_GUEST_WORDS];
-	bool is_frozen;  /* updates are refused quietly: a trial */
+	bool is_frozen;   /* updates are refused quietly: a trial */
 	bool has_strayed; /* something unknown was touched since this was last cleared */
 };
 

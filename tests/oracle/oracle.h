@@ -79,7 +79,7 @@ struct oracle_expectation {
 	bool is_read; /* of an entry; else a probe */
 	bool has_other;
 	struct oracle_probe probe;
-	uint64_t hpa;               /* read: where; probe: output, if it went through */
+	uint64_t hpa; /* read: where; probe: output, if it went through */
 	uint64_t root_arg[ORACLE_ROOT_ARGS];
 	struct oracle_wanted wanted;
 	struct oracle_wanted other; /* stale probes: before the change */
@@ -99,16 +99,16 @@ struct oracle_defect {
 /* An emulator and all that is particular to it and its architecture. */
 struct oracle_emulator {
 	const char *name;
-	const char *command;      /* executable */
-	const char *programs[2];  /* files of ours that it runs; NULL: none */
+	const char *command;     /* executable */
+	const char *programs[2]; /* files of ours that it runs; NULL: none */
 	/* NULL at the end; @: the directory of those files. "job" lies in the current directory */
 	const char *const *arguments;
-	const char *const *gaps;  /* what it cannot judge, one line each; NULL at the end */
+	const char *const *gaps; /* what it cannot judge, one line each; NULL at the end */
 	const struct oracle_defect *defects; /* name NULL at the end */
 	struct oracle_layout layout;
-	unsigned kinds;           /* bit k: kind k can be probed; bit k + 16: by the user */
-	unsigned kinds_guest;     /* the same with stage 1 on */
-	unsigned stale_kind;      /* kind of load that shows missing flushes; JOB_KINDS: none */
+	unsigned kinds;       /* bit k: kind k can be probed; bit k + 16: by the user */
+	unsigned kinds_guest; /* the same with stage 1 on */
+	unsigned stale_kind;  /* kind of load that shows missing flushes; JOB_KINDS: none */
 	/* probes stay below: bits of a gpa at most, and bits less than the format's */
 	unsigned gpa_bits, gpa_bits_lost;
 	bool has_memtypes; /* entries may say that memory is a device's */

@@ -7,8 +7,8 @@
 
 #include "oracle/scene.h"
 
-#define PAGES_MAX   40 /* of a small range */
-#define RANGES      10 /* that a scene begins with */
+#define PAGES_MAX   40                  /* of a small range */
+#define RANGES      10                  /* that a scene begins with */
 #define SCENE_BELOW (UINT64_C(1) << 30) /* the window's gpa */
 
 static uint64_t below(struct scene *scene, uint64_t count)
@@ -94,8 +94,9 @@ static uint64_t random_hpa(struct scene *scene, uint64_t gpa, uint64_t bytes)
 
 static unsigned random_access(struct scene *scene)
 {
-	static const unsigned some[] = {VMMU_READ, VMMU_READ | VMMU_WRITE, VMMU_READ | VMMU_EXEC,
-					VMMU_RWX,  VMMU_RWX,               VMMU_RWX};
+	static const unsigned some[] = {
+		VMMU_READ, VMMU_READ | VMMU_WRITE, VMMU_READ | VMMU_EXEC, VMMU_RWX, VMMU_RWX,
+		VMMU_RWX};
 
 	return some[below(scene, 6)];
 }

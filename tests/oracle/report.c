@@ -61,8 +61,8 @@ static void report_text(const struct report *report, int verdict)
 	for (i = 0; i < NUMBERS; i++)
 		printf("%9llu %s\n", (unsigned long long)numbers[i].value, numbers[i].text);
 	for (i = 0; emulator->defects[i].name; i++)
-		printf("%9llu known defect: %s\n",
-		       (unsigned long long)report->compare.explained[i], emulator->defects[i].name);
+		printf("%9llu known defect: %s\n", (unsigned long long)report->compare.explained[i],
+		       emulator->defects[i].name);
 	for (i = 0; i < REASONS_MAX && report->tally.left_out[i].why; i++)
 		printf("%9llu probes not made: %s\n",
 		       (unsigned long long)report->tally.left_out[i].count,
@@ -126,10 +126,21 @@ static void report_markdown(const struct report *report, int verdict)
 	printf("\n");
 }
 
+static void report_line(const struct report *report, int verdict)
+{
+	printf("Recordings: %llu accesses, %llu probes, %llu differ from what their slots mean, "
+	       "%llu "
+	       "differ from the model: **%s**.\n\n",
+	       (unsigned long long)report->tally.compared, (unsigned long long)report->tally.probes,
+	       (unsigned long long)report->tally.engine_differs,
+	       (unsigned long long)report->compare.unexplained,
+	       verdict == ORACLE_OK ? "all explained" : "NOT EXPLAINED");
+}
+
 void report_print(const struct report *report, int verdict)
 {
-	const char *excess =
-		compare_excess(&report->compare, report->emulator, report->tally.probes);
+	const char *excess = compare_excess(&report->compare, report->emulator,
+					    report->tally.probes);
 
 	switch (report->asked.form) {
 	case REPORT_JSON:
@@ -137,6 +148,9 @@ void report_print(const struct report *report, int verdict)
 		break;
 	case REPORT_MARKDOWN:
 		report_markdown(report, verdict);
+		break;
+	case REPORT_LINE:
+		report_line(report, verdict);
 		break;
 	default:
 		report_text(report, verdict);

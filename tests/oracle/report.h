@@ -10,6 +10,7 @@ enum report_form {
 	REPORT_TEXT,
 	REPORT_JSON,
 	REPORT_MARKDOWN,
+	REPORT_LINE, /* Markdown, of recordings */
 };
 
 struct report_asked {

@@ -175,8 +175,7 @@ static void run_remove(const char *directory)
 	rmdir(directory);
 }
 
-int run_jobs(const struct jobs *jobs, const char *programs, bool keep,
-	     struct run_results *results)
+int run_jobs(const struct jobs *jobs, const char *programs, bool keep, struct run_results *results)
 {
 	const char *base = getenv("TMPDIR");
 	int back = open(".", O_RDONLY | O_DIRECTORY), err;

@@ -17,7 +17,6 @@ const char *run_lacks(const struct oracle_emulator *emulator, const char *progra
  * Run JOBS in a directory of its own, which is removed unless KEEP is set. 0, and *RESULTS; -errno:
  * the emulator could not be started, took too long, or wrote no results; what it said is printed.
  */
-int run_jobs(const struct jobs *jobs, const char *programs, bool keep,
-	     struct run_results *results);
+int run_jobs(const struct jobs *jobs, const char *programs, bool keep, struct run_results *results);
 
 #endif

@@ -32,7 +32,8 @@ static enum vmmu_resolve_status scene_resolve(void *ctx, const struct vmmu_page_
 	const struct vmmu_geometry *geometry = scene->info->geometry;
 	unsigned level = 1 + (unsigned)((request->hva >> 21) % 3);
 
-	while (level > 1 && UINT64_C(1) << geometry->shift[level] > scene->emulator->layout.tag_bytes)
+	while (level > 1 &&
+	       UINT64_C(1) << geometry->shift[level] > scene->emulator->layout.tag_bytes)
 		level--;
 	*page = (struct vmmu_page){
 		.pfn = scene_backing(scene, request->hva) >> geometry->page_shift,
@@ -366,8 +367,7 @@ static const char *scene_excludes(const struct scene *scene, const struct oracle
 	if (walk->status == VMMU_HW_OK && !is_light) {
 		if (!memory_is_ram(scene->emulator, output))
 			return "the page is not RAM";
-		if (!memory_is_tagged(scene->emulator, output) &&
-		    scene_need(kind) != VMMU_READ)
+		if (!memory_is_tagged(scene->emulator, output) && scene_need(kind) != VMMU_READ)
 			return "the page is the oracle's own";
 	}
 	if (!scene->emulator->excludes)

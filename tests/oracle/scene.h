@@ -16,7 +16,7 @@ struct scene_tally {
 	uint64_t scenes, probes, reads;
 	uint64_t meant, stale, corrupt; /* probes, by phase */
 	uint64_t passed, refused;       /* by what the model says */
-	uint64_t compared;  /* probes that were also compared with what was asked of the engine */
+	uint64_t compared; /* probes that were also compared with what was asked of the engine */
 	uint64_t engine_differs; /* of those: the engine meant something else */
 	struct {
 		const char *why;

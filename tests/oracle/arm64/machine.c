@@ -4,15 +4,15 @@
 
 #define ARM_JOB UINT64_C(0x48000000)
 
-#define HCR_VM     (UINT64_C(1) << 0)
-#define HCR_RW     (UINT64_C(1) << 31)
-#define MDCR_TDE   (UINT64_C(1) << 8)
-#define SCTLR_OFF  UINT64_C(0x30d00800) /* EL1's MMU off, RES1 bits */
-#define MAIR_WB    UINT64_C(0xff)
-#define SPSR_EL1H  UINT64_C(0x3c5)
-#define SPSR_EL0   UINT64_C(0x3c0)
-#define CPTR_NONE  UINT64_C(0x33ff)
-#define EXIT_ADP   UINT64_C(0x20026)
+#define HCR_VM    (UINT64_C(1) << 0)
+#define HCR_RW    (UINT64_C(1) << 31)
+#define MDCR_TDE  (UINT64_C(1) << 8)
+#define SCTLR_OFF UINT64_C(0x30d00800) /* EL1's MMU off, RES1 bits */
+#define MAIR_WB   UINT64_C(0xff)
+#define SPSR_EL1H UINT64_C(0x3c5)
+#define SPSR_EL0  UINT64_C(0x3c0)
+#define CPTR_NONE UINT64_C(0x33ff)
+#define EXIT_ADP  UINT64_C(0x20026)
 
 #define WRITE(reg, x) __asm__ volatile("msr " #reg ", %0" ::"r"((uint64_t)(x)) : "memory")
 #define ISB()         __asm__ volatile("isb" ::: "memory")
@@ -66,7 +66,8 @@ void machine_flush(void)
 			 "dsb ish\n\t"
 			 "ic iallu\n\t"
 			 "dsb ish\n\t"
-			 "isb" ::: "memory");
+			 "isb" ::
+				 : "memory");
 }
 
 uint64_t machine_tag(uint64_t hpa)

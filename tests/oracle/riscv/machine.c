@@ -13,11 +13,11 @@
 #define HSTATUS_SPVP (UINT64_C(1) << 8)
 #define SSTATUS_SPP  (UINT64_C(1) << 8)
 
-#define STRING(x)          #x
-#define CSR_WRITE(csr, x)  __asm__ volatile("csrw " STRING(csr) ", %0" ::"r"(x) : "memory")
-#define CSR_SET(csr, x)    __asm__ volatile("csrs " STRING(csr) ", %0" ::"r"(x) : "memory")
-#define CSR_CLEAR(csr, x)  __asm__ volatile("csrc " STRING(csr) ", %0" ::"r"(x) : "memory")
-#define WRITE(csr, x)      CSR_WRITE(csr, (uint64_t)(x))
+#define STRING(x)         #x
+#define CSR_WRITE(csr, x) __asm__ volatile("csrw " STRING(csr) ", %0" ::"r"(x) : "memory")
+#define CSR_SET(csr, x)   __asm__ volatile("csrs " STRING(csr) ", %0" ::"r"(x) : "memory")
+#define CSR_CLEAR(csr, x) __asm__ volatile("csrc " STRING(csr) ", %0" ::"r"(x) : "memory")
+#define WRITE(csr, x)     CSR_WRITE(csr, (uint64_t)(x))
 
 extern char guest_code[], guest_code_end[];
 void machine_aside(uint64_t is_store, uint64_t address, uint64_t value, struct job_result *result);
@@ -53,7 +53,8 @@ void machine_flush(void)
 {
 	__asm__ volatile(".insn r 0x73, 0, 0x31, x0, x0, x0\n\t" /* hfence.gvma */
 			 ".insn r 0x73, 0, 0x11, x0, x0, x0\n\t" /* hfence.vvma */
-			 ::: "memory");
+			 ::
+				 : "memory");
 }
 
 uint64_t machine_tag(uint64_t hpa)

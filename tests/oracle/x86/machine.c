@@ -8,16 +8,16 @@
 
 #define X86_JOB UINT64_C(0x2000000)
 
-#define PORT_PRINTER   0x378 /* data; + 2: control */
-#define PORT_DEBUG     0xe9
-#define PORT_EXIT      0xf4   /* QEMU's isa-debug-exit */
-#define PORT_SHUTDOWN  0x8900 /* Bochs: spell "Shutdown" */
-#define ATA_DATA       0x1f0  /* + 2: count, 3-5: block, 6: device, 7: command and status */
-#define ATA_CONTROL    0x3f6
-#define ATA_READ       0x20
-#define ATA_BUSY       0x80
-#define ATA_READY      0x88   /* busy and data request; ready is 8 */
-#define SECTOR         512
+#define PORT_PRINTER  0x378 /* data; + 2: control */
+#define PORT_DEBUG    0xe9
+#define PORT_EXIT     0xf4   /* QEMU's isa-debug-exit */
+#define PORT_SHUTDOWN 0x8900 /* Bochs: spell "Shutdown" */
+#define ATA_DATA      0x1f0  /* + 2: count, 3-5: block, 6: device, 7: command and status */
+#define ATA_CONTROL   0x3f6
+#define ATA_READ      0x20
+#define ATA_BUSY      0x80
+#define ATA_READY     0x88 /* busy and data request; ready is 8 */
+#define SECTOR        512
 
 #define CPUID_VMX (UINT32_C(1) << 5)
 

@@ -2,15 +2,15 @@
 /* A 64-bit guest under VMX with EPT (SDM volume 3, "Virtual-machine control structures"). */
 #include "x86.h"
 
-#define MSR_FEATURE_CONTROL   0x3a
-#define MSR_VMX_BASIC         0x480
-#define MSR_VMX_PIN           0x481
-#define MSR_VMX_PROCESSOR     0x482
-#define MSR_VMX_EXIT          0x483
-#define MSR_VMX_ENTRY         0x484
-#define MSR_VMX_SECONDARY     0x48b
-#define CR4_VMXE              (UINT64_C(1) << 13)
-#define FEATURE_LOCK_OUTSIDE  UINT64_C(5)
+#define MSR_FEATURE_CONTROL  0x3a
+#define MSR_VMX_BASIC        0x480
+#define MSR_VMX_PIN          0x481
+#define MSR_VMX_PROCESSOR    0x482
+#define MSR_VMX_EXIT         0x483
+#define MSR_VMX_ENTRY        0x484
+#define MSR_VMX_SECONDARY    0x48b
+#define CR4_VMXE             (UINT64_C(1) << 13)
+#define FEATURE_LOCK_OUTSIDE UINT64_C(5)
 
 enum vmcs_field {
 	VMCS_GUEST_ES_SELECTOR = 0x800, /* CS SS DS FS GS follow, two apart */

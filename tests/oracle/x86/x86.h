@@ -11,11 +11,11 @@
 #define SELECTOR_DATA 16
 #define SELECTOR_TSS  24
 
-#define CR_READ(n)                                                \
-	({                                                        \
-		uint64_t value_;                                  \
+#define CR_READ(n)                                                     \
+	({                                                             \
+		uint64_t value_;                                       \
 		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value_)); \
-		value_;                                           \
+		value_;                                                \
 	})
 #define CR_WRITE(n, x) __asm__ volatile("mov %0, %%cr" #n ::"r"((uint64_t)(x)) : "memory")
 
