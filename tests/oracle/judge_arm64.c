@@ -149,8 +149,9 @@ static uint64_t arm64_vtcr(const struct vmmu_geometry *geometry)
 
 /*
  * Output sizes that leave the input possible: QEMU takes VTCR_EL2.PS for what is implemented, and
- * refuses start levels and input sizes by it. With 64K pages it also takes bits 15:12 of descriptors
- * for address bits by PS, where the manual's pseudocode goes by what is implemented: always 52.
+ * refuses start levels and input sizes by it. With 64K pages it also takes bits 15:12 of
+ * descriptors for address bits by PS, where the manual's pseudocode goes by what is implemented:
+ * always 52.
  */
 static uint64_t arm64_ps(const struct oracle_stage *stage, struct random_state *random)
 {

@@ -118,7 +118,9 @@ struct oracle_emulator {
 		     struct oracle_root *root);
 	/* Words of the window's second and third page: guest tables. TABLE is 1 or 2. */
 	uint64_t (*guest_entry)(const struct oracle_stage *stage, unsigned table, unsigned index);
-	/* Value of the guest's leaf that aims at GPA's gigabyte, and which table's entry 1 it is. */
+	/*
+	 * Value of the guest's leaf that aims at GPA's gigabyte, and which table's entry 1 it is.
+	 */
 	uint64_t (*guest_leaf)(uint64_t gpa);
 	unsigned guest_leaf_table;
 	/* The result that agrees with WALK. */

@@ -69,7 +69,9 @@ int scene_slot(struct scene *scene, uint64_t gpa, uint64_t bytes, uint64_t hpa, 
 int scene_slot_note(struct scene *scene, const struct vmmu_slot *slot);
 /* hpa of HVA: itself, or, from SCENE_FOLDED on, somewhere in tagged memory, aligned alike. */
 uint64_t scene_backing(const struct scene *scene, uint64_t hva);
-/* The root to run on, as before each guest entry; registers follow when it is another. 0 or -errno. */
+/*
+ * The root to run on, as before each guest entry; registers follow when it is another. 0 or -errno.
+ */
 int scene_root(struct scene *scene);
 
 /*

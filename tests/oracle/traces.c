@@ -49,7 +49,9 @@ static void trace_slot_gone(struct scene *scene, const struct vmmu_slot *slot)
 	flat_add(&scene->flat, &call);
 }
 
-/* What the engine refuses, KVM refused: no error. The window's slot is number 0: others come after. */
+/*
+ * What the engine refuses, KVM refused: no error. The window's slot is number 0: others come after.
+ */
 static int trace_slot(struct scene *scene, const struct vmmu_trace_event *event)
 {
 	struct vmmu_slot slot = event->slot;
