@@ -196,9 +196,11 @@ static const char *ept_excludes(const struct oracle_root *root, const struct ora
 				const struct vmmu_hw_walk *walk)
 {
 	(void)root;
-	if (!ept_is_bit12(&walk->fault) || (probe->kind != JOB_STORE && probe->kind != JOB_RMW))
-		return NULL;
-	return "a store that a known defect lets through to another page";
+	/* Neither code nor stores where nobody looks. */
+	if (ept_is_bit12(&walk->fault) &&
+	    (probe->kind != JOB_LOAD || walk->fault.gpa != probe->gpa))
+		return "an access that a known defect lets through to another page";
+	return NULL;
 }
 
 static const char *ept_refuses(const struct vmmu_format_info *info)

@@ -250,6 +250,7 @@ int main(int argc, char **argv)
 		return skip(&asked, lacks);
 	}
 	verdict = judge(&asked, &report);
-	report_print(&report, verdict);
+	if (verdict != ORACLE_FAILED)
+		report_print(&report, verdict);
 	return verdict;
 }

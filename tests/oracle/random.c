@@ -26,6 +26,12 @@ static uint64_t page_bytes(const struct scene *scene, unsigned level)
 	return UINT64_C(1) << scene->info->geometry->shift[level];
 }
 
+/* Of level 2, if there is one. */
+static uint64_t large_bytes(const struct scene *scene)
+{
+	return page_bytes(scene, scene->info->geometry->levels > 1 ? 2 : 1);
+}
+
 /* A level whose pages the format has, small ones more often. */
 static unsigned random_level(struct scene *scene)
 {
@@ -75,7 +81,7 @@ static bool random_range(struct scene *scene, unsigned *level, uint64_t *gpa, ui
 static uint64_t random_hpa(struct scene *scene, uint64_t gpa, uint64_t bytes)
 {
 	const struct oracle_layout *layout = &scene->emulator->layout;
-	uint64_t large = page_bytes(scene, 2), page = page_bytes(scene, 1), hpa;
+	uint64_t large = large_bytes(scene), page = page_bytes(scene, 1), hpa;
 
 	if (bytes > layout->tag_bytes || large > layout->tag_bytes) {
 		for (large = page; large < bytes; large <<= 1)
@@ -172,8 +178,8 @@ static int random_map(struct scene *scene)
 static int random_slot(struct scene *scene)
 {
 	const struct oracle_layout *layout = &scene->emulator->layout;
-	uint64_t bytes = layout->tag_bytes / 4, page = page_bytes(scene, 1);
-	uint64_t large = page_bytes(scene, 2), gpa, hpa;
+	uint64_t bytes = layout->tag_bytes / 8, page = page_bytes(scene, 1);
+	uint64_t large = large_bytes(scene), gpa, hpa;
 	int err;
 
 	large = large > bytes ? page : large;
@@ -242,8 +248,8 @@ static void random_change(struct scene *scene, uint64_t gpa, struct flat_call *c
 	if (one_in(scene, 3) && call->gpa >= 2 * page)
 		call->gpa -= page;
 	if (one_in(scene, 6)) {
-		call->gpa &= ~(page_bytes(scene, 2) - 1);
-		call->bytes = page_bytes(scene, 2);
+		call->gpa &= ~(large_bytes(scene) - 1);
+		call->bytes = large_bytes(scene);
 	}
 }
 
@@ -420,7 +426,7 @@ int scene_random(struct jobs *jobs, const struct vmmu_format *format, uint64_t s
 		 uint64_t probes, struct scene_tally *tally)
 {
 	struct scene *scene = calloc(1, sizeof(*scene));
-	uint64_t page, window;
+	uint64_t page, window, limit;
 	int err;
 
 	if (!scene)
@@ -432,8 +438,10 @@ int scene_random(struct jobs *jobs, const struct vmmu_format *format, uint64_t s
 		.tally = tally,
 		.random = {.state = seed},
 	};
-	page = UINT64_C(1) << vmmu_format_info(format)->geometry->page_shift;
-	window = below(scene, SCENE_BELOW / page - ORACLE_WINDOW_PAGES) * page;
+	scene->info = vmmu_format_info(format);
+	page = page_bytes(scene, 1);
+	limit = scene_gpa_limit(scene) < SCENE_BELOW ? scene_gpa_limit(scene) : SCENE_BELOW;
+	window = below(scene, limit / page - ORACLE_WINDOW_PAGES) * page;
 	err = scene_open(scene, one_in(scene, 3) ? VMMU_MODE_FAULTS : VMMU_MODE_RANGES, window);
 	if (!err)
 		err = random_play(scene, probes);

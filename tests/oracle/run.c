@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define RUN_ARGUMENTS_MAX 64
-#define RUN_SECONDS_MAX   180
+#define RUN_SECONDS_MAX   120
 #define RUN_POLL_NS       2000000
 
 static bool run_in_path(const char *command)
