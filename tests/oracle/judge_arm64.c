@@ -268,7 +268,7 @@ static const char *arm64_excludes(const struct oracle_root *root, const struct o
 
 	/* Neither code nor stores where nobody looks; AT is harmless. */
 	if ((is_block || is_group) && kind < JOB_ASIDE_LOAD &&
-	    (kind != JOB_LOAD || (is_block && walk->fault.gpa != probe->gpa)))
+	    (kind != JOB_LOAD || probe->is_at_code))
 		return "an access that a known defect lets through to another page";
 	if ((probe->kind & 0xf) == JOB_ASIDE_STORE && (root->cpu.u.arm64.vtcr_el2 & both) == both)
 		return "AT makes nothing dirty";

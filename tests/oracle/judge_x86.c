@@ -197,8 +197,7 @@ static const char *ept_excludes(const struct oracle_root *root, const struct ora
 {
 	(void)root;
 	/* Neither code nor stores where nobody looks. */
-	if (ept_is_bit12(&walk->fault) &&
-	    (probe->kind != JOB_LOAD || walk->fault.gpa != probe->gpa))
+	if (ept_is_bit12(&walk->fault) && (probe->kind != JOB_LOAD || probe->is_at_code))
 		return "an access that a known defect lets through to another page";
 	return NULL;
 }

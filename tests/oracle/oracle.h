@@ -65,7 +65,8 @@ enum oracle_phase {
 
 struct oracle_probe {
 	enum oracle_phase phase;
-	unsigned kind; /* enum job_kind, JOB_USER */
+	unsigned kind;   /* enum job_kind, JOB_USER */
+	bool is_at_code; /* the guest does not get to it: its code's fetch is the result */
 	uint64_t gpa, gva, value;
 };
 

@@ -9,14 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define RUN_ARGUMENTS_MAX 64
-#define RUN_SECONDS_MAX   120
-#define RUN_POLL_NS       2000000
+/* A guest that runs astray burns CPU time or sleeps for ever; a busy machine only takes longer. */
+#define RUN_CPU_SECONDS_MAX 60
+#define RUN_SECONDS_MAX     600
+#define RUN_POLL_NS         2000000
 
 static bool run_in_path(const char *command)
 {
@@ -63,11 +66,13 @@ static char *run_argument(const char *argument, const char *programs)
 
 static _Noreturn void run_child(const struct oracle_emulator *emulator, const char *programs)
 {
+	struct rlimit cpu = {RUN_CPU_SECONDS_MAX, RUN_CPU_SECONDS_MAX};
 	char *argv[RUN_ARGUMENTS_MAX + 2] = {run_argument(emulator->command, programs)};
 	int in = open("/dev/null", O_RDONLY), out = open("said", O_WRONLY | O_CREAT, 0600);
 	unsigned i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setrlimit(RLIMIT_CPU, &cpu);
 	for (i = 0; i < RUN_ARGUMENTS_MAX && emulator->arguments[i]; i++)
 		argv[i + 1] = run_argument(emulator->arguments[i], programs);
 	dup2(in, STDIN_FILENO);

@@ -307,8 +307,7 @@ static void scene_walk(struct scene *scene, uint64_t gva, unsigned kind, struct 
 }
 
 /* A guest first fetches the window's instruction; what that fails of is the probe's result. */
-static void scene_walks(struct scene *scene, const struct oracle_probe *probe,
-			struct vmmu_hw_walk *walk)
+static void scene_walks(struct scene *scene, struct oracle_probe *probe, struct vmmu_hw_walk *walk)
 {
 	unsigned user = probe->kind & JOB_USER, kind = probe->kind & 0xf;
 	uint64_t pc = scene->stage.window_gpa + kind * 16, code;
@@ -317,7 +316,8 @@ static void scene_walks(struct scene *scene, const struct oracle_probe *probe,
 	scene->is_lost = false;
 	if (kind < JOB_ASIDE_LOAD) {
 		scene_walk(scene, pc, JOB_FETCH | user, walk);
-		if (walk->status != VMMU_HW_OK)
+		probe->is_at_code = walk->status != VMMU_HW_OK;
+		if (probe->is_at_code)
 			return;
 		code = scene->emulator->layout.window_hpa + kind * 16;
 		scene->is_lost = walk->combined.output != code;
@@ -339,15 +339,14 @@ static uint64_t scene_aim(struct scene *scene, struct oracle_probe *probe)
 	return leaf;
 }
 
-void scene_trial(struct scene *scene, const struct oracle_probe *probe, struct vmmu_hw_walk *walk)
+void scene_trial(struct scene *scene, struct oracle_probe *probe, struct vmmu_hw_walk *walk)
 {
 	struct memory *memory = &scene->jobs->memory;
-	struct oracle_probe aimed = *probe;
 
-	scene_aim(scene, &aimed);
+	scene_aim(scene, probe);
 	memory->is_frozen = true;
 	memory->has_strayed = false;
-	scene_walks(scene, &aimed, walk);
+	scene_walks(scene, probe, walk);
 	memory->is_frozen = false;
 }
 

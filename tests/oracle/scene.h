@@ -87,7 +87,7 @@ void scene_probe_meant(struct scene *scene, unsigned kind, uint64_t gpa);
  */
 void scene_access(struct scene *scene, unsigned kind, uint64_t gpa);
 /* What the model says of PROBE, without consequences. */
-void scene_trial(struct scene *scene, const struct oracle_probe *probe, struct vmmu_hw_walk *walk);
+void scene_trial(struct scene *scene, struct oracle_probe *probe, struct vmmu_hw_walk *walk);
 /* Rights that KIND needs. */
 unsigned scene_need(unsigned kind);
 /* A kind that the emulator can do. */
