@@ -163,7 +163,8 @@ static uint64_t arm64_ps(const struct oracle_stage *stage, struct random_state *
 		return 6;
 	if (stage->is_wild && !random_below(random, 3))
 		ps = random_below(random, 6);
-	while (sizes[ps] < geometry->gpa_bits || (sizes[ps] < 44 && geometry->levels > 2))
+	while (ps < 5 &&
+	       (sizes[ps] < geometry->gpa_bits || (sizes[ps] < 44 && geometry->levels > 2)))
 		ps++;
 	return ps;
 }

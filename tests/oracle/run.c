@@ -79,7 +79,8 @@ static _Noreturn void run_child(const struct oracle_emulator *emulator, const ch
 	dup2(out, STDOUT_FILENO);
 	dup2(out, STDERR_FILENO);
 	setenv("TERM", "xterm", 1);
-	execvp(argv[0], argv);
+	if (argv[0])
+		execvp(argv[0], argv);
 	_exit(127);
 }
 
