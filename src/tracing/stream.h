@@ -33,7 +33,7 @@ struct stream {
 
 /*
  * Open PATH and look at its first lines. OPTION as in vmmu_trace_options. With an error, ERROR gets
- * "file:line: what": input_open()'s, -ENOEXEC: no trace, -ENOMEM, -EBADMSG. Then stream_close().
+ * "file:line: what": input_open()'s and input_line()'s, -ENOEXEC: no trace. Then stream_close().
  */
 int stream_open(struct stream *stream, const char *path, enum vmmu_trace_semantics option,
 		char *error, size_t error_bytes);

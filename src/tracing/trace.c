@@ -379,7 +379,7 @@ enum vmmu_trace_syntax vmmu_trace_syntax(const struct vmmu_trace *trace)
 
 const char *vmmu_syntax_name(enum vmmu_trace_syntax syntax)
 {
-	static const char *const names[] = {"unknown", "tracefs", "trace-cmd", "perf"};
+	static const char *const names[] = {"unknown", "tracefs", "trace-cmd", "perf", "trace.dat"};
 
 	return (unsigned)syntax < sizeof(names) / sizeof(*names) ? names[syntax] : "?";
 }
@@ -412,8 +412,12 @@ bool vmmu_trace_count_at(const struct vmmu_trace *trace, unsigned index,
 
 void vmmu_trace_progress(const struct vmmu_trace *trace, uint64_t *done, uint64_t *total)
 {
+	uint64_t so_far = 0, in_all = 0;
+
+	if (trace)
+		input_progress(&trace->stream.input, &so_far, &in_all);
 	if (done)
-		*done = trace ? trace->stream.input.source.at : 0;
+		*done = so_far;
 	if (total)
-		*total = trace ? trace->stream.input.source.total : 0;
+		*total = in_all;
 }
