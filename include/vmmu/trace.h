@@ -26,7 +26,7 @@ enum vmmu_trace_kind {
 	 */
 	VMMU_TRACE_FAULT_GVA,
 	VMMU_TRACE_INVALIDATE, /* host invalidation: hva */
-	VMMU_TRACE_AGE,        /* kvm_age_hva, kvm_test_age_hva: hva */
+	VMMU_TRACE_AGE,        /* kvm_age_hva: hva; kvm_test_age_hva, which only asks: count 1 */
 	/*
 	 * slot call: slot, whose hva is 0 when the trace does not say; count: enum
 	 * vmmu_trace_backed
@@ -136,8 +136,8 @@ struct vmmu_trace_options {
 	/*
 	 * Path of a layout file, or NULL. Its slot calls become SLOT events: at the trace's own
 	 * "slot" and "del" lines where it has them; by time where the calls have times of the
-	 * trace's clock; after the exits for the MMIO writes that the file logs; else all before
-	 * the first event. Calls that KVM refused are left out. line is then a line of the layout.
+	 * trace's clock; after the marks that the program wrote, where strace shows both; after
+	 * the exits for the MMIO writes that the file logs; else all before the first event. Calls that KVM refused are left out. line is then a line of the layout.
 	 */
 	const char *layout;
 	enum vmmu_trace_semantics semantics;

@@ -150,5 +150,6 @@ bool parse_test_age(struct parser *parser, const char *text, struct vmmu_trace_e
 	    !form_fields(text, "hva", &hva))
 		return false;
 	hva &= ~(KVM_PAGE_BYTES - 1);
+	event->count = 1;
 	return kvm_hva_range(VMMU_TRACE_AGE, hva, hva + KVM_PAGE_BYTES, event);
 }

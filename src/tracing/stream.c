@@ -121,6 +121,11 @@ int stream_next(struct stream *stream, struct vmmu_trace_event *event)
 	return result;
 }
 
+bool stream_is_mark(const struct vmmu_trace_event *event)
+{
+	return !strcmp(event->name, "tracing_mark_write") || !strcmp(event->name, "print");
+}
+
 static void stream_vote(struct stream_look *look, const struct line *line,
 			const struct vmmu_trace_event *event, bool is_event)
 {
@@ -130,6 +135,8 @@ static void stream_vote(struct stream_look *look, const struct line *line,
 	look->flags_count += !!(line->marks & LINE_HAS_FLAGS);
 	if (!look->first_time_ns)
 		look->first_time_ns = line->time_ns;
+	if (is_event && !*look->first_mark && stream_is_mark(event))
+		snprintf(look->first_mark, sizeof(look->first_mark), "%s", event->text);
 	if (is_event && event->kind == VMMU_TRACE_SLOT && !look->has_first_slot) {
 		look->has_first_slot = true;
 		look->first_slot = event->slot;

@@ -17,6 +17,7 @@ struct stream_look {
 	uint64_t first_time_ns;          /* of the first event that has one; 0: none */
 	bool has_first_slot;
 	struct vmmu_slot first_slot; /* of the first script line that is a slot call */
+	char first_mark[64];         /* text of the first mark of any kind, cut; "": none */
 	/* votes for the syntax */
 	bool has_tracer, has_header;
 	uint64_t event_count, system_count, column_count, flags_count;
@@ -39,6 +40,8 @@ int stream_open(struct stream *stream, const char *path, enum vmmu_trace_semanti
 		char *error, size_t error_bytes);
 /* The next event: 1 and *EVENT; 0 at the end; errors of input_line(). */
 int stream_next(struct stream *stream, struct vmmu_trace_event *event);
+/* Did a program write EVENT into the trace? */
+bool stream_is_mark(const struct vmmu_trace_event *event);
 /* Start again: the same events, counts from 0. Errors of input_rewind(). */
 int stream_rewind(struct stream *stream);
 /* "" or what the last error was about; static text. */

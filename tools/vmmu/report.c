@@ -213,6 +213,11 @@ static void print_tables(const struct vmmu_replay_report *report)
 	title("invalidations");
 	printf("%" PRIu64 ", %" PRIu64 " more outside all slots\n", report->invalidations,
 	       report->invalidations_outside);
+	if (!report->ages && !report->ages_outside)
+		return;
+	title("aging");
+	printf("%" PRIu64 ", %" PRIu64 " of used pages; %" PRIu64 " more outside all slots\n",
+	       report->ages, report->ages_young, report->ages_outside);
 }
 
 void report_print(const char *path, const struct vmmu_trace *trace,

@@ -119,6 +119,10 @@ static void add_operations(struct json_object *root, const struct vmmu_replay_re
 	object = add_object(root, "invalidations");
 	add(object, "in_slots", report->invalidations);
 	add(object, "outside", report->invalidations_outside);
+	object = add_object(root, "aging");
+	add(object, "in_slots", report->ages);
+	add(object, "outside", report->ages_outside);
+	add(object, "young", report->ages_young);
 	object = add_object(root, "dirty_log");
 	add(object, "reads", report->dirty_reads);
 	add(object, "pages", report->dirty_pages);
