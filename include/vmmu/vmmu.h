@@ -12,6 +12,7 @@
 #include <vmmu/format_ops.h>
 #include <vmmu/hw.h>
 #include <vmmu/invalidate.h>
+#include <vmmu/profile.h>
 #include <vmmu/range.h>
 #include <vmmu/replay.h>
 #include <vmmu/slot.h>

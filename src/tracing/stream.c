@@ -85,6 +85,7 @@ static int stream_event(struct stream *stream, const struct line *line,
 	if (entry->event && !entry->event->read(&stream->parser, line->text, event))
 		return stream->parser.error ? stream->parser.error : stream_fail(stream, entry);
 	entry->count++;
+	profile_observe(&stream->evidence, event, stream->parser.architecture);
 	return 1;
 }
 

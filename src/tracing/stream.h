@@ -6,6 +6,7 @@
 #include "tracing/counts.h"
 #include "tracing/input.h"
 #include "tracing/parse.h"
+#include "tracing/profile.h"
 
 /*
  * What a look at the first lines found: whether this is a trace, of which tool, and hints for
@@ -28,6 +29,7 @@ struct stream {
 	struct parser parser;
 	struct counts counts;
 	struct stream_look look;
+	struct profile_evidence evidence; /* which kernel it was; stays through a rewind */
 	struct counts_entry
 		*kinds[16]; /* counters of lines that are no event, by enum stream_skip */
 };

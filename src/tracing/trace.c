@@ -434,6 +434,20 @@ const char *vmmu_trace_architecture(const struct vmmu_trace *trace)
 	return trace ? trace->stream.parser.architecture : NULL;
 }
 
+const struct vmmu_profile *vmmu_trace_profile(const struct vmmu_trace *trace, char *why,
+					      size_t why_bytes)
+{
+	char text[TRACE_TEXT_BYTES] = "";
+	const struct vmmu_profile *profile = NULL;
+
+	if (trace)
+		profile = profile_detect(&trace->stream.evidence, trace->stream.parser.architecture,
+					 text, sizeof(text));
+	if (why && why_bytes)
+		snprintf(why, why_bytes, "%s", text);
+	return profile;
+}
+
 bool vmmu_trace_count_at(const struct vmmu_trace *trace, unsigned index,
 			 struct vmmu_trace_count *count)
 {
