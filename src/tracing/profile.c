@@ -46,17 +46,17 @@ static const struct vmmu_bit_field role_7[] = {
 #define EPT_6                                                                             \
 	.architecture = "x86-ept", .host_writable = BIT64(57), .mmu_writable = BIT64(58), \
 	.present_mark = X86_MARK, .saved_read = BIT64(54), .saved_exec = BIT64(56),       \
-	.ad_type = {NULL, 52, 2}, .mmio_value = EPT_MMIO, GENERATION_6, ROLE(role_6),     \
-	.rules = RULES_6
+	.ad_type = {NULL, 52, 2}, .mmio_value = EPT_MMIO, GENERATION_6, ROLE(role_6)
 
 #define NPT_6                                                                            \
 	.architecture = "x86-npt", .host_writable = BIT64(9), .mmu_writable = BIT64(10), \
 	.present_mark = X86_MARK, .ad_type = {NULL, 52, 2}, .mmio_mask = NPT_MMIO,       \
-	.mmio_value = NPT_MMIO, GENERATION_6, ROLE(role_6), .rules = RULES_6
+	.mmio_value = NPT_MMIO, GENERATION_6, ROLE(role_6)
 
 static const struct vmmu_profile profiles[] = {
 	{.info = {.name = "kvm-6.1",
 		  .version = "6.1",
+		  .rules = RULES_6,
 		  .source = "Linux 6.1.192",
 		  EPT_6,
 		  .mmio_mask = EPT_MMIO_MASK,
@@ -64,6 +64,7 @@ static const struct vmmu_profile profiles[] = {
 		  .frozen = 0x5a0}},
 	{.info = {.name = "kvm-6.12",
 		  .version = "6.12",
+		  .rules = RULES_6,
 		  .source = "Linux 6.12.117",
 		  EPT_6,
 		  .mmio_mask = EPT_MMIO_MASK | BIT64(63),
@@ -88,6 +89,7 @@ static const struct vmmu_profile profiles[] = {
 		  .frozen = BIT64(63) | 0x1a0}},
 	{.info = {.name = "kvm-6.1",
 		  .version = "6.1",
+		  .rules = RULES_6,
 		  .source = "Linux 6.1.192",
 		  .verified = "kvm-live x86-6.1; SeaBIOS traces",
 		  NPT_6,
@@ -95,6 +97,7 @@ static const struct vmmu_profile profiles[] = {
 		  .frozen = 0x5a0}},
 	{.info = {.name = "kvm-6.12",
 		  .version = "6.12",
+		  .rules = RULES_6,
 		  .source = "Linux 6.12.117",
 		  .verified = "kvm-live x86-6.12",
 		  NPT_6,
