@@ -16,7 +16,7 @@ int main(void)
 		if (!profile || vmmu_profile_entry_text(profile, ept, UINT64_C(1) << 63, 1, text,
 							sizeof(text)) < 0)
 			return 1;
-		printf("%s%s: %s", i ? "; " : "", vmmu_profile_info(profile)->name, text);
+		printf("%s%s: %s", i ? " - " : "", vmmu_profile_info(profile)->name, text);
 	}
 	putchar('\n');
 }

@@ -93,7 +93,7 @@ struct vmmu_trace_fault {
 
 struct vmmu_trace_event {
 	enum vmmu_trace_kind kind;
-	uint64_t line;    /* line of the input, from 1; of a trace.dat file: number of the event */
+	uint64_t line;    /* line of the input, from 1; of a trace.dat file: event number */
 	uint64_t time_ns; /* the trace's clock; 0: not given */
 	uint32_t pid;     /* thread; 0: not given */
 	uint32_t vcpu;    /* ~0: not known */
@@ -137,7 +137,8 @@ struct vmmu_trace_options {
 	 * Path of a layout file, or NULL. Its slot calls become SLOT events: at the trace's own
 	 * "slot" and "del" lines where it has them; by time where the calls have times of the
 	 * trace's clock; after the marks that the program wrote, where strace shows both; after
-	 * the exits for the MMIO writes that the file logs; else all before the first event. Calls that KVM refused are left out. line is then a line of the layout.
+	 * the exits for the MMIO writes that the file logs; else all before the first event. Calls
+	 * that KVM refused are left out. line is then a line of the layout.
 	 */
 	const char *layout;
 	enum vmmu_trace_semantics semantics;
@@ -161,14 +162,15 @@ struct vmmu_trace;
  * trace.dat file, and the program that reads them is not installed. With an error, ERROR (may be
  * NULL, ERROR_BYTES long) gets "file:line: what".
  *
- * A trace.dat file is read by a child process, vmmu-trace-dat, which the caller must not wait for
- * by waitpid(-1): docs/traces.md.
+ * A trace.dat file is read by a child process, vmmu-trace-dat (docs/traces.md), which is reaped
+ * here: a caller's SIGCHLD handler may see it, and no harm is done if that waits for it.
  */
 VMMU_API int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options,
 			     struct vmmu_trace **trace, char *error, size_t error_bytes);
 /*
  * Next event: 1 and *EVENT filled; 0 at the end; -EIO and what read() says, -EBADMSG (corrupt
- * gzip or trace.dat), -ENOMEM: see vmmu_trace_error(); the error stays until a rewind; -EINVAL: NULL. Memory
+ * gzip or trace.dat), -ENOMEM: see vmmu_trace_error(); the error stays until a rewind; -EINVAL:
+ * NULL. Memory
  * does not grow with the trace.
  */
 VMMU_API int vmmu_trace_next(struct vmmu_trace *trace, struct vmmu_trace_event *event);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines of a text file, plain or gzip'ed, or of what a trace.dat file says as text, in bounded memory: one buffer, and no line longer than
- * INPUT_LINE_MAX.
+ * Lines of a text file, plain or gzip'ed, or of what a trace.dat file says as text, in bounded
+ * memory: one buffer, and no line longer than INPUT_LINE_MAX.
  */
 #ifndef VMMU_TRACING_INPUT_H
 #define VMMU_TRACING_INPUT_H

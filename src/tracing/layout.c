@@ -96,7 +96,7 @@ static int layout_add(struct layout *layout, const struct layout_call *call)
 	return 0;
 }
 
-/* Marks beyond the limit, or without memory for them, are not kept: fewer calls find their place. */
+/* Marks beyond the limit, or without memory for them, are lost: fewer calls find their place. */
 static void layout_add_mark(struct layout *layout, const char *text)
 {
 	size_t capacity = layout->mark_capacity ? 2 * layout->mark_capacity : 64;

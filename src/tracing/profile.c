@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of profiles. Facts on x86: arch/x86/kvm/mmu/spte.h and kvm_host.h of each kernel; arm64:
- * arch/arm64/kvm/hyp/pgtable.c; riscv64: arch/riscv/kvm/mmu.c.
+ * The table of profiles. Facts on x86: arch/x86/kvm/mmu/spte.h and kvm_host.h of each kernel;
+ * arm64: arch/arm64/kvm/hyp/pgtable.c; riscv64: arch/riscv/kvm/mmu.c.
  */
 #include "tracing/profile.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Profiles inside the library: the table's type, and telling kernels apart while a trace is read. */
+/* Profiles inside the library: the table's type; telling kernels apart while a trace is read. */
 #ifndef VMMU_TRACING_PROFILE_H
 #define VMMU_TRACING_PROFILE_H
 

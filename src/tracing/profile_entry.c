@@ -22,7 +22,7 @@ static bool entry_is_ept(const struct vmmu_profile_info *info)
 	return !strcmp(info->architecture, "x86-ept");
 }
 
-/* KVM stores WRITE under nested paging, and no access at all under EPT: what it lacks is granted. */
+/* KVM stores WRITE under nested paging, no access at all under EPT: what it lacks is granted. */
 static void entry_read_mmio(const struct vmmu_profile_info *info, uint64_t pte,
 			    struct vmmu_entry *entry)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Profiles: entries as each kernel wrote them, worked out by hand from the layouts; the engine's own
- * profile against its formats; recordings of real kernels, which verify what they can.
+ * Profiles: entries as each kernel wrote them, worked out by hand from the layouts; the engine's
+ * own profile against its formats; recordings of real kernels, which verify what they can.
  */
 #include <vmmu/profile.h>
 

@@ -226,9 +226,9 @@ int cmd_dump(int argc, char **argv)
 		return code;
 	code = kernel_find(args.kvm, vmmu_format_info(file.format)->architecture, &profile);
 	if (code == TOOL_OK)
-		printf("format %s, entries of %s, %zu tables, %u roots\n",
-		       vmmu_format_info(file.format)->name, kernel_name(profile), file.frame_count,
-		       file.root_count);
+		printf("format %s, %zu tables, %u roots, entries of %s\n",
+		       vmmu_format_info(file.format)->name, file.frame_count, file.root_count,
+		       kernel_name(profile));
 	for (i = 0; i < file.root_count && code == TOOL_OK; i++) {
 		struct dump dump = {
 			.path = args.path,
