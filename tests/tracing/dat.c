@@ -76,7 +76,7 @@ static bool is_rewritten(const struct vmmu_trace_event *event)
 	return event->kind == VMMU_TRACE_TABLE_ZAP;
 }
 
-Test(dat, bundled_file__tells_what_trace_cmd_report_printed_of_it, .timeout = 30)
+Test(dat, bundled_file__tells_what_trace_cmd_report_printed_of_it)
 {
 	struct vmmu_trace *binary, *text;
 	uint64_t kinds[VMMU_TRACE_KINDS] = {0};
@@ -118,8 +118,7 @@ static bool next_fault(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 	return result;
 }
 
-Test(dat, perf_script_and_trace_dat_of_one_run__have_the_same_faults_in_the_same_order,
-     .timeout = 60)
+Test(dat, perf_script_and_trace_dat_of_one_run__have_the_same_faults_in_the_same_order)
 {
 	const char *folder = shared_folder();
 	struct vmmu_trace *binary, *text;
@@ -320,7 +319,7 @@ static size_t flip_step(size_t bytes)
 	return flips < bytes ? bytes / flips : 1;
 }
 
-Test(dat, any_byte_flipped__is_an_error_or_fewer_events, .timeout = 3600)
+Test(dat, any_byte_flipped__is_an_error_or_fewer_events)
 {
 	struct dat_file file;
 	size_t end, step;
@@ -336,7 +335,7 @@ Test(dat, any_byte_flipped__is_an_error_or_fewer_events, .timeout = 3600)
 	}
 }
 
-Test(dat, file_cut_off_anywhere__is_an_error_or_fewer_events, .timeout = 3600)
+Test(dat, file_cut_off_anywhere__is_an_error_or_fewer_events)
 {
 	struct dat_file file;
 
@@ -361,7 +360,7 @@ static unsigned char *read_whole(const char *path, size_t *size)
 	return bytes;
 }
 
-Test(dat, random_bytes_in_a_recorded_file__are_an_error_or_other_events, .timeout = 3600)
+Test(dat, random_bytes_in_a_recorded_file__are_an_error_or_other_events)
 {
 	struct random_state random = random_start(20261);
 	size_t size;

@@ -352,7 +352,7 @@ Test(profile, bundled_recordings__are_of_their_kernel)
 #define RISCV_NONE BITS64(9, 8)
 
 /* All kernels that were recorded, in the modes whose entries are a second stage's. */
-Test(profile, shared_recordings__are_of_their_kernel, .timeout = 60)
+Test(profile, shared_recordings__are_of_their_kernel)
 {
 	static const struct family families[] = {
 		{"x86-6.1/tdp", "npt5", "kvm-6.1", NPT_NONE},
