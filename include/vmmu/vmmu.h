@@ -13,6 +13,7 @@
 #include <vmmu/hw.h>
 #include <vmmu/invalidate.h>
 #include <vmmu/machine.h>
+#include <vmmu/profile.h>
 #include <vmmu/range.h>
 #include <vmmu/replay.h>
 #include <vmmu/slot.h>
