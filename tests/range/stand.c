@@ -48,13 +48,20 @@ static enum vmmu_resolve_status refuse_lookup(void *ctx, const struct vmmu_page_
 static void note_flush(void *ctx, const struct vmmu_flush *flush)
 {
 	struct stand *stand = ctx;
+	bool is_broken;
 
 	stand->flushes++;
 	stand->last = *flush;
 	if (stand->on_flush)
 		stand->on_flush(stand);
-	for (uint64_t gfn = flush->gfn_start; gfn < flush->gfn_end && gfn < stand->gfns; gfn++)
+	/* Broken before made: no TLB can fetch what was there again, so the call owes nothing more. */
+	is_broken = vmmu_translate_once(stand->vm, 0, flush->gfn_start << stand->page_shift) ==
+		    VMMU_NOT_MAPPED;
+	for (uint64_t gfn = flush->gfn_start; gfn < flush->gfn_end && gfn < stand->gfns; gfn++) {
 		stand->stale[gfn] = 0;
+		if (is_broken)
+			stand->broken[gfn] = stand->calls;
+	}
 }
 
 static void note_event(void *ctx, const struct vmmu_event *event)
@@ -115,7 +122,8 @@ struct stand *stand_create(unsigned format_index, const struct stand_options *op
 		stand->max_level--;
 	stand->pages = calloc(stand->gfns, sizeof(*stand->pages));
 	stand->stale = calloc(stand->gfns, 1);
-	cr_assert(stand->pages && stand->stale);
+	stand->broken = calloc(stand->gfns, sizeof(*stand->broken));
+	cr_assert(stand->pages && stand->stale && stand->broken);
 	return stand;
 }
 
@@ -139,6 +147,7 @@ void stand_destroy(struct stand *stand)
 	cr_assert_eq(stand->bugs, 0);
 	free(stand->pages);
 	free(stand->stale);
+	free(stand->broken);
 	free(stand);
 	vmmu_thread_unregister();
 }
@@ -165,7 +174,8 @@ static void model_set(struct stand *stand, uint64_t gfn, uint64_t page)
 {
 	uint64_t old = stand->pages[gfn];
 
-	if (old && (!page || (page_access(old) & ~page_access(page))))
+	if (old && (!page || (page_access(old) & ~page_access(page))) &&
+	    stand->broken[gfn] != stand->calls)
 		stand->stale[gfn] = 1;
 	stand->pages[gfn] = page;
 }
@@ -204,6 +214,7 @@ int stand_map(struct stand *stand, uint64_t gfn, uint64_t pages, uint64_t pfn, u
 	       (!stand->pages[gfn + reach] ||
 		stand->pages[gfn + reach] == page_make(pfn + reach, access, memtype)))
 		reach++;
+	stand->calls++;
 	cr_assert_eq(vmmu_attr_make(stand->vm, access, memtype, &attr), 0);
 	err = vmmu_map(&stand->update, gfn << shift, pfn << shift, pages << shift, &attr, &done);
 	reach = stand_reach(stand, err, reach < pages ? -EEXIST : 0, reach, done);
@@ -216,8 +227,10 @@ int stand_unmap(struct stand *stand, uint64_t gfn, uint64_t pages)
 {
 	unsigned shift = stand->page_shift;
 	uint64_t done = ~UINT64_C(0), reach;
-	int err = vmmu_unmap(&stand->update, gfn << shift, pages << shift, &done);
+	int err;
 
+	stand->calls++;
+	err = vmmu_unmap(&stand->update, gfn << shift, pages << shift, &done);
 	reach = stand_reach(stand, err, 0, pages, done);
 	for (uint64_t i = 0; i < reach; i++)
 		model_set(stand, gfn + i, 0);
@@ -241,8 +254,10 @@ int stand_protect(struct stand *stand, uint64_t gfn, uint64_t pages, unsigned ac
 {
 	unsigned shift = stand->page_shift;
 	uint64_t done = ~UINT64_C(0);
-	int err = vmmu_protect(&stand->update, gfn << shift, pages << shift, access, &done);
+	int err;
 
+	stand->calls++;
+	err = vmmu_protect(&stand->update, gfn << shift, pages << shift, access, &done);
 	model_protect(stand, gfn, stand_reach(stand, err, 0, pages, done), access);
 	return err;
 }
@@ -251,8 +266,10 @@ int stand_write_protect(struct stand *stand, uint64_t gfn, uint64_t pages)
 {
 	unsigned shift = stand->page_shift;
 	uint64_t done = ~UINT64_C(0), reach;
-	int err = vmmu_write_protect(&stand->update, gfn << shift, pages << shift, &done);
+	int err;
 
+	stand->calls++;
+	err = vmmu_write_protect(&stand->update, gfn << shift, pages << shift, &done);
 	reach = stand_reach(stand, err, 0, pages, done);
 	for (uint64_t i = gfn; i < gfn + reach; i++)
 		model_set(stand, i, stand->pages[i] & ~(uint64_t)VMMU_WRITE);

@@ -33,6 +33,8 @@ struct stand {
 	uint64_t gfns;          /* the window is [0, gfns) of address space 0 */
 	uint64_t *pages;        /* pfn, memory type, rights; 0: not mapped */
 	uint8_t *stale;         /* lost rights in this update, not flushed yet */
+	uint32_t *broken;       /* the last call in which it was flushed while nothing was there */
+	uint32_t calls;         /* made so far */
 	uint64_t flushes;       /* calls since the VM was made */
 	uint64_t short_count;   /* calls that ended with -ENOMEM */
 	struct vmmu_flush last; /* the last flush */
