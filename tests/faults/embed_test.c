@@ -133,13 +133,9 @@ static enum vmmu_resolve_status prefetch_that_calls(void *ctx,
 /* A machine whose VM is of ENV instead of the usual one. */
 static struct machine *machine_of_env(unsigned format_index, const struct vmmu_env *env)
 {
-	struct machine *machine = machine_create(format_index, NULL);
-	struct vmmu_vm_options options = {
-		.size = sizeof(options), .format = machine->format, .env = env, .env_ctx = machine};
+	struct machine_options options = {.host_pages = 64, .env = env};
+	struct machine *machine = machine_create(format_index, &options);
 
-	vmmu_vm_destroy(machine->vm);
-	cr_assert_eq(vmmu_vm_create(&options, &machine->vm), 0);
-	cr_assert_eq(vmmu_vcpu_create(machine->vm, 0, &machine->vcpu[0].vcpu), 0);
 	machine_slot(machine, 0, 0, 32, 0, VMMU_SLOT_LOG_DIRTY);
 	machine_slot(machine, 1, 64, 32, 32, 0);
 	inner = machine;

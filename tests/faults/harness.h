@@ -96,8 +96,9 @@ struct machine_options {
 	unsigned vcpus;
 	unsigned max_level;
 	bool nx_huge;
-	bool no_host_level; /* env.host_level stays NULL */
-	bool prefetch;      /* lookups ahead of an access find pages */
+	bool no_host_level;         /* env.host_level stays NULL */
+	bool prefetch;              /* lookups ahead of an access find pages */
+	const struct vmmu_env *env; /* NULL: machine_env */
 	uint64_t tables_bytes;
 	uint64_t tables_max;
 	uint64_t host_pages; /* listed ones: RAM of level 1, writable, frames by the default rule */

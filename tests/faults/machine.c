@@ -89,7 +89,7 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	const struct machine_options defaults = {.address_spaces = 1, .vcpus = 1, .host_pages = 64};
 	const struct machine_options *options = given ? given : &defaults;
 	struct machine *machine = calloc(1, sizeof(*machine));
-	struct vmmu_env env = machine_env;
+	struct vmmu_env env = options->env ? *options->env : machine_env;
 	struct vmmu_vm_options vm_options = {.size = sizeof(vm_options), .env = &env};
 
 	cr_assert_not_null(machine);
