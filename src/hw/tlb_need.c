@@ -37,13 +37,18 @@ static struct need_view need_ept(const struct vmmu_hw_x86 *x86, unsigned level, 
 				  (unsigned)rights};
 }
 
+/* Address bits that a CPU of this width reserves. */
+static uint64_t need_too_wide(const struct vmmu_hw_x86 *x86)
+{
+	return x86->maxphyaddr < 52 ? BITS64(51, x86->maxphyaddr) : 0;
+}
+
 static struct need_view need_npt(const struct vmmu_hw_x86 *x86, unsigned level, uint64_t pte)
 {
 	bool is_leaf = level == 1 || (level <= 3 && (pte & X86_PS));
 	unsigned rights = 1 | (pte & X86_W ? 2 : 0) | (pte & X86_NX ? 0 : 4);
 
-	if (!(pte & X86_P) ||
-	    (pte & BITS64(51, x86->maxphyaddr < 52 ? x86->maxphyaddr : 51) && x86->maxphyaddr < 52))
+	if (!(pte & X86_P) || (pte & need_too_wide(x86)))
 		return (struct need_view){NEED_INVALID, 0, 0};
 	if (!(pte & X86_U))
 		rights = 0;

@@ -31,6 +31,9 @@ static int check_replay_load(void *ctx, uint64_t hpa, unsigned bytes, uint64_t *
 	(void)bytes;
 	if (replay->at < replay->entry->count) {
 		*value = replay->entry->pte[replay->at++].value;
+		/* a leaf ends a walk, and the next one begins anew */
+		if (replay->at == replay->entry->count && replay->entry->kind != VMMU_TLB_TABLE)
+			replay->at = 0;
 		return 0;
 	}
 	replay->beyond = hpa;
@@ -79,29 +82,18 @@ static bool check_is_unchanged(const struct check *check, const struct vmmu_tlb_
 	return true;
 }
 
-/* What the kept entries make of the first address that they serve. */
-static uint64_t check_replay(struct check *check, const struct vmmu_hw_cpu *registers,
-			     const struct vmmu_tlb_entry *entry, struct machine_probe *probe)
+/*
+ * What the kept entries make of the first address that they serve. Returns where a walk would look
+ * next (bytes), if they are a way to a table.
+ */
+static uint64_t check_replay(struct check *check, const struct vmmu_tlb_entry *entry,
+			     struct machine_probe *probe)
 {
 	struct check_replay replay = {.entry = entry};
 	struct vmmu_hw_bus bus = {.ctx = &replay, .load = check_replay_load};
-	static const unsigned tries = 3;
-	struct vmmu_hw_access access = {0};
-	struct vmmu_hw_gpa gpa = {.gpa = entry->input, .purpose = VMMU_HW_FINAL};
-	struct vmmu_hw_cpu cpu = *registers;
+	struct vmmu_hw_cpu registers = check_registers(check, entry);
 
-	*probe = (struct machine_probe){0};
-	registers_allow_marks(&cpu);
-	for (unsigned i = 0; i < tries && !probe->access; i++) {
-		access.access = i == 0 ? VMMU_READ : i == 1 ? VMMU_EXEC : VMMU_WRITE;
-		replay.at = 0;
-		if (vmmu_hw_translate_gpa(&cpu, &bus, &access, &gpa, &check->machine->walk))
-			break;
-		if (check->machine->walk.status != VMMU_HW_OK)
-			continue;
-		probe->mapping = check->machine->walk.stage2;
-		probe->access = probe->mapping.kernel_access | probe->mapping.user_access;
-	}
+	machine_probe(&registers, &bus, entry->input, &check->machine->walk, probe);
 	return replay.beyond;
 }
 
@@ -111,7 +103,7 @@ static void check_table(struct check *check, const struct vmmu_tlb_entry *entry)
 	struct vmmu_hw_cpu registers = check_registers(check, entry);
 	struct vmmu_hw_walk *walk = &check->machine->other_walk;
 	struct machine_probe now, kept;
-	uint64_t beyond = check_replay(check, &registers, entry, &kept);
+	uint64_t beyond = check_replay(check, entry, &kept);
 
 	machine_probe(&registers, &check->bus, entry->input, walk, &now);
 	for (unsigned i = 0; i < walk->ref_count; i++)
@@ -185,12 +177,11 @@ static void check_range(struct check *check, const struct vmmu_tlb_entry *entry,
 
 static void check_leaf(struct check *check, const struct vmmu_tlb_entry *entry)
 {
-	struct vmmu_hw_cpu registers = check_registers(check, entry);
 	struct machine_probe probe;
 	struct check_kept kept = {
 		.gpa = entry->input, .bytes = BIT64(entry->cover_lg2), .has_memtype = true};
 
-	check_replay(check, &registers, entry, &probe);
+	check_replay(check, entry, &probe);
 	kept.access = probe.access;
 	kept.output = probe.mapping.output;
 	kept.memtype = probe.mapping.memtype;

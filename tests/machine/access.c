@@ -234,6 +234,49 @@ Test(access, arguments_that_are_none__refused)
 	stand_end(stand);
 }
 
+/* Make the page at gpa 0 clean, behind the engine's back, and forget it. */
+static void make_clean(struct stand *stand)
+{
+	struct vmmu_hw_bus bus = stand_bus(stand);
+	struct vmmu_walk walk;
+
+	cr_assert_eq(vmmu_walk(stand->vm, 0, 0, &walk), 0);
+	cr_assert_eq(bus.swap(stand, walk.pte_hpa, 8, walk.pte, walk.pte & ~UINT64_C(0x200)), 0);
+	vmmu_tlb_clear(vmmu_cpu_tlb(stand->cpu[0]));
+}
+
+Test(access, page_modification_log__is_written_downwards_and_says_when_it_is_full)
+{
+	struct stand *stand = stand_make(vmmu_format_find("ept4"), NULL);
+	struct vmmu_hw_x86 *x86 = &vmmu_cpu_registers(stand->cpu[0])->u.x86;
+	struct vmmu_hw_bus bus = stand_bus(stand);
+	struct vmmu_access_result result;
+	uint64_t entry;
+
+	stand_slot(stand, 0, 0);
+	stand_touch(stand, 0, VMMU_WRITE);
+	x86->has_pml = true;
+	x86->pml_index = 1;
+	x86->pml_address = stand->host[3 * stand->large].pfn << 12;
+	for (unsigned i = 0; i < 2; i++) {
+		make_clean(stand);
+		result = go_gpa(stand, 0x5123, VMMU_WRITE);
+		cr_assert_eq(result.end, VMMU_ACCESS_DONE);
+		cr_assert_eq(bus.load(stand, x86->pml_address + 8 * (1 - i), 8, &entry), 0);
+		cr_assert_eq(entry, 0x5000, "the page, of a large one");
+		cr_assert_eq(x86->pml_index, (uint16_t)-i);
+	}
+	make_clean(stand);
+	result = go_gpa(stand, 0x123, VMMU_WRITE);
+	cr_assert_eq(result.end, VMMU_ACCESS_LOG_FULL);
+	cr_assert_eq(result.walk->report.vmx.exit_reason, 62);
+	cr_assert_eq(result.fault_count, 0);
+	x86->pml_index = 511;
+	cr_assert_eq(go_gpa(stand, 0x123, VMMU_WRITE).end, VMMU_ACCESS_DONE);
+	cr_assert_eq(x86->pml_index, 510);
+	stand_end(stand);
+}
+
 /* Make a machine and a CPU on STAND's VM; 0 or the first error. */
 static int try_machine(struct stand *stand)
 {

@@ -56,6 +56,8 @@ static const struct row rows[] = {
 	/* the split breaks; the pages then lose rights */
 	{"protect-part", {1, 1, 2}, {0, 0, 0}, 0, 0},
 	{"write-protect-table", {1, 1, 1}, {0, 0, 0}, 0, 0},
+	{"write-protect-three", {1, 1, 1}, {0, 0, 0}, 0, 0},
+	{"write-protect-page", {1, 1, 1}, {0, 0, 0}, 0, 0},
 	{"write-allow", {0, 0, 1}, {0, 0, 0}, 0, 0},
 	{"ranges-write", {0, 0, 1}, {0, 0, 0}, 1, 0},
 	{"grant-exec", {0, 0, 1}, {0, 0, 0}, 0, 0},

@@ -278,15 +278,29 @@ static void act_protect_part(struct stand *stand)
 	protect_range(stand, stand->large, 2, VMMU_READ);
 }
 
-static void act_write_protect_table(struct stand *stand)
+static void write_protect_range(struct stand *stand, uint64_t gfn, uint64_t pages)
 {
 	struct vmmu_update update;
 
 	cr_assert_eq(vmmu_update_begin(stand->vm, 0, &update), 0);
-	cr_assert_eq(vmmu_write_protect(&update, stand_gpa(stand, 2 * stand->large),
-					stand->large << stand->shift, NULL),
-		     0);
+	cr_assert_eq(
+		vmmu_write_protect(&update, stand_gpa(stand, gfn), pages << stand->shift, NULL), 0);
 	vmmu_update_end(&update);
+}
+
+static void act_write_protect_table(struct stand *stand)
+{
+	write_protect_range(stand, 2 * stand->large, stand->large);
+}
+
+static void act_write_protect_three(struct stand *stand)
+{
+	write_protect_range(stand, 2 * stand->large + 4, 3);
+}
+
+static void act_write_protect_page(struct stand *stand)
+{
+	write_protect_range(stand, 2 * stand->large + 4, 1);
 }
 
 static void prepare_protected(struct stand *stand)
@@ -393,6 +407,8 @@ const struct scenario scenarios[] = {
 	{"unmap-table", VMMU_MODE_RANGES, prepare_ranges, act_unmap_table, 0},
 	{"protect-part", VMMU_MODE_RANGES, prepare_ranges, act_protect_part, 0},
 	{"write-protect-table", VMMU_MODE_RANGES, prepare_ranges, act_write_protect_table, 0},
+	{"write-protect-three", VMMU_MODE_RANGES, prepare_ranges, act_write_protect_three, 0},
+	{"write-protect-page", VMMU_MODE_RANGES, prepare_ranges, act_write_protect_page, 0},
 	{"write-allow", VMMU_MODE_RANGES, prepare_protected, act_write_allow, 0},
 	{"ranges-write", VMMU_MODE_RANGES, prepare_protected, act_ranges_write, 0},
 	{"grant-exec", VMMU_MODE_RANGES, prepare_read_alone, act_grant_exec, 0},
