@@ -24,8 +24,8 @@
  * At least so many rounds, and on until hardware did so much; more rounds than that are hopeless.
  */
 #define ROUNDS      400
-#define HITS        10000
-#define ROUNDS_MOST 100000
+#define HITS        50000
+#define ROUNDS_MOST 300000
 #define GPA         (PAGES << 12)
 
 static _Atomic uint64_t *entries;
