@@ -95,6 +95,7 @@ void dat_file_begin(struct dat_file *file)
 	put_number(file, 0, 2);
 	put(file, "flyrecord", 10);
 	file->page = (file->size + 16 + DAT_FILE_PAGE - 1) / DAT_FILE_PAGE * DAT_FILE_PAGE;
+	file->table = file->size;
 	put_number(file, file->page, 8);
 	put_number(file, DAT_FILE_PAGE, 8);
 	file->size = file->page + DAT_FILE_PAGE;

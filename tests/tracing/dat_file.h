@@ -21,7 +21,9 @@ enum dat_file_event {
 
 struct dat_file {
 	unsigned char bytes[DAT_FILE_BYTES];
-	size_t size, page, commit; /* page: where the events' page starts */
+	size_t size, commit;
+	size_t table; /* where the events' page is said to start: 8 bytes */
+	size_t page;  /* where it starts */
 };
 
 /* Head and formats; no event yet. */

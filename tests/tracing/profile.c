@@ -253,6 +253,11 @@ static const struct {
 	{"q-1 [0] ..... 1.0: kvm_page_fault: vcpu 0 rip 0x1 address 0x1000 error_code 0x182\n"
 	 "q-1 [0] ..... 1.1: kvm_mmu_set_spte: gfn 1 spte a0000012345b77 (rwxu) level 1 at 1\n",
 	 "kvm-7.2", "software bits 53 and 55"},
+	/* without nested paging no kernel has more than 32 bits to print */
+	{"q-1 [0] ..... 1.0: kvm_page_fault: vcpu 0 rip 0x1 address 0x1000 error_code 0x182\n"
+	 "q-1 [0] ..... 1.2: fast_page_fault: vcpu 0 gva 1000 error_code P|W sptep 01 old 0x65 new "
+	 "67 spurious 0 fixed 1\n",
+	 NULL, "it fits 6.1 6.12 7.2"},
 	{"q-1 [0] ..... 1.0: kvm_fpu: load\n", NULL, "no second-stage fault"},
 	{"q-1 [0] ..... 1.0: kvm_guest_fault: ipa 0x40001000, hsr 0x92000047, hxfar 0x1008, pc 0\n",
 	 "kvm-6.1", "the only one known for arm64"},

@@ -219,17 +219,16 @@ Test(strace, times_since_the_line_before__are_not_used)
 	vmmu_trace_close(trace);
 }
 
+#define CUT_5    "[pid 5] " CALL("9", "0", "4096", " <unfinished ...>")
+#define CUT_6    "[pid 6] " CALL("9", "1", "4096", " <unfinished ...>")
+#define RESUME_5 "[pid 5] <... ioctl resumed>) = -1 EINVAL (Invalid argument)\n"
+#define RESUME_6 "[pid 6] <... ioctl resumed>) = 0\n"
+
+/* The second time that thread 5 resumes it is of some other call. */
 Test(strace, call_cut_in_two__has_the_result_of_its_thread)
 {
 	struct vmmu_trace *trace = help_open_all(
-		EVENT("1.0"),
-		"[pid 5] " CALL("9", "0", "4096", " <unfinished ...>") "[pid 6] " CALL(
-			"9", "1", "4096", " <unfinished ...>") "[pid 5] <... ioctl resumed>) = -1 "
-							       "EINVAL (Invalid argument)\n"
-							       "[pid 6] <... ioctl resumed>) = 0\n"
-							       "[pid 5] <... ioctl resumed>) = -1 "
-							       "EINVAL (Invalid argument)\n",
-		VMMU_SEMANTICS_AUTO);
+		EVENT("1.0"), CUT_5 CUT_6 RESUME_6 RESUME_5 RESUME_5, VMMU_SEMANTICS_AUTO);
 
 	expect_slot(trace, 1, 4096);
 	expect_other(trace);
