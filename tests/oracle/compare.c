@@ -108,6 +108,8 @@ const char *compare_excess(const struct compare *compare, const struct oracle_em
 {
 	unsigned i;
 
+	if (probes < ORACLE_DEFECT_SAMPLE)
+		return NULL;
 	for (i = 0; i < COMPARE_DEFECTS_MAX && emulator->defects[i].name; i++) {
 		if (compare->explained[i] * ORACLE_DEFECT_SHARE > probes)
 			return emulator->defects[i].name;

@@ -18,7 +18,9 @@ struct compare {
 /* All of RESULTS, added to *COMPARE; the first few unexplained ones are printed. */
 void compare_results(struct compare *compare, const struct jobs *jobs,
 		     const struct run_results *results);
-/* Does a known defect explain more than its share of PROBES? Its name, or NULL. */
+/*
+ * Does a known defect explain more than its share of PROBES, if these are many? Its name, or NULL.
+ */
 const char *compare_excess(const struct compare *compare, const struct oracle_emulator *emulator,
 			   uint64_t probes);
 

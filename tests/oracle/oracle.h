@@ -31,6 +31,8 @@
 #define ORACLE_AIMED          (UINT64_C(1) << ORACLE_GUEST_LEAF_LG2)
 /* A known defect may explain one probe in so many; more, and such probes must not be made. */
 #define ORACLE_DEFECT_SHARE 50
+/* Shares of fewer probes than this say little: they come in scenes of some hundreds. */
+#define ORACLE_DEFECT_SAMPLE 20000
 
 /* Physical memory as an emulator has it. Bytes. */
 struct oracle_layout {
