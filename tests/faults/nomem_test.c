@@ -317,8 +317,8 @@ FORMAT_TEST(nomem, tables_used_up__fail_clean_and_come_back)
 	cr_assert_eq(mem_live(), baseline);
 }
 
-/* A page of a huge one is asked for by itself, and there is no frame for the table that it takes. */
-FORMAT_TEST(nomem, no_frame_to_split_a_huge_page__leaves_it)
+/* A page of a huge one is asked for by itself, and no frame is left for the table it takes. */
+FORMAT_TEST(nomem, no_frame_to_split_a_page__leaves_it)
 {
 	struct machine_options options = {.rest_level = 2};
 	struct machine *machine = machine_create(*index, &options);

@@ -54,7 +54,7 @@ static void note_flush(void *ctx, const struct vmmu_flush *flush)
 	stand->last = *flush;
 	if (stand->on_flush)
 		stand->on_flush(stand);
-	/* Broken before made: no TLB can fetch what was there again, so the call owes nothing more. */
+	/* Broken before made: no TLB can fetch what was there again, and the call owes no more. */
 	is_broken = vmmu_translate_once(stand->vm, 0, flush->gfn_start << stand->page_shift) ==
 		    VMMU_NOT_MAPPED;
 	for (uint64_t gfn = flush->gfn_start; gfn < flush->gfn_end && gfn < stand->gfns; gfn++) {
