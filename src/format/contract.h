@@ -38,6 +38,8 @@
  *                    an entry at level 1 that has of MASK just BITS is a LEAF
  *   FMT_QUIET_MASK, FMT_QUIET_BITS
  *                    likewise: a LEAF with WRITE that is not volatile (needs FMT_WRITE_BITS)
+ *   FMT_GRANT_MASK, FMT_GRANT_BITS
+ *                    likewise: an accessed LEAF with mmu_writable
  */
 #ifndef VMMU_FORMAT_CONTRACT_H
 #define VMMU_FORMAT_CONTRACT_H

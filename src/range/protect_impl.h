@@ -258,17 +258,14 @@ static inline __attribute__((always_inline)) bool range_grant_page(struct vmmu_u
 	struct entry_ref ref;
 	uint64_t pte;
 
-	if (unlikely(gpa & (RANGE_PAGE - 1)))
+	if (unlikely((gpa & (RANGE_PAGE - 1)) || tree->hooks.event))
 		return false;
 	if (unlikely(!range_find(update, gpa, 1, &ref)))
 		return false;
 	pte = atomic_load_explicit(ref.ptep, memory_order_relaxed);
-	if (unlikely(!spte_is_surely_leaf(pte) || !fmt_mmu_writable(pte, 1) ||
-		     (base && fmt_access(pte, 1) != base)))
+	if (unlikely(!funnel_can_grant(pte) || (base && fmt_access(pte, 1) != base)))
 		return false;
-	if (unlikely(!funnel_can_grant(tree, pte, 1)))
-		return false;
-	if (funnel_grant(ref.ptep, pte, 1))
+	if (funnel_grant(ref.ptep, pte))
 		tree_owe_flush(tree, update->as_id, ref.gfn, entry_end(&ref));
 	return true;
 }

@@ -58,6 +58,17 @@ static inline bool spte_is_surely_quiet(uint64_t pte)
 #endif
 }
 
+/* Of an accessed LEAF at level 1 that has mmu_writable. */
+static inline bool spte_is_surely_grantable(uint64_t pte)
+{
+#ifdef FMT_GRANT_BITS
+	return (pte & FMT_GRANT_MASK) == FMT_GRANT_BITS;
+#else
+	return fmt_classify(pte, 1) == VMMU_ENTRY_LEAF && fmt_mmu_writable(pte, 1) &&
+	       fmt_is_accessed(pte, 1);
+#endif
+}
+
 /*
  * Does a leaf's own permission state make sense? WRITE needs mmu_writable, which needs
  * host_writable.

@@ -248,29 +248,29 @@ static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, u
 }
 
 /*
- * Exclusive: can WRITE be given to the leaf PTE, which has mmu_writable, by a plain store? Not
- * while hardware has a bit left to set (accessed; dirty cannot be without WRITE). The lockless fix,
- * the only other writer, would store the same value.
+ * Exclusive: is PTE a leaf at level 1 that can be given WRITE by a plain store, if nobody listens?
+ * Not while hardware has a bit left to set (accessed; dirty cannot be without WRITE). The lockless
+ * fix, the only other writer, would store the same value. False says nothing.
  */
-static inline bool funnel_can_grant(const struct tree *tree, uint64_t pte, unsigned level)
+static inline bool funnel_can_grant(uint64_t pte)
 {
 #ifndef FMT_FLUSH_GRANT
-	if (fmt_needs_break(pte, fmt_write_allow(pte, level), level))
+	if (fmt_needs_break(pte, fmt_write_allow(pte, 1), 1))
 		return false;
 #endif
-	return fmt_is_accessed(pte, level) && !tree->hooks.event;
+	return spte_is_surely_grantable(pte);
 }
 
 /* Exclusive: do so; PTEP holds OLD_PTE. True: a flush of what it maps is owed, by the caller. */
-static inline bool funnel_grant(_Atomic uint64_t *ptep, uint64_t old_pte, unsigned level)
+static inline bool funnel_grant(_Atomic uint64_t *ptep, uint64_t old_pte)
 {
-	uint64_t new_pte = fmt_write_allow(old_pte, level);
+	uint64_t new_pte = fmt_write_allow(old_pte, 1);
 
 	atomic_store_explicit(ptep, new_pte, memory_order_release);
 #ifdef FMT_FLUSH_GRANT
 	return FMT_FLUSH_GRANT == VMMU_FLUSH_REMOTE;
 #else
-	return fmt_flush_needed(old_pte, new_pte, level) == VMMU_FLUSH_REMOTE;
+	return fmt_flush_needed(old_pte, new_pte, 1) == VMMU_FLUSH_REMOTE;
 #endif
 }
 

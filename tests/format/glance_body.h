@@ -26,6 +26,10 @@ static void expect_truth(uint64_t pte)
 		cr_assert(fmt_classify(pte, 1) == VMMU_ENTRY_LEAF &&
 				  (fmt_access(pte, 1) & VMMU_WRITE) && !fmt_is_volatile(pte, 1),
 			  "%llx", (unsigned long long)pte);
+	if (spte_is_surely_grantable(pte))
+		cr_assert(fmt_classify(pte, 1) == VMMU_ENTRY_LEAF && fmt_mmu_writable(pte, 1) &&
+				  fmt_is_accessed(pte, 1),
+			  "%llx", (unsigned long long)pte);
 }
 
 /* All that the low bits can be, beside nothing and beside anything. */
@@ -64,10 +68,12 @@ Test(SUITE, a_glance__knows_what_the_engine_makes)
 				fmt_make_table(pfn << fmt_geometry.page_shift, level), level));
 		cr_assert(spte_is_surely_leaf(fmt_make_leaf(leaf, 1)));
 		cr_assert(!spte_is_surely_quiet(fmt_make_leaf(leaf, 1)));
+		cr_assert(!spte_is_surely_grantable(fmt_make_leaf(leaf, 1)));
 		leaf.access = VMMU_RWX;
 		leaf.host_writable = leaf.mmu_writable = leaf.dirty = true;
 		cr_assert(spte_is_surely_leaf(fmt_make_leaf(leaf, 1)));
 		cr_assert(spte_is_surely_quiet(fmt_make_leaf(leaf, 1)));
+		cr_assert(spte_is_surely_grantable(fmt_make_leaf(leaf, 1)));
 		cr_assert(!spte_is_surely_quiet(fmt_write_protect(fmt_make_leaf(leaf, 1), 1)));
 		cr_assert(!spte_is_surely_quiet(fmt_clear_accessed(fmt_make_leaf(leaf, 1), 1)));
 		cr_assert(!spte_is_surely_quiet(fmt_clear_dirty(fmt_make_leaf(leaf, 1), 1)));
