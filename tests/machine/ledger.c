@@ -38,7 +38,7 @@ static void flush(struct stand *stand, uint64_t start, uint64_t end)
 static void expect(struct stand *stand, int findings, enum vmmu_stale_kind kind, uint64_t gpa)
 {
 	cr_assert_eq(stand_check(stand), findings);
-	cr_assert_eq(stand->stale_count, findings);
+	cr_assert_eq((int)stand->stale_count, findings);
 	if (!findings)
 		return;
 	cr_assert_eq(stand->stale[0].kind, kind);
