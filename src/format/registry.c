@@ -15,9 +15,14 @@
 #include "format/conformance.h"
 
 static const struct vmmu_format *const registry_formats[] = {
-	&format_ept4,         &format_ept5,         &format_npt4,       &format_npt5,
-	&format_sv39x4,       &format_sv48x4,       &format_sv57x4,     &format_arm_s2_4k,
-	&format_arm_s2_4k_40, &format_arm_s2_4k_43, &format_arm_s2_64k,
+	&format_ept4,           &format_ept5,
+	&format_npt4,           &format_npt5,
+	&format_sv39x4,         &format_sv48x4,
+	&format_sv57x4,         &format_arm_s2_4k,
+	&format_arm_s2_4k_40,   &format_arm_s2_4k_43,
+	&format_arm_s2_64k,     &format_arm_s2_16k,
+	&format_arm_s2_4k_lpa2, &format_arm_s2_16k_lpa2,
+	&format_arm_s2_64k_lpa,
 };
 
 /* A registered format with everything that it points to but the functions. */

@@ -19,6 +19,10 @@ extern const struct vmmu_format format_arm_s2_4k;
 extern const struct vmmu_format format_arm_s2_4k_40;
 extern const struct vmmu_format format_arm_s2_4k_43;
 extern const struct vmmu_format format_arm_s2_64k;
+extern const struct vmmu_format format_arm_s2_16k;
+extern const struct vmmu_format format_arm_s2_4k_lpa2;
+extern const struct vmmu_format format_arm_s2_16k_lpa2;
+extern const struct vmmu_format format_arm_s2_64k_lpa;
 
 /*
  * A VM begins and ends to use FORMAT: until then it cannot be unregistered. Nothing to do for

@@ -31,6 +31,10 @@ static const struct expected_format expected_formats[] = {
 	{"arm-s2-4k-40", "arm64", 3, 12, 40, 48, 0x0e, 13, ARM_CAPS},
 	{"arm-s2-4k-43", "arm64", 3, 12, 43, 48, 0x0e, 16, ARM_CAPS},
 	{"arm-s2-64k", "arm64", 3, 16, 48, 48, 0x06, 16, ARM_CAPS},
+	{"arm-s2-16k", "arm64", 3, 14, 48, 48, 0x06, 15, ARM_CAPS},
+	{"arm-s2-4k-lpa2", "arm64", 5, 12, 52, 52, 0x1e, 12, ARM_CAPS},
+	{"arm-s2-16k-lpa2", "arm64", 4, 14, 52, 52, 0x0e, 14, ARM_CAPS},
+	{"arm-s2-64k-lpa", "arm64", 3, 16, 52, 52, 0x0e, 16, ARM_CAPS},
 };
 
 Test(registry, listing__is_these_formats_in_this_order)
