@@ -26,6 +26,7 @@ static const struct pair pairs[] = {
 	{"arm-s2-4k", "arm-s2-4k-48-l0"},
 	{"arm-s2-4k-40", "arm-s2-4k-40-l1"},
 	{"arm-s2-4k-43", "arm-s2-4k-43-l1"},
+	{"arm-s2-64k", "arm-s2-64k-48-l1"},
 };
 
 static uint64_t seed_of_run(void)
@@ -71,7 +72,7 @@ static void expect_same(struct machine *a, struct machine *b)
 
 ParameterizedTestParameters(door, random_operations__same_tables)
 {
-	static unsigned indexes[] = {0, 1, 2, 3};
+	static unsigned indexes[] = {0, 1, 2, 3, 4};
 
 	return cr_make_param_array(unsigned, indexes, ARRAY_COUNT(indexes));
 }
