@@ -10,10 +10,10 @@
 
 /*
  * What the architecture allows (VTCR_EL2.T0SZ, SL0 and SL2): T0SZ is at most 48, or 47 with a 64K
- * granule, and at least 16, or 12 where entries hold 52-bit addresses; the start level resolves from
- * 1 bit of its index up to a whole table's and 4 more by concatenation. A CPU may have less: T0SZ
- * above 39, and start level 3 with a 4K granule, need FEAT_TTST; the highest start level of each
- * granule without LPA2 needs 42 to 44 bits of physical address.
+ * granule, and at least 16, or 12 where entries hold 52-bit addresses; the start level resolves
+ * from 1 bit of its index up to a whole table's and 4 more by concatenation. A CPU may have less:
+ * T0SZ above 39, and start level 3 with a 4K granule, need FEAT_TTST; start level 0 with 4K, and 1
+ * with 16K and 64K, need 44, 42 and 44 bits of physical address.
  */
 #define ARM_CONCAT_BITS 4
 

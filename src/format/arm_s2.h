@@ -23,9 +23,9 @@
  *
  * The including instance header sets ARM_GRANULE_SHIFT (12, 14, 16), ARM_IPA_BITS and
  * ARM_START_LEVEL (the manual's number), and may set ARM_LPA2 or ARM_LPA to 1, and ARM_PA_BITS
- * (VTCR_EL2.PS: at most, and if not set, what the layout holds). The root's index takes what is left
- * of the IPA: up to 16 concatenated tables. With FMT_HAS_GEOMETRY fmt_geometry is the including
- * header's business, and all of these may be looked up at run time.
+ * (VTCR_EL2.PS: at most, and if not set, what the layout holds). The root's index takes what is
+ * left of the IPA: up to 16 concatenated tables. With FMT_HAS_GEOMETRY fmt_geometry is the
+ * including header's business, and all of these may be looked up at run time.
  */
 #ifndef VMMU_FORMAT_ARM_S2_H
 #define VMMU_FORMAT_ARM_S2_H

@@ -5,8 +5,8 @@
  * From the manual (VTCR_EL2.T0SZ, SL0, SL2): with n levels below the root, g the granule's bits and
  * s = g - 3, the root resolves from bit n * s + g up, 1 bit at least and s + 4 at most: up to 16
  * root tables lie side by side. T0SZ is at most 48 (64K granule: 47), which makes 16 (17) bits the
- * least. 48 bits are the most, or 52 where entries hold 52-bit addresses (LPA2; LPA with 64K). Start
- * level -1 is for 4K with LPA2, 0 for 4K and for 16K with LPA2.
+ * least. 48 bits are the most, or 52 where entries hold 52-bit addresses (LPA2; LPA with 64K).
+ * Start level -1 is for 4K with LPA2, 0 for 4K and for 16K with LPA2.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -98,9 +98,9 @@ struct expected_geometry {
 };
 
 /*
- * By hand: level l (ours) maps g + s (l - 1) bits, the root has the rest; 8 bytes an entry, a root of
- * less than a granule takes a granule. The manual's worked rows: 4K, 40 bits from level 1: 2 tables
- * (8 KiB); 42 from level 1: 8 (32 KiB); 32 from level 2: 4 (16 KiB); 16K, 48 from level 1: 2 (32
+ * By hand: level l (ours) maps g + s (l - 1) bits, the root has the rest; 8 bytes an entry, a root
+ * of less than a granule takes a granule. The manual's worked rows: 4K, 40 bits from level 1: 2
+ * tables (8 KiB); 42 from level 1: 8 (32 KiB); 32 from level 2: 4 (16 KiB); 16K, 48 from level 1: 2 (32
  * KiB); 40 from level 2: 16 (256 KiB); 64K, 46 from level 2: 16 (1 MiB); 4K, 52 from level -1: 1
  * (16 entries); 52 from level 0: 16 (64 KiB); 16K, 52 from level 0: 1 (32 entries); 64K, 52 from
  * level 1: 1 (8 KiB).
@@ -201,7 +201,7 @@ Test(geometries, description__counts_the_root_tables)
 	cr_expect_not_null(strstr(text, "52-bit IPA, start level -1, 1 root table"), "%s", text);
 }
 
-/* The smallest and the largest of each model and start level; what is between differs in size alone. */
+/* The smallest and largest of each model and start level; those between differ in size alone. */
 Test(geometries, each__keeps_the_laws)
 {
 	unsigned count = 0;
