@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The engines: one for each common format of ours, and three that serve many. */
+/* The engines: one for each common format of ours, and two that serve many. */
 #ifndef VMMU_ENGINE_ENGINE_H
 #define VMMU_ENGINE_ENGINE_H
 
@@ -16,9 +16,7 @@ extern const struct vmmu_engine engine_arm_s2_4k;
 extern const struct vmmu_engine engine_arm_s2_4k_40;
 extern const struct vmmu_engine engine_arm_s2_4k_43;
 extern const struct vmmu_engine engine_arm_s2_64k;
-/* The geometries of arm_geometry_find() with arm-s2-4k's entries. */
-extern const struct vmmu_engine engine_arm_s2_4k_any;
-/* All other Arm formats. */
+/* All other Arm formats of ours, every geometry of arm_geometry_find() included. */
 extern const struct vmmu_engine engine_arm_s2_any;
 /* Every other format: those that vmmu_format_register() gave, and ours without an own engine. */
 extern const struct vmmu_engine engine_forward;

@@ -100,9 +100,9 @@ struct expected_geometry {
 /*
  * By hand: level l (ours) maps g + s (l - 1) bits, the root has the rest; 8 bytes an entry, a root
  * of less than a granule takes a granule. The manual's worked rows: 4K, 40 bits from level 1: 2
- * tables (8 KiB); 42 from level 1: 8 (32 KiB); 32 from level 2: 4 (16 KiB); 16K, 48 from level 1: 2 (32
- * KiB); 40 from level 2: 16 (256 KiB); 64K, 46 from level 2: 16 (1 MiB); 4K, 52 from level -1: 1
- * (16 entries); 52 from level 0: 16 (64 KiB); 16K, 52 from level 0: 1 (32 entries); 64K, 52 from
+ * tables (8 KiB); 42 from level 1: 8 (32 KiB); 32 from level 2: 4 (16 KiB); 16K, 48 from level 1: 2
+ * (32 KiB); 40 from level 2: 16 (256 KiB); 64K, 46 from level 2: 16 (1 MiB); 4K, 52 from level -1:
+ * 1 (16 entries); 52 from level 0: 16 (64 KiB); 16K, 52 from level 0: 1 (32 entries); 64K, 52 from
  * level 1: 1 (8 KiB).
  */
 static const struct expected_geometry expected[] = {
