@@ -3,7 +3,7 @@
  * The fault, in the order of checks that KVM's direct MMU has (catalogue 1.16, 1.19). Template.
  *
  * 	MMIO: the vCPU's cache, then the entry            lockless
- * 	fast fix: give WRITE back                         lockless
+ * 	fast fix: give WRITE back, or what aging took     lockless
  * 	caches filled, seq read, slot found, page found   no lock
  * 	stale? goal level, walk, map, prefetch            locked
  */
@@ -109,8 +109,8 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
 }
 
 /*
- * Under RCU: give WRITE back to the leaf PTE at REF, which has mmu_writable. FIXED, or RETRY:
- * another write came between.
+ * Under RCU: make the leaf PTE at REF say FIXED, which grants more. FIXED, or RETRY: another write
+ * came between.
  *
  * 	fast fix                              write-protect (locked)
  * 	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
@@ -119,36 +119,64 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
  * 	                                      what is read now, or in what is read next
  *
  * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange
- * here fails.
+ * here fails. An aged leaf that still had WRITE gets it back with the rest: it was marked when it
+ * was given, and protecting the page takes it from aged leaves as well.
  */
 static int fast_fix_grant(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-			  const struct entry_ref *ref, uint64_t pte)
+			  const struct entry_ref *ref, uint64_t pte, uint64_t fixed)
 {
-	if (!funnel_try(&vcpu->vm->tree, ref, pte, fmt_write_allow(pte, ref->level)))
+	if (!funnel_try(&vcpu->vm->tree, ref, pte, fixed))
 		return VMMU_RETRY;
 	vcpu->stats.fast_fixes++;
 	fault->fast = true;
 	return VMMU_FIXED;
 }
 
-/* Under RCU: what can be done without the lock for a write to the leaf PTE at REF of SLOT. */
-static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-			 const struct entry_ref *ref, uint64_t pte, struct memslot *slot)
+/* An aged leaf that hardware cannot mark as used: made anew of all that it says. */
+static inline uint64_t fast_fix_aged(uint64_t pte, unsigned level)
 {
+	struct vmmu_leaf leaf = {
+		.pfn = fmt_leaf_pfn(pte, level),
+		.access = fmt_access(pte, level),
+		.memtype = fmt_memtype(pte, level),
+		.host_writable = fmt_host_writable(pte, level),
+		.mmu_writable = fmt_mmu_writable(pte, level),
+		.accessed = true,
+		.dirty = fmt_is_dirty(pte, level),
+	};
+
+	return fmt_make_leaf(leaf, level);
+}
+
+/*
+ * Under RCU: what can be done without the lock for the leaf PTE at REF of SLOT, which becomes
+ * *FIXED.
+ */
+static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+			 const struct entry_ref *ref, uint64_t pte, struct memslot *slot,
+			 uint64_t *fixed)
+{
+	bool wants_write = fault->access == VMMU_WRITE &&
+			   !(fmt_access(pte, ref->level) & VMMU_WRITE);
 	int outcome;
 
-	/* An aged leaf that hardware cannot mark as used faults until it is made anew. */
+	*fixed = pte;
 	if (!hardware_marks() && !fmt_is_accessed(pte, ref->level))
+		*fixed = fast_fix_aged(pte, ref->level);
+	if (wants_write) {
+		if (!fmt_mmu_writable(pte, ref->level))
+			return FAULT_GO_ON;
+		/* A huge page under logging must be split to know which part was written. */
+		if (ref->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
+			return FAULT_GO_ON;
+		*fixed = fmt_write_allow(*fixed, ref->level);
+	}
+	if (!(fmt_access(*fixed, ref->level) & fault->access))
 		return FAULT_GO_ON;
-	if (fmt_access(pte, ref->level) & VMMU_WRITE)
+	if (*fixed == pte)
 		return VMMU_SPURIOUS;
-	if (!fmt_mmu_writable(pte, ref->level))
-		return FAULT_GO_ON;
-	/* A huge page under logging must be split to know which part was written. */
-	if (ref->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
-		return FAULT_GO_ON;
-	outcome = fast_fix_grant(vcpu, fault, ref, pte);
-	if (outcome == VMMU_FIXED)
+	outcome = fast_fix_grant(vcpu, fault, ref, pte, *fixed);
+	if (outcome == VMMU_FIXED && wants_write)
 		memslot_mark_dirty(slot, fault->gfn);
 	return outcome;
 }
@@ -160,7 +188,7 @@ static int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	struct memslot *slot = map_slot(vm, vcpu->as_id, fault->gfn, &vcpu->slot_cache);
 	int outcome = VMMU_RETRY;
 	struct entry_ref ref;
-	uint64_t pte;
+	uint64_t pte, fixed;
 
 	if (!slot || slot->invalid)
 		return FAULT_GO_ON;
@@ -168,12 +196,11 @@ static int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 		ref = walk_to(&vm->tree, vcpu->root, fault->gfn, 1, &pte);
 		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
 			return FAULT_GO_ON;
-		outcome = fast_fix_leaf(vcpu, fault, &ref, pte, slot);
+		outcome = fast_fix_leaf(vcpu, fault, &ref, pte, slot, &fixed);
 	}
 	vm_event(vm, .kind = VMMU_EVENT_FAST_FIX, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
 		 .level = ref.level, .gpa = fault->gpa, .gfn = fault->gfn, .old_pte = pte,
-		 .new_pte = outcome == VMMU_FIXED ? fmt_write_allow(pte, ref.level) : pte,
-		 .value = outcome);
+		 .new_pte = outcome == VMMU_FIXED ? fixed : pte, .value = outcome);
 	if (outcome == VMMU_RETRY)
 		return FAULT_GO_ON;
 	if (outcome != FAULT_GO_ON)
@@ -181,14 +208,27 @@ static int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	return outcome;
 }
 
+/*
+ * Can permission, or an accessed bit that hardware does not set, be all that is missing? An aged
+ * leaf of a format without a bit for it (EPT's) is reported as absent.
+ */
+static inline bool fault_may_be_fast(const struct vmmu_fault *fault)
+{
+	bool is_present = fault_has(fault, VMMU_FAULT_PRESENT);
+
+	if (fault_has(fault, VMMU_FAULT_RSVD))
+		return false;
+	if (!hardware_marks() && (is_present || hardware_tells_kinds()))
+		return true;
+	return fault->access == VMMU_WRITE && (is_present || !hardware_tells_kinds());
+}
+
 /* The steps that need neither lock nor memory. */
 static int fault_lockless(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
-	bool is_present = !hardware_tells_kinds() || fault_has(fault, VMMU_FAULT_PRESENT);
 	bool may_be_mmio = fault_has(fault, VMMU_FAULT_RSVD) ||
 			   (!hardware_tells_kinds() && !fault_has(fault, VMMU_FAULT_PRESENT));
-	bool may_be_fast = fault->access == VMMU_WRITE && is_present &&
-			   !fault_has(fault, VMMU_FAULT_RSVD);
+	bool may_be_fast = fault_may_be_fast(fault);
 	int outcome = FAULT_GO_ON;
 
 	if (!may_be_mmio && !may_be_fast)
@@ -457,7 +497,8 @@ static int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 		if (fmt_access(pte, ref.level) & fault->access)
 			outcome = VMMU_SPURIOUS;
 		else if (fault->access == VMMU_WRITE && fmt_mmu_writable(pte, ref.level))
-			outcome = fast_fix_grant(vcpu, fault, &ref, pte);
+			outcome = fast_fix_grant(vcpu, fault, &ref, pte,
+						 fmt_write_allow(pte, ref.level));
 	}
 	sync_read_unlock();
 	return outcome;

@@ -22,7 +22,8 @@ static const struct vmmu_format *const registry_formats[] = {
 	&format_arm_s2_4k_40,   &format_arm_s2_4k_43,
 	&format_arm_s2_64k,     &format_arm_s2_16k,
 	&format_arm_s2_4k_lpa2, &format_arm_s2_16k_lpa2,
-	&format_arm_s2_64k_lpa,
+	&format_arm_s2_64k_lpa, &format_ept4_noad,
+	&format_ept4_mbe,       &format_ept4_ve,
 };
 
 /* A registered format with everything that it points to but the functions. */

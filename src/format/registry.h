@@ -23,6 +23,9 @@ extern const struct vmmu_format format_arm_s2_16k;
 extern const struct vmmu_format format_arm_s2_4k_lpa2;
 extern const struct vmmu_format format_arm_s2_16k_lpa2;
 extern const struct vmmu_format format_arm_s2_64k_lpa;
+extern const struct vmmu_format format_ept4_noad;
+extern const struct vmmu_format format_ept4_mbe;
+extern const struct vmmu_format format_ept4_ve;
 
 /*
  * A VM begins and ends to use FORMAT: until then it cannot be unregistered. Nothing to do for

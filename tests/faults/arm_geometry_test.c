@@ -8,6 +8,7 @@
 #include <vmmu/hw.h>
 
 #include "base/bits.h"
+#include "faults/bus.h"
 #include "faults/harness.h"
 
 /* A granule and layout. */
@@ -79,48 +80,11 @@ static struct vmmu_hw_cpu cpu_for(const struct model *model, unsigned ipa_bits, 
 	};
 }
 
-struct load {
-	uint64_t hpa, value;
-	bool is_done;
-};
-
-static int load_frame(void *ctx, const struct vmmu_table_frame *frame)
-{
-	struct load *load = ctx;
-
-	if (load->hpa - frame->hpa >= frame->bytes)
-		return 0;
-	load->value = *(const uint64_t *)((const char *)frame->data + (load->hpa - frame->hpa));
-	load->is_done = true;
-	return 1;
-}
-
-static int load_from_tables(void *ctx, uint64_t hpa, unsigned bytes, uint64_t *value)
-{
-	struct load load = {.hpa = hpa};
-
-	cr_assert_eq(bytes, 8);
-	vmmu_tables(ctx, load_frame, &load);
-	*value = load.value;
-	return load.is_done ? 0 : -1;
-}
-
 static int load_nothing(void *ctx, uint64_t hpa, unsigned bytes, uint64_t *value)
 {
 	(void)ctx, (void)hpa, (void)bytes;
 	*value = 0;
 	return 0;
-}
-
-static struct vmmu_hw_walk walk(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus *bus,
-				uint64_t gpa, unsigned access)
-{
-	struct vmmu_hw_access what = {.access = access};
-	struct vmmu_hw_gpa where = {.gpa = gpa, .purpose = VMMU_HW_FINAL};
-	struct vmmu_hw_walk result;
-
-	cr_assert_eq(vmmu_hw_translate_gpa(cpu, bus, &what, &where, &result), 0);
-	return result;
 }
 
 /* Start level -1 and 0 are only tried where VTCR_EL2 can say so. */
@@ -139,7 +103,7 @@ static unsigned count_accepted(const struct model *model)
 	for (int start = first_start(model); start < 4; start++) {
 		for (unsigned bits = 1; bits <= 63; bits++) {
 			struct vmmu_hw_cpu cpu = cpu_for(model, bits, start);
-			struct vmmu_hw_walk result = walk(&cpu, &bus, 0, VMMU_READ);
+			struct vmmu_hw_walk result = bus_walk(&cpu, &bus, 0, VMMU_READ, 0);
 			bool is_accepted = result.fault.cause == VMMU_HW_ABSENT;
 
 			cr_expect(is_accepted || result.fault.cause == VMMU_HW_INPUT_SIZE);
@@ -185,23 +149,14 @@ static void map(struct arm *arm, uint64_t gpa, uint64_t hpa, uint64_t bytes, uns
 	vmmu_update_end(&update);
 }
 
-static int root_hpa(void *ctx, const struct vmmu_table_frame *frame)
-{
-	if (frame->root)
-		*(uint64_t *)ctx = frame->hpa;
-	return 0;
-}
-
 static struct vmmu_hw_walk walk_tables(struct arm *arm, uint64_t gpa, unsigned access)
 {
-	struct vmmu_hw_bus bus = {.ctx = arm->vm, .load = load_from_tables};
+	struct vmmu_hw_bus bus = bus_of(arm->vm);
+	uint64_t root = bus_root(arm->vm);
 
-	uint64_t root = 0;
-
-	vmmu_tables(arm->vm, root_hpa, &root);
 	/* VTTBR_EL2 has address bits 51:48 in its bits 5:2. */
 	arm->cpu.u.arm64.vttbr_el2 = (root & BITS64(47, 0)) | root >> 48 << 2;
-	return walk(&arm->cpu, &bus, gpa, access);
+	return bus_walk(&arm->cpu, &bus, gpa, access, 0);
 }
 
 static void expect_walk(struct arm *arm, uint64_t gpa, uint64_t hpa, unsigned level)

@@ -55,6 +55,17 @@ static const struct change_row ept_rows[] = {
 	{"ept4", 2, "table to table", 0x12345907, 0x12346907, REMOTE},
 	{"ept4", 2, "2M page to table", 0x0600000012200bf7, 0x12345907, REMOTE},
 	{"ept4", 2, "table to 2M page", 0x12345907, 0x0600000012200bf7, REMOTE},
+	{"ept4-noad", 1, "aged", 0x0610000012345877, 0x07d0000012345870, REMOTE},
+	{"ept4-noad", 1, "aged, used again", 0x07d0000012345870, 0x0610000012345877, NONE},
+	{"ept4-noad", 1, "aged to absent", 0x07d0000012345870, 0, REMOTE},
+	{"ept4-noad", 1, "aged, protected", 0x07d0000012345870, 0x0750000012345870, REMOTE},
+	{"ept4-noad", 1, "aged, forbidden", 0x0750000012345870, 0x0350000012345870, REMOTE},
+	{"ept4-noad", 1, "W removed", 0x0610000012345877, 0x0610000012345875, REMOTE},
+	{"ept4-mbe", 1, "user execute removed", 0x0600000012345f77, 0x0600000012345b77, REMOTE},
+	{"ept4-mbe", 1, "execute added", 0x0600000012345b73, 0x0600000012345f77, NONE},
+	{"ept4-ve", 1, "absent to leaf", 0x8000000000000000, 0x8600000012345b77, NONE},
+	{"ept4-ve", 1, "leaf to absent", 0x8600000012345b77, 0x8000000000000000, REMOTE},
+	{"ept4-ve", 1, "absent to frozen", 0x8000000000000000, 0x80000000000005a0, NONE},
 };
 
 /* AMD64 manual volume 2, "TLB Management", "Nested Paging". */
@@ -124,6 +135,10 @@ static const struct change_row arm_rows[] = {
 	{"arm-s2-4k", 1, "shareability", 0x018000004bc007ff, 0x018000004bc006ff, BREAK},
 	{"arm-s2-4k", 1, "contiguous", 0x018000004bc007ff, 0x019000004bc007ff, BREAK},
 	{"arm-s2-4k", 2, "block to table", 0x018000004bc007fd, 0x43642003, BREAK},
+	{"arm-s2-4k-lpa2", 1, "bit 51", 0x01830000400807ff, 0x01830000400805ff, BREAK},
+	{"arm-s2-4k-lpa2", 4, "512G block to table", 0x01800080000004fd, 0x43642003, BREAK},
+	{"arm-s2-64k-lpa", 2, "bit 48 of a table", 0x4008f003, 0x4008e003, BREAK},
+	{"arm-s2-16k", 1, "write removed", 0x01800000000047ff, 0x018000000000477f, REMOTE},
 	{"arm-s2-4k", 2, "table to block", 0x43642003, 0x018000004bc007fd, BREAK},
 	{"arm-s2-4k", 2, "table to table", 0x43642003, 0x43643003, BREAK},
 	{"arm-s2-4k", 2, "table to absent", 0x43642003, 0, REMOTE},

@@ -70,12 +70,15 @@ CONFORMANCE_SUITE(conformance_arm_s2_16k, "arm-s2-16k")
 CONFORMANCE_SUITE(conformance_arm_s2_4k_lpa2, "arm-s2-4k-lpa2")
 CONFORMANCE_SUITE(conformance_arm_s2_16k_lpa2, "arm-s2-16k-lpa2")
 CONFORMANCE_SUITE(conformance_arm_s2_64k_lpa, "arm-s2-64k-lpa")
+CONFORMANCE_SUITE(conformance_ept4_noad, "ept4-noad")
+CONFORMANCE_SUITE(conformance_ept4_mbe, "ept4-mbe")
+CONFORMANCE_SUITE(conformance_ept4_ve, "ept4-ve")
 
 /* A format that is registered but has no suite above would go unnoticed. */
 Test(conformance, registered_formats__all_have_a_suite)
 {
-	cr_expect(vmmu_format_at(14));
-	cr_expect_null(vmmu_format_at(15));
+	cr_expect(vmmu_format_at(17));
+	cr_expect_null(vmmu_format_at(18));
 }
 
 Test(conformance, variants__keep_the_laws)
@@ -87,5 +90,5 @@ Test(conformance, variants__keep_the_laws)
 
 		cr_expect(!broken, "%s: %s", variant_at(i)->info.name, broken);
 	}
-	cr_expect_eq(i, 11);
+	cr_expect_eq(i, 13);
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "format/hostile.h"
 
@@ -74,6 +75,18 @@ const struct vmmu_format *outside_at(unsigned index)
 		return format;
 	register_all();
 	return vmmu_format_at(index);
+}
+
+unsigned outside_index(const char *name)
+{
+	static const unsigned starts[] = {0, OUTSIDE_GEOMETRIES};
+
+	for (unsigned i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		for (unsigned at = starts[i]; outside_at(at); at++)
+			if (!strcmp(vmmu_format_info(outside_at(at))->name, name))
+				return at;
+	fprintf(stderr, "no format %s\n", name);
+	abort();
 }
 
 const struct vmmu_format *outside_find(const char *name)

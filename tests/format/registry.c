@@ -35,6 +35,9 @@ static const struct expected_format expected_formats[] = {
 	{"arm-s2-4k-lpa2", "arm64", 5, 12, 52, 52, 0x1e, 12, ARM_CAPS},
 	{"arm-s2-16k-lpa2", "arm64", 4, 14, 52, 52, 0x0e, 14, ARM_CAPS},
 	{"arm-s2-64k-lpa", "arm64", 3, 16, 52, 52, 0x0e, 16, ARM_CAPS},
+	{"ept4-noad", "x86-ept", 4, 12, 48, 52, 0x0e, 12, VMMU_CAP_MMIO_TRAP},
+	{"ept4-mbe", "x86-ept", 4, 12, 48, 52, 0x0e, 12, X86_CAPS},
+	{"ept4-ve", "x86-ept", 4, 12, 48, 52, 0x0e, 12, X86_CAPS},
 };
 
 Test(registry, listing__is_these_formats_in_this_order)
