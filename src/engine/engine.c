@@ -24,6 +24,12 @@ static const struct {
 	{&format_arm_s2_4k_lpa2, &engine_arm_s2_any},
 	{&format_arm_s2_16k_lpa2, &engine_arm_s2_any},
 	{&format_arm_s2_64k_lpa, &engine_arm_s2_any},
+	{&format_arm_s2_4k_cont, &engine_arm_s2_any},
+	{&format_arm_s2_16k_cont, &engine_arm_s2_any},
+	{&format_arm_s2_64k_cont, &engine_arm_s2_any},
+	{&format_sv39x4_napot, &engine_sv_napot_any},
+	{&format_sv48x4_napot, &engine_sv_napot_any},
+	{&format_sv57x4_napot, &engine_sv_napot_any},
 };
 
 const struct vmmu_engine *engine_of_format(const struct vmmu_format *format)

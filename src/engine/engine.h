@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The engines: one for each common format of ours, and two that serve many. */
+/* The engines: one for each common format of ours, and three that serve many. */
 #ifndef VMMU_ENGINE_ENGINE_H
 #define VMMU_ENGINE_ENGINE_H
 
@@ -18,6 +18,8 @@ extern const struct vmmu_engine engine_arm_s2_4k_43;
 extern const struct vmmu_engine engine_arm_s2_64k;
 /* All other Arm formats of ours, every geometry of arm_geometry_find() included. */
 extern const struct vmmu_engine engine_arm_s2_any;
+/* sv39x4-napot and its like. */
+extern const struct vmmu_engine engine_sv_napot_any;
 /* Every other format: those that vmmu_format_register() gave, and ours without an own engine. */
 extern const struct vmmu_engine engine_forward;
 

@@ -105,7 +105,7 @@ emulate:
 static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, unsigned level)
 {
 	fault->level = level;
-	fault->pfn = fmt_leaf_pfn(pte, level) + (fault->gfn & (level_gfns(level) - 1));
+	fault->pfn = leaf_frame(pte, fault->gfn, level);
 }
 
 /*

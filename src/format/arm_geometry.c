@@ -26,6 +26,8 @@ static const struct arm_model models[] = {
 	{&format_arm_s2_4k, 16, 48},       {&format_arm_s2_16k, 16, 48},
 	{&format_arm_s2_64k, 17, 48},      {&format_arm_s2_4k_lpa2, 16, 52},
 	{&format_arm_s2_16k_lpa2, 16, 52}, {&format_arm_s2_64k_lpa, 17, 52},
+	{&format_arm_s2_4k_cont, 16, 48},  {&format_arm_s2_16k_cont, 16, 48},
+	{&format_arm_s2_64k_cont, 17, 48},
 };
 
 struct arm_geometry {
@@ -36,7 +38,7 @@ struct arm_geometry {
 };
 
 /* Filled once, constant from then on. */
-#define ARM_GEOMETRIES 272
+#define ARM_GEOMETRIES 398
 static struct arm_geometry geometries[ARM_GEOMETRIES];
 static unsigned geometry_count;
 static pthread_once_t geometries_once = PTHREAD_ONCE_INIT;
@@ -51,6 +53,8 @@ static void make_levels(struct vmmu_geometry *geometry)
 {
 	unsigned page_shift = geometry->page_shift, table_bits = stride(page_shift);
 
+	for (unsigned level = geometry->levels + 1; level <= VMMU_LEVELS_MAX; level++)
+		geometry->group_lg2[level] = 0;
 	memset(geometry->shift, 0, sizeof(geometry->shift));
 	memset(geometry->index_bits, 0, sizeof(geometry->index_bits));
 	memset(geometry->table_lg2, 0, sizeof(geometry->table_lg2));
@@ -62,6 +66,8 @@ static void make_levels(struct vmmu_geometry *geometry)
 		geometry->index_bits[level] = (uint8_t)bits;
 		/* A root smaller than a granule still gets a whole one. */
 		geometry->table_lg2[level] = (uint8_t)max_u64(bits + 3, page_shift);
+		if (bits < geometry->group_lg2[level])
+			geometry->group_lg2[level] = 0;
 	}
 }
 

@@ -19,12 +19,17 @@
  *   LPA (64K, VTCR_EL2.PS=52)       15:12 address 51:48
  *
  * There is no dirty bit as we use it (VTCR_EL2.HD off): a leaf is dirty when it is writable.
- * Reserved bits do not fault; reserved types read as invalid. The contiguous bit is not used.
+ * Reserved bits do not fault; reserved types read as invalid.
+ *
+ * With ARM_CONT the contiguous bit (52) marks groups: 16 entries of 4K granule tables but for level
+ * 4; of 16K 128 pages or 32 blocks; of 64K 32. Where a root is smaller than a group there are none.
+ * Each member has its own address, but hardware takes the low bits from the input, and so do we.
+ * Without ARM_CONT the bit is ignored.
  *
  * The including instance header sets ARM_GRANULE_SHIFT (12, 14, 16), ARM_IPA_BITS and
- * ARM_START_LEVEL (the manual's number), and may set ARM_LPA2 or ARM_LPA to 1, and ARM_PA_BITS
- * (VTCR_EL2.PS: at most, and if not set, what the layout holds). The root's index takes what is
- * left of the IPA: up to 16 concatenated tables. With FMT_HAS_GEOMETRY fmt_geometry is the
+ * ARM_START_LEVEL (the manual's number), and may set ARM_LPA2 or ARM_LPA, and ARM_CONT, to 1, and
+ * ARM_PA_BITS (VTCR_EL2.PS: at most, and if not set, what the layout holds). The root's index takes
+ * what is left of the IPA: up to 16 concatenated tables. With FMT_HAS_GEOMETRY fmt_geometry is the
  * including header's business, and all of these may be looked up at run time.
  */
 #ifndef VMMU_FORMAT_ARM_S2_H
@@ -39,6 +44,9 @@
 #endif
 #ifndef ARM_LPA
 #define ARM_LPA 0
+#endif
+#ifndef ARM_CONT
+#define ARM_CONT 0
 #endif
 #ifndef ARM_PA_BITS
 #define ARM_PA_BITS (ARM_LPA2 || ARM_LPA ? 52 : 48)
@@ -60,6 +68,7 @@
 #define ARM_S2AP_WRITE    BIT64(7)
 #define ARM_SH_INNER      (UINT64_C(3) << 8)
 #define ARM_AF            BIT64(10)
+#define ARM_CONTIGUOUS    BIT64(52)
 #define ARM_XN            BITS64(54, 53)
 #define ARM_XN_NONE       BIT64(54)
 #define ARM_HOST_WRITABLE BIT64(55)
@@ -111,6 +120,15 @@
 		0, of(1), of(2), of(3), of(4), of(5) \
 	}
 
+/* A group that is no larger than its table. */
+#define ARM_GROUP_IN(level, lg2) (ARM_CONT && ARM_INDEX(level) >= (lg2) ? (lg2) : 0)
+#define ARM_GROUP(level)                                                       \
+	(ARM_GRANULE_SHIFT == 12   ? (level) <= 3 ? ARM_GROUP_IN(level, 4) : 0 \
+	 : ARM_GRANULE_SHIFT == 16 ? (level) <= 2 ? ARM_GROUP_IN(level, 5) : 0 \
+	 : (level) == 1            ? ARM_GROUP_IN(level, 7)                    \
+	 : (level) == 2            ? ARM_GROUP_IN(level, 5)                    \
+				   : 0)
+
 static const struct vmmu_geometry fmt_geometry = {
 	.page_shift = ARM_GRANULE_SHIFT,
 	.levels = ARM_LEVELS,
@@ -120,6 +138,7 @@ static const struct vmmu_geometry fmt_geometry = {
 	.shift = ARM_EACH_LEVEL(ARM_SHIFT),
 	.index_bits = ARM_EACH_LEVEL(ARM_INDEX),
 	.table_lg2 = ARM_EACH_LEVEL(ARM_TABLE_LG2),
+	.group_lg2 = ARM_EACH_LEVEL(ARM_GROUP),
 };
 #endif
 
@@ -162,12 +181,17 @@ static inline uint64_t arm_address_bits(uint64_t hpa)
 	return hpa & BITS64(47, ARM_GRANULE_SHIFT);
 }
 
-/* Below a leaf's size, address bits are reserved and ignored. */
+static inline unsigned fmt_group_lg2(uint64_t pte, unsigned level)
+{
+	return ARM_CONT && (pte & ARM_CONTIGUOUS) ? fmt_geometry.group_lg2[level] : 0;
+}
+
+/* Below a leaf's size, address bits are reserved and ignored; below a group's, ignored. */
 static inline uint64_t fmt_leaf_pfn(uint64_t pte, unsigned level)
 {
-	uint64_t address = arm_address(pte) & BITS64(51, fmt_geometry.shift[level]);
+	unsigned low = fmt_geometry.shift[level] + fmt_group_lg2(pte, level);
 
-	return address >> ARM_GRANULE_SHIFT;
+	return (arm_address(pte) & BITS64(51, low)) >> ARM_GRANULE_SHIFT;
 }
 
 static inline uint64_t fmt_table_hpa(uint64_t pte, unsigned level)
@@ -318,6 +342,25 @@ static inline uint64_t fmt_clear_dirty(uint64_t pte, unsigned level)
 {
 	return fmt_write_protect(pte, level);
 }
+
+#if ARM_CONT || defined(FMT_HAS_GEOMETRY)
+#define FMT_GROUPS
+
+static inline uint64_t fmt_group_make(uint64_t leaf, unsigned level)
+{
+	(void)level;
+	return leaf | ARM_CONTIGUOUS;
+}
+
+static inline uint64_t fmt_group_undo(uint64_t pte, uint64_t index, unsigned level)
+{
+	uint64_t pfn = fmt_leaf_pfn(pte, level) +
+		       (index << (fmt_geometry.shift[level] - ARM_GRANULE_SHIFT));
+	uint64_t rest = pte & ~(ARM_CONTIGUOUS | arm_address_bits(BITS64(51, 0)));
+
+	return fmt_leaf_with_pfn(rest, pfn, level);
+}
+#endif
 
 /* All of a leaf but what may change in place: permissions, access flag, software bits. */
 static inline uint64_t fmt_route(uint64_t pte, unsigned level)

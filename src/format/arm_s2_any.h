@@ -14,6 +14,7 @@
 #define ARM_GRANULE_SHIFT fmt_geometry.page_shift
 #define ARM_PA_BITS       fmt_geometry.pa_bits
 #define ARM_LPA2          (fmt_geometry.pa_bits > 48 && fmt_geometry.page_shift < 16)
+#define ARM_CONT          1 /* the geometry says where */
 #define ARM_LPA           (fmt_geometry.pa_bits > 48 && fmt_geometry.page_shift == 16)
 
 #include "format/arm_s2.h"

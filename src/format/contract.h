@@ -25,6 +25,16 @@
  *                    and Arm's generation lie there): not for a table that may hold one.
  *   FMT_LINEAR_PFN   leaf_with_pfn(leaf, a + b) is leaf_with_pfn(leaf, a) plus
  *                    leaf_with_pfn(0, b), as numbers
+ *
+ * A format with groups (vmmu_geometry.group_lg2) defines FMT_GROUPS and three more functions. Of a
+ * leaf in a group leaf_pfn() is the first frame of the group, whichever member it is; what
+ * make_leaf() makes is in none.
+ *   unsigned fmt_group_lg2(pte, level)          LEAF: lg2 entries of its group; 0: alone
+ *   uint64_t fmt_group_make(leaf, level)        the member of a group in place of LEAF, alone;
+ *                                               level has groups
+ *   uint64_t fmt_group_undo(pte, index, level)  the leaf alone in place of member INDEX of the
+ * group
+ *                                               that PTE, any member, belongs to
  */
 #ifndef VMMU_FORMAT_CONTRACT_H
 #define VMMU_FORMAT_CONTRACT_H
@@ -44,6 +54,8 @@ struct vmmu_format {
 	const struct vmmu_engine *engine;
 	/* What the registry keeps of a format registered at run time; NULL: a constant one. */
 	struct registration *registration;
+	/* fmt_group_lg2(); NULL: there are no groups. */
+	unsigned (*group_lg2)(uint64_t pte, unsigned level);
 };
 
 #endif

@@ -131,6 +131,7 @@ static void range_protect_pages(struct range_protect_state *s, struct entry_ref 
 	uint64_t count = min_u64((s->end - s->gpa) >> fmt_geometry.page_shift,
 				 table_entry_count(1) - range_index(s->gpa, 1));
 
+	range_ungroup(vm, &ref, count);
 	s->gpa += count << fmt_geometry.page_shift;
 	if (s->access == RANGE_TAKE_WRITE && count == table_entry_count(1)) {
 		range_write_protect_table(vm, ref.table);
@@ -159,6 +160,8 @@ static int range_protect_step(struct range_protect_state *s)
 		last = (ref.gfn << fmt_geometry.page_shift) + range_bytes(ref.level) - 1;
 		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
 			break;
+		range_ungroup(s->update->vm, &ref, 1);
+		pte = pte_load(ref.ptep);
 		if (ref.gfn << fmt_geometry.page_shift == s->gpa && last < s->end) {
 			range_protect_one(s, &ref, pte);
 			break;
@@ -205,6 +208,8 @@ static inline __attribute__((always_inline)) bool range_grant_page(struct vmmu_u
 	pte = atomic_load_explicit(ref.ptep, memory_order_relaxed);
 	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF || !fmt_mmu_writable(pte, 1) ||
 		     (base && fmt_access(pte, 1) != base)))
+		return false;
+	if (unlikely(leaf_group_lg2(pte, 1)))
 		return false;
 	if (unlikely(!funnel_can_grant(&update->vm->tree, pte, 1)))
 		return false;

@@ -11,8 +11,9 @@
 /* What the leaf PTE at LEVEL makes of gpa. */
 static inline uint64_t translate_leaf(uint64_t pte, unsigned level, uint64_t gpa)
 {
-	return fmt_leaf_pfn(pte, level) << fmt_geometry.page_shift |
-	       (gpa & (range_bytes(level) - 1));
+	uint64_t bytes = range_bytes(level) << leaf_group_lg2(pte, level);
+
+	return fmt_leaf_pfn(pte, level) << fmt_geometry.page_shift | (gpa & (bytes - 1));
 }
 
 /* A walk that ended above level 1. */

@@ -37,6 +37,9 @@ static const struct {
 	{"arm-s2-4k-lpa2", 12, 52, {{16, 25}, {22, 34}, {31, 43}, {40, 52}, {49, 52}}},
 	{"arm-s2-16k-lpa2", 14, 52, {{16, 29}, {26, 40}, {37, 51}, {48, 52}}},
 	{"arm-s2-64k-lpa", 16, 52, {{17, 33}, {30, 46}, {43, 52}}},
+	{"arm-s2-4k-cont", 12, 48, {{16, 25}, {22, 34}, {31, 43}, {40, 48}}},
+	{"arm-s2-16k-cont", 14, 48, {{16, 29}, {26, 40}, {37, 48}}},
+	{"arm-s2-64k-cont", 16, 48, {{17, 33}, {30, 46}, {43, 48}}},
 };
 
 Test(geometries, legal_combinations__and_no_others)
@@ -58,7 +61,7 @@ Test(geometries, legal_combinations__and_no_others)
 			}
 		}
 	}
-	cr_expect_eq(count, 45 + 41 + 40 + 53 + 49 + 44);
+	cr_expect_eq(count, 2 * (45 + 41 + 40) + 53 + 49 + 44);
 }
 
 Test(geometries, names__are_exact)
@@ -186,6 +189,32 @@ Test(geometries, page_and_output_size__are_the_models)
 	}
 }
 
+/* A group is in one table: where the root is smaller, there is none. Level 4 has no blocks. */
+Test(geometries, groups__are_no_larger_than_their_table)
+{
+	static const struct {
+		const char *model;
+		unsigned ipa_bits;
+		int start;
+		unsigned lg2[4]; /* levels 1 to 4 */
+	} groups[] = {
+		{"arm-s2-4k-cont", 48, 0, {4, 4, 4, 0}},  {"arm-s2-4k-cont", 34, 1, {4, 4, 4, 0}},
+		{"arm-s2-4k-cont", 33, 1, {4, 4, 0, 0}},  {"arm-s2-4k-cont", 25, 2, {4, 4, 0, 0}},
+		{"arm-s2-4k-cont", 24, 2, {4, 0, 0, 0}},  {"arm-s2-16k-cont", 48, 1, {7, 5, 0, 0}},
+		{"arm-s2-16k-cont", 29, 2, {7, 0, 0, 0}}, {"arm-s2-16k-cont", 20, 3, {0, 0, 0, 0}},
+		{"arm-s2-64k-cont", 48, 1, {5, 5, 0, 0}}, {"arm-s2-4k", 48, 0, {0, 0, 0, 0}},
+	};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(groups); i++) {
+		const struct vmmu_format *format = find(groups[i].model, groups[i].ipa_bits,
+							groups[i].start);
+
+		for (unsigned level = 1; level <= 4; level++)
+			cr_expect_eq(vmmu_format_info(format)->geometry->group_lg2[level],
+				     groups[i].lg2[level - 1], "%u level %u", i, level);
+	}
+}
+
 Test(geometries, description__counts_the_root_tables)
 {
 	const char *text = vmmu_format_info(find("arm-s2-4k", 43, 1))->description;
@@ -217,5 +246,5 @@ Test(geometries, each__keeps_the_laws)
 					       "%s-%u-l%d", models[i].name, bits[end], start);
 		}
 	}
-	cr_expect_eq(count, 2 * (4 + 3 + 3 + 5 + 4 + 3));
+	cr_expect_eq(count, 2 * (2 * (4 + 3 + 3) + 5 + 4 + 3));
 }

@@ -90,13 +90,23 @@ static bool continues(const struct dump *dump, const struct vmmu_entry *entry, u
 	if (!run->count || run->level != level || run->gpa + (run->count << shift) != gpa)
 		return false;
 	if (run->first.kind != entry->kind || run->first.access != entry->access ||
-	    run->first.memtype != entry->memtype || run->first.malformed != entry->malformed ||
+	    run->first.memtype != entry->memtype || run->first.group_lg2 != entry->group_lg2 ||
+	    run->first.malformed != entry->malformed ||
 	    run->first.host_writable != entry->host_writable ||
 	    run->first.mmu_writable != entry->mmu_writable)
 		return false;
 	if (entry->kind == VMMU_ENTRY_MMIO)
 		return run->first.generation == entry->generation;
 	return run->first.pfn + (run->count << (shift - dump->geometry->page_shift)) == entry->pfn;
+}
+
+/* A member of a group says where the group begins: the frame of its own place. */
+static void find_own_frame(const struct vmmu_geometry *geometry, struct vmmu_entry *entry,
+			   unsigned level, uint64_t gpa)
+{
+	uint64_t index = gpa >> geometry->shift[level] & ((UINT64_C(1) << entry->group_lg2) - 1);
+
+	entry->pfn += index << (geometry->shift[level] - geometry->page_shift);
 }
 
 static void take_entry(struct dump *dump, const struct vmmu_entry *entry, unsigned level,
@@ -145,6 +155,7 @@ static int dump_table(struct dump *dump, struct table_frame *frame, uint64_t bas
 				    frame->level, &entry) ||
 		    (entry.kind == VMMU_ENTRY_ABSENT && !entry.malformed))
 			continue;
+		find_own_frame(dump->geometry, &entry, frame->level, gpa);
 		if (entry.kind == VMMU_ENTRY_TABLE)
 			code = dump_child(dump, entry.table_hpa, frame->level - 1, gpa);
 		else

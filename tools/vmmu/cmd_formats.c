@@ -73,6 +73,14 @@ static void print_format(const struct vmmu_format_info *info)
 		printf("%s%s", comma, tool_size(geometry->shift[level]));
 		comma = ", ";
 	}
+	comma = ", groups of ";
+	for (level = 1; level <= geometry->levels; level++) {
+		if (!geometry->group_lg2[level])
+			continue;
+		printf("%s%s", comma,
+		       tool_size(geometry->shift[level] + geometry->group_lg2[level]));
+		comma = ", ";
+	}
 	printf(", root of %s\n", tool_size(geometry->table_lg2[geometry->levels]));
 	printf("%16s", "");
 	for (i = 0; i < CAPS; i++)
@@ -104,6 +112,7 @@ static struct json_object *json_levels(const struct vmmu_geometry *geometry)
 		json_object_object_add(object, "leaf",
 				       json_object_new_boolean(geometry->leaf_levels >> level & 1));
 		add(object, "table_bytes", UINT64_C(1) << geometry->table_lg2[level]);
+		add(object, "group_entries", UINT64_C(1) << geometry->group_lg2[level]);
 		json_object_array_add(levels, object);
 	}
 	return levels;
