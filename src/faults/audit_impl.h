@@ -59,8 +59,9 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 		    "reserved bits are set");
 	audit_check(run, spte_is_sane_leaf(pte, ref->level), "leaf-writable", &place,
 		    "WRITE needs mmu-writable, which needs host-writable");
-	audit_check(run, !leaf_group_lg2(pte, ref->level) || audit_is_in_group(ref, pte),
-		    "leaf-group", &place, "the members of a group differ");
+	if (leaf_group_lg2(pte, ref->level))
+		audit_check(run, audit_is_in_group(ref, pte), "leaf-group", &place,
+			    "the members of a group differ");
 	if (run->vm->mode == VMMU_MODE_RANGES)
 		return;
 	if (!audit_check(run, slot != NULL, "leaf-no-slot", &place,

@@ -105,7 +105,7 @@ FORMAT_TEST(audit, more_state__more_facts_checked)
 	 * a leaf: malformed, writable, slot, read-only, dirty, rmap; and its rmap's entry; but for
 	 * "absent-value", which is checked no more
 	 */
-	cr_assert_eq(after, before + 10 * 7);
+	cr_assert_eq(after, before + 10 * 6);
 	stage_end(stage);
 }
 
