@@ -28,7 +28,7 @@ enum workload {
 	FIX_ASCENDING,          /* give write permission back, page by page */
 	FIX_RANDOM,             /* the same in random order */
 	UNMAP,                  /* unmap 1 GiB by one call, tables given back; a page */
-	DETACH,                 /* the call that takes 1 GiB out of the tree, alone; a page */
+	DETACH,                 /* calls that take 1 GiB each out of the tree, alone; a page */
 	SPLIT,                  /* unmap one page of a 2M block */
 	TRANSLATE_HOT,          /* 64 MiB, independent addresses */
 	TRANSLATE_HOT_LATENCY,  /* each address depends on the last result */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs the workloads on each subject in turn, as often as asked, and prints one line for each
- * subject and workload: names, median, smallest, largest nanoseconds of an operation, repetitions.
+ * subject and workload: names, median, smallest, largest nanoseconds of an operation, repetitions,
+ * levels of its tables.
  * bench/run.sh makes tables of it.
  */
 #include <argp.h>
@@ -33,7 +34,7 @@ static const struct bench_sizes sizes_counted = {.pages = 32768,
 
 /* Of both floors together. */
 #define ARENA_TIMED   ((size_t)512 << 20)
-#define ARENA_COUNTED ((size_t)16 << 20)
+#define ARENA_COUNTED ((size_t)48 << 20)
 
 struct bench {
 	struct bench_sizes sizes;
@@ -239,6 +240,9 @@ static int compare(const void *left, const void *right)
 
 static void report(struct bench_run *run)
 {
+	/* A floor has four. */
+	unsigned levels = run->format ? vmmu_format_info(run->format)->geometry->levels : 4;
+
 	for (unsigned w = 0; w < WORKLOADS; w++) {
 		double *ns = run->ns[w];
 		unsigned count = run->count[w];
@@ -246,8 +250,8 @@ static void report(struct bench_run *run)
 		if (!count)
 			continue;
 		qsort(ns, count, sizeof(*ns), compare);
-		printf("%s\t%s\t%.4f\t%.4f\t%.4f\t%u\n", run->subject, bench_name(w), ns[count / 2],
-		       ns[0], ns[count - 1], count);
+		printf("%s\t%s\t%.4f\t%.4f\t%.4f\t%u\t%u\n", run->subject, bench_name(w),
+		       ns[count / 2], ns[0], ns[count - 1], count, levels);
 	}
 }
 

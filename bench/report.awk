@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Reads times (subject, workload, median ns ...) and counts (subject, workload, "instructions", count), tab-separated, and
+# Reads times (subject, workload, median ns, ..., levels) and counts (subject, workload, "instructions", count), tab-separated, and
 # targets (see docs/performance.md); says what `what` asks for: "table", "json" or "check".
 BEGIN {
 	FS = "\t"
@@ -33,12 +33,17 @@ $3 == "instructions" {
 }
 {
 	value[$1, $2, "ns"] = $3
+	levels[$1] = $7
 }
 
 function ratio(subject, name, other, other_name) {
 	if (!((subject, name, "ns") in value) || !((other, other_name, "ns") in value))
 		return ""
 	return value[subject, name, "ns"] / value[other, other_name, "ns"]
+}
+# EPT with as many levels as SUBJECT, or four where that is more.
+function ept_of(subject) {
+	return levels[subject] > 4 ? "ept" levels[subject] : "ept4"
 }
 # A figure of a format's workload, or "".
 function figure(subject, name, which, other_name) {
@@ -48,7 +53,7 @@ function figure(subject, name, which, other_name) {
 	if (which == "ratio_c")
 		return ratio(subject, name, "floor-cas", other_name)
 	if (which == "ratio_ept")
-		return subject == "ept4" ? "" : ratio(subject, name, "ept4", name)
+		return ratio(subject, name, ept_of(subject), name)
 	return (subject, name, which) in value ? value[subject, name, which] : ""
 }
 function shown(number, form) {
@@ -139,7 +144,7 @@ function miss(t, subject, name, got) {
 # Which formats a target is for: EPT and NPT, or, relative to EPT, the others.
 function applies(t, subject) {
 	if (target_figure[t] == "ratio_ept")
-		return subject != "ept4"
+		return subject !~ /^ept/
 	return subject == "ept4" || subject == "npt4"
 }
 function check(t, f, i, checked, missed) {

@@ -54,6 +54,11 @@ struct vmmu_hw_x86 {
 	uint64_t eptp;                /* EPT */
 	uint64_t ncr3;                /* NPT */
 	uint64_t host_cr4, host_efer; /* NPT: paging mode and NXE of the nested tables */
+	uint32_t vpid;                /* EPT: tag of translations; 0 counts like any other */
+	uint32_t asid;                /* NPT: tag of translations, VMCB 0x58 */
+	bool has_pml;                 /* EPT: page-modification logging is on */
+	uint64_t pml_address;         /* VMCS 0x200e: the log's page; the caller writes it */
+	uint16_t pml_index;           /* VMCS 0x812: next entry to be written; above 511: full */
 };
 
 enum vmmu_hw_riscv_feature {
@@ -219,7 +224,11 @@ enum vmmu_hw_cause {
 	VMMU_HW_ADDRESS_SIZE, /* an address in a register or entry is too wide */
 	VMMU_HW_ALIGNMENT,    /* unaligned access to device memory */
 	VMMU_HW_BUS,          /* nothing answers where an entry should be */
+	VMMU_HW_LOG_FULL,     /* EPT: a page would turn dirty, and the log has no room for it */
 };
+
+/* Pages that one access can make dirty: guest tables, each read and updated, and the page. */
+#define VMMU_HW_LOG_MAX 16
 
 struct vmmu_hw_fault {
 	enum vmmu_hw_cause cause;
@@ -238,7 +247,8 @@ struct vmmu_hw_report {
 		uint64_t cr2; /* #PF */
 	} exception;          /* x86, guest faults */
 	struct {
-		uint32_t exit_reason; /* 48 EPT violation, 49 misconfiguration */
+		/* 48 EPT violation, 49 misconfiguration, 62 page-modification log full */
+		uint32_t exit_reason;
 		bool gla_valid;
 		uint64_t qualification;
 		uint64_t gpa, gla;
@@ -278,6 +288,12 @@ struct vmmu_hw_walk {
 	unsigned load_count; /* loads among the references */
 	unsigned ref_count;
 	unsigned restart_count;
+	/*
+	 * EPT with PML: guest-physical pages that turned dirty, in order, also when the access then
+	 * faults: to be written to the log from entry pml_index downwards
+	 */
+	uint64_t log[VMMU_HW_LOG_MAX];
+	unsigned log_count;
 	struct vmmu_hw_ref
 		ref[VMMU_HW_REFS_MAX]; /* in order, of the last try; [ref_count] on: unset */
 };

@@ -68,7 +68,10 @@ struct vmmu_update {
 	const struct vmmu_range_ops *ops;
 	struct vmmu_vm *vm;
 	void *root;
+	uint64_t root_hpa;
 	uint64_t offset;
+	uint64_t records;
+	unsigned records_shift;
 	unsigned as_id;
 };
 
@@ -146,8 +149,8 @@ static inline int vmmu_protect(struct vmmu_update *update, uint64_t gpa, uint64_
 /*
  * Take WRITE from all that is mapped in [gpa, gpa + bytes), whatever else it may; vmmu_protect() or
  * the lockless fix of vmmu_fault() gives it back. Errors as vmmu_protect(). Cost: no atomic for
- * tables whose entries hardware has nothing left to set in, one for each entry that changes in
- * others.
+ * entries in which hardware has nothing left to set, and whole lines or tables of them at once; one
+ * for each other that changes.
  */
 static inline int vmmu_write_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
 				     uint64_t *done)

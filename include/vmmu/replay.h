@@ -60,8 +60,11 @@ struct vmmu_replay_report {
 	uint64_t refused_gva; /* faults of shadow paging, not replayed */
 	uint64_t outcomes[7]; /* by enum vmmu_outcome */
 	uint64_t errors;      /* faults that vmmu_fault() refused */
-	uint64_t invalidations;                          /* host invalidations that met a slot */
-	uint64_t invalidations_outside;                  /* those that met none */
+	uint64_t invalidations;         /* host invalidations that met a slot */
+	uint64_t invalidations_outside; /* those that met none */
+	uint64_t ages;                  /* kvm_age_hva, kvm_test_age_hva that met a slot */
+	uint64_t ages_outside;          /* those that met none */
+	uint64_t ages_young;            /* of ages: those that found a used page */
 	uint64_t slot_calls, slot_errors, slots_trimmed; /* trimmed: to the format's page size */
 	uint64_t dirty_reads, dirty_pages;
 	uint64_t dirty_errors;      /* reads of a slot that is not there or does not log */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reading recorded traces: the kernel's `trace` file, `trace-cmd report`, `perf script`, gzip'ed or
- * not, and memslot layouts. One stream of events in file order, whatever the tool that wrote the
- * text.
+ * not, `trace.dat` files, and memslot layouts. One stream of events in file order, whatever the
+ * tool that wrote them.
  */
 #ifndef VMMU_TRACE_H
 #define VMMU_TRACE_H
@@ -26,7 +26,7 @@ enum vmmu_trace_kind {
 	 */
 	VMMU_TRACE_FAULT_GVA,
 	VMMU_TRACE_INVALIDATE, /* host invalidation: hva */
-	VMMU_TRACE_AGE,        /* kvm_age_hva, kvm_test_age_hva: hva */
+	VMMU_TRACE_AGE,        /* kvm_age_hva: hva; kvm_test_age_hva, which only asks: count 1 */
 	/*
 	 * slot call: slot, whose hva is 0 when the trace does not say; count: enum
 	 * vmmu_trace_backed
@@ -93,7 +93,7 @@ struct vmmu_trace_fault {
 
 struct vmmu_trace_event {
 	enum vmmu_trace_kind kind;
-	uint64_t line;    /* line of the input, from 1 */
+	uint64_t line;    /* line of the input, from 1; of a trace.dat file: event number */
 	uint64_t time_ns; /* the trace's clock; 0: not given */
 	uint32_t pid;     /* thread; 0: not given */
 	uint32_t vcpu;    /* ~0: not known */
@@ -120,6 +120,7 @@ enum vmmu_trace_syntax {
 	VMMU_SYNTAX_TRACEFS,   /* the kernel's trace file */
 	VMMU_SYNTAX_TRACE_CMD, /* trace-cmd report */
 	VMMU_SYNTAX_PERF,      /* perf script */
+	VMMU_SYNTAX_TRACE_DAT, /* trace-cmd record's own file */
 };
 
 /* How x86 fault reports are to be read; the default looks at the thread's preceding exit. */
@@ -135,8 +136,9 @@ struct vmmu_trace_options {
 	/*
 	 * Path of a layout file, or NULL. Its slot calls become SLOT events: at the trace's own
 	 * "slot" and "del" lines where it has them; by time where the calls have times of the
-	 * trace's clock; after the exits for the MMIO writes that the file logs; else all before
-	 * the first event. Calls that KVM refused are left out. line is then a line of the layout.
+	 * trace's clock; after the marks that the program wrote, where strace shows both; after
+	 * the exits for the MMIO writes that the file logs; else all before the first event. Calls
+	 * that KVM refused are left out. line is then a line of the layout.
 	 */
 	const char *layout;
 	enum vmmu_trace_semantics semantics;
@@ -156,14 +158,19 @@ struct vmmu_trace;
  * Open PATH ("-": standard input). NULL options: defaults. *TRACE is the caller's, for
  * vmmu_trace_close().
  * -ENOENT, -EACCES, -EISDIR ... from the system; -ENOMEM; -EINVAL: options; -ENOEXEC: the file (or
- * the layout) is no trace: nothing in its first lines looks like one. With an error, ERROR (may be
+ * the layout) is no trace: nothing in its first lines looks like one; -EBADMSG: damaged; -ENOPKG: a
+ * trace.dat file, and the program that reads them is not installed. With an error, ERROR (may be
  * NULL, ERROR_BYTES long) gets "file:line: what".
+ *
+ * A trace.dat file is read by a child process, vmmu-trace-dat (docs/traces.md), which is reaped
+ * here: a caller's SIGCHLD handler may see it, and no harm is done if that waits for it.
  */
 VMMU_API int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options,
 			     struct vmmu_trace **trace, char *error, size_t error_bytes);
 /*
  * Next event: 1 and *EVENT filled; 0 at the end; -EIO and what read() says, -EBADMSG (corrupt
- * gzip), -ENOMEM: see vmmu_trace_error(); the error stays until a rewind; -EINVAL: NULL. Memory
+ * gzip or trace.dat), -ENOMEM: see vmmu_trace_error(); the error stays until a rewind; -EINVAL:
+ * NULL. Memory
  * does not grow with the trace.
  */
 VMMU_API int vmmu_trace_next(struct vmmu_trace *trace, struct vmmu_trace_event *event);

@@ -12,9 +12,12 @@
 #include <vmmu/format_ops.h>
 #include <vmmu/hw.h>
 #include <vmmu/invalidate.h>
+#include <vmmu/machine.h>
+#include <vmmu/profile.h>
 #include <vmmu/range.h>
 #include <vmmu/replay.h>
 #include <vmmu/slot.h>
+#include <vmmu/tlb.h>
 #include <vmmu/trace.h>
 #include <vmmu/types.h>
 #include <vmmu/vm.h>

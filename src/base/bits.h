@@ -13,6 +13,9 @@
 #define ARRAY_COUNT(a)    (sizeof(a) / sizeof((a)[0]))
 #define likely(x)         __builtin_expect(!!(x), 1)
 #define unlikely(x)       __builtin_expect(!!(x), 0)
+/* For what is counted in instructions: hot parts into their callers, cold parts out of them. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NEVER_INLINE  __attribute__((noinline))
 /* The struct of TYPE that PTR, its MEMBER, is part of. */
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

@@ -105,6 +105,14 @@ static void frame_poison_ahead(const struct frame_pool *pool, uint64_t old_bump)
 		sanitize_poison(pool->base + poisoned, wanted - poisoned);
 }
 
+/* Once base and meta are known: frame_of_meta()'s sums, modulo 2^64. */
+static void frame_pool_relate(struct frame_pool *pool)
+{
+	pool->meta_shift = pool->min_lg2 - FRAME_META_LG2;
+	pool->meta_offset = (uint64_t)(uintptr_t)pool->base -
+			    ((uint64_t)(uintptr_t)pool->meta << pool->meta_shift);
+}
+
 int frame_pool_init(struct frame_pool *pool, uint64_t hpa, uint64_t bytes, unsigned min_lg2)
 {
 	uint64_t rounded = align_up(bytes, FRAME_UNIT);
@@ -128,6 +136,7 @@ int frame_pool_init(struct frame_pool *pool, uint64_t hpa, uint64_t bytes, unsig
 		pool->base = NULL;
 		return -ENOMEM;
 	}
+	frame_pool_relate(pool);
 	return 0;
 }
 
@@ -157,6 +166,7 @@ int frame_pool_init_over(struct frame_pool *pool, void *memory, uint64_t hpa, ui
 	if (!pool->meta)
 		return -ENOMEM;
 	pool->base = (unsigned char *)((uintptr_t)memory - head);
+	frame_pool_relate(pool);
 	return 0;
 }
 

@@ -20,17 +20,21 @@
 
 #define FRAME_LG2_MAX 20
 /* Bytes of metadata per smallest frame. */
-#define FRAME_META_BYTES 64
+#define FRAME_META_LG2   6
+#define FRAME_META_BYTES (1 << FRAME_META_LG2)
 
 struct frame_pool {
 	/* first byte of the range; a borrowed one begins inside of the first 2^FRAME_LG2_MAX */
 	unsigned char *base;
-	uint64_t hpa;                  /* hpa of base, bytes */
-	uint64_t bytes;                /* size of the range */
-	uint64_t bump;                 /* offset of the first byte never handed out */
-	unsigned min_lg2;              /* smallest frame */
-	bool is_borrowed;              /* the range is the caller's, and holds who knows what */
-	unsigned char *meta;           /* FRAME_META_BYTES for each 2^min_lg2 bytes of the range */
+	uint64_t hpa;        /* hpa of base, bytes */
+	uint64_t bytes;      /* size of the range */
+	uint64_t bump;       /* offset of the first byte never handed out */
+	unsigned min_lg2;    /* smallest frame */
+	bool is_borrowed;    /* the range is the caller's, and holds who knows what */
+	unsigned char *meta; /* FRAME_META_BYTES for each 2^min_lg2 bytes of the range */
+	/* a frame is its metadata's address << meta_shift, plus meta_offset: see frame_of_meta() */
+	unsigned meta_shift;
+	uint64_t meta_offset;
 	void *free[FRAME_LG2_MAX + 1]; /* free frames by lg2, linked through their metadata */
 	uint64_t live;                 /* frames handed out now */
 	uint64_t live_bytes;
@@ -87,12 +91,12 @@ static inline void *frame_meta(const struct frame_pool *pool, const void *ptr)
 	return pool->meta + (offset >> pool->min_lg2) * FRAME_META_BYTES;
 }
 
-/* The smallest frame that a metadata record belongs to. */
+/* The smallest frame that META, the beginning of a metadata record, belongs to. */
 static inline void *frame_of_meta(const struct frame_pool *pool, const void *meta)
 {
-	uint64_t offset = (uint64_t)((const unsigned char *)meta - pool->meta);
+	uint64_t address = (uint64_t)(uintptr_t)meta << pool->meta_shift;
 
-	return pool->base + ((offset / FRAME_META_BYTES) << pool->min_lg2);
+	return (void *)(uintptr_t)(address + pool->meta_offset);
 }
 
 #endif

@@ -10,10 +10,8 @@ void objcache_init(struct objcache *cache, size_t object_bytes)
 	*cache = (struct objcache){.object_bytes = object_bytes};
 }
 
-int objcache_topup(struct objcache *cache, unsigned min)
+int objcache_fill(struct objcache *cache, unsigned min)
 {
-	if (cache->count >= min)
-		return 0;
 	/*
 	 * Past MIN the cache fills up while it is at it: the next faults then find enough and do
 	 * not come to the heap. A MIN above the capacity can never be had.

@@ -6,25 +6,29 @@
 #include "base/sync.h"
 
 #include <pthread.h>
+#include <stdint.h>
 
 #include "base/bits.h"
 #include "base/list.h"
 #include "base/sanitize.h"
-
 /*
  * Inline read-side functions; the library's licence allows that to programs of any licence
  * compatible with it. ThreadSanitizer must not see inside them: their counters are plain stores.
  */
-#if !BASE_HAS_TSAN
-#define _LGPL_SOURCE
-#endif
+#include "base/sync_reader.h"
+#if BASE_HAS_TSAN
 #include <urcu/urcu-memb.h>
+#endif
 
 /*
  * Initial-exec: also in a shared library the flag is one load away. It stands on the path of every
  * reader.
  */
 _Thread_local __attribute__((tls_model("initial-exec"))) bool sync_registered;
+#if !BASE_HAS_TSAN
+/* Registered, and the kernel orders readers for whoever waits: see sync_reader_try_light(). */
+_Thread_local __attribute__((tls_model("initial-exec"))) bool sync_is_light;
+#endif
 
 /*
  * Its destructor takes back the registration of a thread that ends without doing so: liburcu
@@ -132,6 +136,7 @@ void sync_thread_register(void)
 	urcu_memb_register_thread();
 #if !BASE_HAS_TSAN
 	sync_thread.reader = &URCU_TLS(urcu_memb_reader);
+	sync_is_light = urcu_memb_has_sys_membarrier;
 #endif
 	list_insert(&sync_threads, &sync_thread.link);
 	pthread_mutex_unlock(&sync_threads_lock);
@@ -144,6 +149,9 @@ void sync_thread_unregister(void)
 		return;
 	pthread_mutex_lock(&sync_threads_lock);
 	list_remove(&sync_thread.link);
+#if !BASE_HAS_TSAN
+	sync_is_light = false;
+#endif
 	urcu_memb_unregister_thread();
 	pthread_mutex_unlock(&sync_threads_lock);
 	sync_registered = false;
@@ -173,6 +181,14 @@ void sync_read_unlock(void)
 	sanitize_release(SYNC_TAG);
 	urcu_memb_read_unlock();
 }
+
+#if !BASE_HAS_TSAN
+uint64_t sync_reader_wake(uint64_t result)
+{
+	urcu_common_wake_up_gp(&urcu_memb_gp);
+	return result;
+}
+#endif
 
 const void *sync_self(void)
 {

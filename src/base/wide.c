@@ -50,6 +50,15 @@ bool wide_has_any(const _Atomic uint64_t *entries, size_t count, uint64_t bits)
 	return any & bits;
 }
 
+bool wide_is_all(const _Atomic uint64_t *entries, size_t count, uint64_t mask, uint64_t bits)
+{
+	uint64_t other = 0;
+
+	for (size_t i = 0; i < count; i++)
+		other |= atomic_load_explicit(&entries[i], memory_order_relaxed) ^ bits;
+	return !(other & mask);
+}
+
 #else
 
 WIDE_CLONES WIDE_OPTIMIZE static void wide_clear_plain(uint64_t *entries, size_t count,
@@ -78,6 +87,23 @@ WIDE_CLONES WIDE_OPTIMIZE static uint64_t wide_or(const uint64_t *entries, size_
 bool wide_has_any(const _Atomic uint64_t *entries, size_t count, uint64_t bits)
 {
 	return wide_or((const uint64_t *)entries, count & ~(size_t)7) & bits;
+}
+
+/* What differs from BITS anywhere. */
+WIDE_CLONES WIDE_OPTIMIZE static uint64_t wide_differing(const uint64_t *entries, size_t count,
+							 uint64_t bits)
+{
+	uint64_t other = 0;
+
+	entries = __builtin_assume_aligned(entries, 64);
+	for (size_t i = 0; i < count; i++)
+		other |= entries[i] ^ bits;
+	return other;
+}
+
+bool wide_is_all(const _Atomic uint64_t *entries, size_t count, uint64_t mask, uint64_t bits)
+{
+	return !(wide_differing((const uint64_t *)entries, count & ~(size_t)7, bits) & mask);
 }
 
 #endif

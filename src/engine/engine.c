@@ -39,5 +39,7 @@ const struct vmmu_engine *engine_of_format(const struct vmmu_format *format)
 	for (unsigned i = 0; i < ARRAY_COUNT(engines); i++)
 		if (engines[i].format == format)
 			return engines[i].engine;
-	return arm_geometry_has(format) ? &engine_arm_s2_any : &engine_forward;
+	if (!arm_geometry_has(format))
+		return &engine_forward;
+	return format->ops == format_arm_s2_4k.ops ? &engine_arm_s2_4k_any : &engine_arm_s2_any;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The engines: one for each common format of ours, and three that serve many. */
+/* The engines: one for each common format of ours, and four that serve many. */
 #ifndef VMMU_ENGINE_ENGINE_H
 #define VMMU_ENGINE_ENGINE_H
 
@@ -16,7 +16,9 @@ extern const struct vmmu_engine engine_arm_s2_4k;
 extern const struct vmmu_engine engine_arm_s2_4k_40;
 extern const struct vmmu_engine engine_arm_s2_4k_43;
 extern const struct vmmu_engine engine_arm_s2_64k;
-/* All other Arm formats of ours, every geometry of arm_geometry_find() included. */
+/* The geometries of arm_geometry_find() that have the entries of arm-s2-4k. */
+extern const struct vmmu_engine engine_arm_s2_4k_any;
+/* All other Arm formats of ours, the other geometries included. */
 extern const struct vmmu_engine engine_arm_s2_any;
 /* sv39x4-napot and its like. */
 extern const struct vmmu_engine engine_sv_napot_any;

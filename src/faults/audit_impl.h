@@ -77,7 +77,7 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 			    !slot->dirty || !(fmt_access(pte, 1) & VMMU_WRITE) ||
 				    memslot_is_dirty(slot, ref->gfn),
 			    "leaf-unseen-write", &place, "writable, but not counted as dirty");
-	audit_check(run, rmap_has(map_rmap(run->vm, slot, ref), ref->ptep), "rmap-missing", &place,
+	audit_check(run, rmap_has(map_rmap(slot, ref), ref->ptep), "rmap-missing", &place,
 		    "the leaf is not in its rmap");
 }
 

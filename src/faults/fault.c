@@ -67,24 +67,28 @@ static int fault_handle(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 
 int vmmu_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
+	struct vmmu_vm *vm;
 	int outcome;
 
-	if (!vcpu || !fault || !fault_inputs_are_valid(vcpu->vm->geometry, fault))
+	if (!vcpu || !fault)
 		return -EINVAL;
-	if (unlikely(vm_is_poisoned(vcpu->vm)))
+	vm = vcpu->vm;
+	if (unlikely(!fault_inputs_are_valid(vm->geometry, fault)))
+		return -EINVAL;
+	if (unlikely(vm_is_poisoned(vm)))
 		return -EIO;
 	if (unlikely(vcpu_is_busy(vcpu)))
 		return -EBUSY;
 	vcpu_set_busy(vcpu);
-	fault_clear_outputs(fault, vcpu->vm->geometry);
-	vm_event(vcpu->vm, .kind = VMMU_EVENT_FAULT, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+	fault_clear_outputs(fault, vm->geometry);
+	vm_event(vm, .kind = VMMU_EVENT_FAULT, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
 		 .access = fault->access, .gpa = fault->gpa, .gfn = fault->gfn);
 	outcome = fault_handle(vcpu, fault);
-	if (unlikely(vm_is_poisoned(vcpu->vm)))
+	if (unlikely(vm_is_poisoned(vm)))
 		outcome = -EIO;
 	if (likely(outcome >= 0))
 		vcpu->stats.faults[outcome]++;
-	vm_event(vcpu->vm, .kind = VMMU_EVENT_OUTCOME, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+	vm_event(vm, .kind = VMMU_EVENT_OUTCOME, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
 		 .access = fault->access, .gpa = fault->gpa, .gfn = fault->gfn,
 		 .level = fault->level, .value = outcome);
 	vcpu_set_idle(vcpu);

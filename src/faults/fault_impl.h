@@ -3,7 +3,7 @@
  * The fault, in the order of checks that KVM's direct MMU has (catalogue 1.16, 1.19). Template.
  *
  * 	MMIO: the vCPU's cache, then the entry            lockless
- * 	fast fix: give WRITE back, or what aging took     lockless
+ * 	fast fix: give WRITE back                         lockless
  * 	caches filled, seq read, slot found, page found   no lock
  * 	stale? goal level, walk, map, prefetch            locked
  */
@@ -12,17 +12,16 @@
 
 #include <errno.h>
 
-#include "base/sync.h"
 #include "faults/adjust.h"
+#include "faults/lockless_impl.h"
 #include "faults/map_impl.h"
 #include "faults/prefetch_impl.h"
+#include "faults/vm_lock.h"
 
-/* Not an outcome: the next step decides. */
-#define FAULT_GO_ON VMMU_OUTCOMES
-/* Compare-exchanges that the lockless fix may lose before the locked path takes over. */
-#define FAST_TRIES 4
-
-/* What is known of a fault between its steps. */
+/*
+ * What is known of a fault between its steps. It lives in registers: no function that is not
+ * inlined may be given its address, but that of a copy.
+ */
 struct fault_state {
 	struct vmmu_vcpu *vcpu;
 	struct vmmu_fault *fault;
@@ -30,239 +29,49 @@ struct fault_state {
 	uint64_t generation;  /* of the slots when the slot was found */
 	uint64_t seq;         /* of invalidations, before the page was looked up */
 	struct vmmu_page page;
-	struct memslot copy; /* what the steps without a lock need of the slot */
 };
 
-static inline bool fault_has(const struct vmmu_fault *fault, enum vmmu_fault_flag flag)
+/* Find the slot as it is now, and have the vCPU remember it. *slot may be NULL. */
+static NEVER_INLINE uint64_t fault_search_slot(struct vmmu_vcpu *vcpu, uint64_t gfn,
+					       struct memslot **slot)
 {
-	return fault->flags & flag;
-}
+	const struct slot_set *set;
+	uint64_t generation;
 
-/* Is it vmmu_prefault()'s? */
-static inline bool fault_is_ahead(const struct vmmu_fault *fault)
-{
-	return fault->flags & FAULT_AHEAD;
-}
-
-/*
- * Does hardware of this format say reliably that an entry was there, and that it was an MMIO one?
- */
-static inline bool hardware_tells_kinds(void)
-{
-	return FMT_CAPS & VMMU_CAP_MMIO_TRAP;
-}
-
-/* Generation as an MMIO entry carries it. */
-static inline uint64_t mmio_stamp(uint64_t generation)
-{
-	return generation & (BIT64(FMT_MMIO_GEN_BITS) - 1);
-}
-
-/* Remember that gfn has no memory in this generation of the slots. Never while they change. */
-static inline void mmio_cache_fill(struct vmmu_vcpu *vcpu, uint64_t gfn, uint64_t generation)
-{
-	if (generation & SLOTS_GEN_UPDATING)
-		return;
-	vcpu->mmio = (struct mmio_cache){.gfn = gfn, .generation = generation, .is_set = true};
-}
-
-static inline bool mmio_cache_hits(const struct vmmu_vcpu *vcpu, uint64_t gfn, uint64_t generation)
-{
-	return vcpu->mmio.is_set && vcpu->mmio.gfn == gfn && vcpu->mmio.generation == generation;
-}
-
-/* Under RCU: is gfn known to be MMIO? EMULATE, or go on. */
-static int fault_check_mmio(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
-{
-	struct vmmu_vm *vm = vcpu->vm;
-	uint64_t generation = slot_set_generation(slots_active(&vm->slots, vcpu->as_id));
-	struct entry_ref ref;
-	bool is_current;
-	uint64_t pte;
-
-	if (mmio_cache_hits(vcpu, fault->gfn, generation))
-		goto emulate;
-	ref = walk_to(&vm->tree, vcpu->root, fault->gfn, 1, &pte);
-	if (fmt_classify(pte, ref.level) != VMMU_ENTRY_MMIO)
-		return FAULT_GO_ON;
-	is_current = !(generation & SLOTS_GEN_UPDATING) &&
-		     fmt_parse_mmio(pte, ref.level).generation == mmio_stamp(generation);
-	vm_event(vm, .kind = VMMU_EVENT_MMIO_CHECK, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .level = 1, .gfn = fault->gfn, .new_pte = pte, .generation = generation,
-		 .value = is_current);
-	if (!is_current) {
-		vcpu->stats.mmio_stale++;
-		return FAULT_GO_ON;
-	}
-	mmio_cache_fill(vcpu, fault->gfn, generation);
-emulate:
-	vcpu->stats.mmio_hits++;
-	fault->mmio_cached = true;
-	return VMMU_EMULATE;
-}
-
-/* What the outcome says of the mapping. */
-static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, unsigned level)
-{
-	fault->level = level;
-	fault->pfn = leaf_frame(pte, fault->gfn, level);
+	sync_reader_enter();
+	set = slots_active(&vcpu->vm->slots, vcpu->as_id);
+	generation = slot_set_generation(set);
+	*slot = slot_set_find(set, gfn, &vcpu->slot_cache);
+	sync_reader_leave();
+	return generation;
 }
 
 /*
- * Under RCU: make the leaf PTE at REF say FIXED, which grants more. FIXED, or RETRY: another write
- * came between.
- *
- * 	fast fix                              write-protect (locked)
- * 	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
- * 	compare-exchange sets WRITE
- * 	mark dirty                            bitmap read after the protection: this write is in
- * 	                                      what is read now, or in what is read next
- *
- * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange
- * here fails. An aged leaf that still had WRITE gets it back with the rest: it was marked when it
- * was given, and protecting the page takes it from aged leaves as well.
+ * Find the slot. Go on, or RETRY (-EAGAIN) while it is going away. What it is, if there is one, is
+ * in vcpu->slot_cache.copy: until the lock is taken *s->slot itself may go.
  */
-static int fast_fix_grant(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-			  const struct entry_ref *ref, uint64_t pte, uint64_t fixed)
-{
-	if (!funnel_try(&vcpu->vm->tree, ref, pte, fixed))
-		return VMMU_RETRY;
-	vcpu->stats.fast_fixes++;
-	fault->fast = true;
-	return VMMU_FIXED;
-}
-
-/* An aged leaf that hardware cannot mark as used: made anew of all that it says. */
-static inline uint64_t fast_fix_aged(uint64_t pte, unsigned level)
-{
-	struct vmmu_leaf leaf = {
-		.pfn = fmt_leaf_pfn(pte, level),
-		.access = fmt_access(pte, level),
-		.memtype = fmt_memtype(pte, level),
-		.host_writable = fmt_host_writable(pte, level),
-		.mmu_writable = fmt_mmu_writable(pte, level),
-		.accessed = true,
-		.dirty = fmt_is_dirty(pte, level),
-	};
-
-	return fmt_make_leaf(leaf, level);
-}
-
-/*
- * Under RCU: what can be done without the lock for the leaf PTE at REF of SLOT, which becomes
- * *FIXED.
- */
-static int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-			 const struct entry_ref *ref, uint64_t pte, struct memslot *slot,
-			 uint64_t *fixed)
-{
-	bool wants_write = fault->access == VMMU_WRITE &&
-			   !(fmt_access(pte, ref->level) & VMMU_WRITE);
-	int outcome;
-
-	*fixed = pte;
-	if (!hardware_marks() && !fmt_is_accessed(pte, ref->level))
-		*fixed = fast_fix_aged(pte, ref->level);
-	if (wants_write) {
-		if (!fmt_mmu_writable(pte, ref->level))
-			return FAULT_GO_ON;
-		/* A huge page under logging must be split to know which part was written. */
-		if (ref->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
-			return FAULT_GO_ON;
-		*fixed = fmt_write_allow(*fixed, ref->level);
-	}
-	if (!(fmt_access(*fixed, ref->level) & fault->access))
-		return FAULT_GO_ON;
-	if (*fixed == pte)
-		return VMMU_SPURIOUS;
-	outcome = fast_fix_grant(vcpu, fault, ref, pte, *fixed);
-	if (outcome == VMMU_FIXED && wants_write)
-		memslot_mark_dirty(slot, fault->gfn);
-	return outcome;
-}
-
-/* Under RCU: repair the entry without the lock, if permission is all that it lacks. */
-static int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
-{
-	struct vmmu_vm *vm = vcpu->vm;
-	struct memslot *slot = map_slot(vm, vcpu->as_id, fault->gfn, &vcpu->slot_cache);
-	int outcome = VMMU_RETRY;
-	struct entry_ref ref;
-	uint64_t pte, fixed;
-
-	if (!slot || slot->invalid)
-		return FAULT_GO_ON;
-	for (unsigned i = 0; i < FAST_TRIES && outcome == VMMU_RETRY; i++) {
-		ref = walk_to(&vm->tree, vcpu->root, fault->gfn, 1, &pte);
-		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
-			return FAULT_GO_ON;
-		outcome = fast_fix_leaf(vcpu, fault, &ref, pte, slot, &fixed);
-	}
-	vm_event(vm, .kind = VMMU_EVENT_FAST_FIX, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .level = ref.level, .gpa = fault->gpa, .gfn = fault->gfn, .old_pte = pte,
-		 .new_pte = outcome == VMMU_FIXED ? fixed : pte, .value = outcome);
-	if (outcome == VMMU_RETRY)
-		return FAULT_GO_ON;
-	if (outcome != FAULT_GO_ON)
-		fault_report_leaf(fault, pte, ref.level);
-	return outcome;
-}
-
-/*
- * Can permission, or an accessed bit that hardware does not set, be all that is missing? An aged
- * leaf of a format without a bit for it (EPT's) is reported as absent.
- */
-static inline bool fault_may_be_fast(const struct vmmu_fault *fault)
-{
-	bool is_present = fault_has(fault, VMMU_FAULT_PRESENT);
-
-	if (fault_has(fault, VMMU_FAULT_RSVD))
-		return false;
-	if (!hardware_marks() && (is_present || hardware_tells_kinds()))
-		return true;
-	return fault->access == VMMU_WRITE && (is_present || !hardware_tells_kinds());
-}
-
-/* The steps that need neither lock nor memory. */
-static int fault_lockless(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
-{
-	bool may_be_mmio = fault_has(fault, VMMU_FAULT_RSVD) ||
-			   (!hardware_tells_kinds() && !fault_has(fault, VMMU_FAULT_PRESENT));
-	bool may_be_fast = fault_may_be_fast(fault);
-	int outcome = FAULT_GO_ON;
-
-	if (!may_be_mmio && !may_be_fast)
-		return FAULT_GO_ON;
-	sync_read_lock();
-	if (may_be_mmio)
-		outcome = fault_check_mmio(vcpu, fault);
-	if (outcome == FAULT_GO_ON && may_be_fast)
-		outcome = fault_fast_fix(vcpu, fault);
-	sync_read_unlock();
-	return outcome;
-}
-
-/* Find the slot. Go on, or RETRY (-EAGAIN) while it is going away. */
-static int fault_find_slot(struct fault_state *s)
+static ALWAYS_INLINE int fault_find_slot(struct fault_state *s)
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
-	const struct slot_set *set;
+	const struct slot_cache *cache = &vcpu->slot_cache;
+	struct memslot *slot;
 
 	/*
 	 * Pairs with invalidate_finish(): a page looked up after this is as new as the sequence
 	 * number says.
 	 */
 	s->seq = atomic_load_explicit(&vcpu->vm->invalidate.seq, memory_order_acquire);
-	sync_read_lock();
-	set = slots_active(&vcpu->vm->slots, vcpu->as_id);
-	s->generation = slot_set_generation(set);
-	s->slot = slot_set_find(set, s->fault->gfn, &vcpu->slot_cache);
-	if (s->slot)
-		s->copy = *s->slot;
-	sync_read_unlock();
-	if (!s->slot)
+	if (likely(slot_cache_find(cache, slots_active(&vcpu->vm->slots, vcpu->as_id),
+				   s->fault->gfn))) {
+		s->generation = cache->generation;
+		s->slot = cache->slot;
+	} else {
+		s->generation = fault_search_slot(vcpu, s->fault->gfn, &slot);
+		s->slot = slot;
+	}
+	if (unlikely(!s->slot))
 		return fault_is_ahead(s->fault) ? VMMU_EMULATE : FAULT_GO_ON;
-	if (s->copy.invalid)
+	if (unlikely(cache->copy.invalid))
 		return fault_is_ahead(s->fault) ? -EAGAIN : VMMU_RETRY;
 	return FAULT_GO_ON;
 }
@@ -274,7 +83,8 @@ static int fault_exit(struct vmmu_fault *fault, enum vmmu_exit_reason reason)
 }
 
 /* What a page lookup that gave no page means. */
-static int fault_without_page(struct vmmu_fault *fault, enum vmmu_resolve_status status)
+static NEVER_INLINE int fault_without_page(struct vmmu_fault *fault,
+					   enum vmmu_resolve_status status)
 {
 	switch (status) {
 	case VMMU_RESOLVE_READ_ONLY:
@@ -290,41 +100,50 @@ static int fault_without_page(struct vmmu_fault *fault, enum vmmu_resolve_status
 	}
 }
 
-/* Ask the host for the page. Go on with s->page, or an outcome. */
-static int fault_find_page(struct fault_state *s)
+/* I/O memory is never cached, whatever PAGE says of it. */
+static ALWAYS_INLINE void fault_fix_memtype(struct vmmu_page *page, enum vmmu_resolve_status status)
 {
+	if (status == VMMU_RESOLVE_IO && page->memtype == VMMU_MEM_WRITEBACK)
+		page->memtype = VMMU_MEM_DEVICE;
+}
+
+/* Ask the host for the page. Go on with s->page, or an outcome. */
+static ALWAYS_INLINE int fault_find_page(struct fault_state *s)
+{
+	const struct memslot *slot = &s->vcpu->slot_cache.copy;
 	struct vmmu_vm *vm = s->vcpu->vm;
 	struct vmmu_fault *fault = s->fault;
 	struct vmmu_page_request request = {
 		.gfn = fault->gfn,
-		.hva = memslot_hva(&s->copy, fault->gfn, vm->geometry->page_shift),
+		.hva = memslot_hva(slot, fault->gfn, fmt_geometry.page_shift),
 		.access = fault->access,
 		.flags = fault_has(fault, VMMU_FAULT_NO_WAIT) ? VMMU_RESOLVE_NO_WAIT : 0,
-		.slot_id = s->copy.id,
+		.slot_id = slot->id,
 		.as_id = s->vcpu->as_id,
 	};
 	enum vmmu_resolve_status status;
+	struct vmmu_page page = {0};
 
 	fault->hva = request.hva;
-	if (fault->access == VMMU_WRITE && (s->copy.flags & VMMU_SLOT_READ_ONLY))
+	if (fault->access == VMMU_WRITE && unlikely(slot->flags & VMMU_SLOT_READ_ONLY))
 		return VMMU_EMULATE;
-	if (vm_must_retry(vm, fault->gfn, s->seq))
+	if (unlikely(vm_must_retry(vm, fault->gfn, s->seq)))
 		return VMMU_RETRY;
-	status = vm->env.resolve(vm->env_ctx, &request, &s->page);
-	if (status != VMMU_RESOLVE_OK && status != VMMU_RESOLVE_IO)
+	status = vm->env.resolve(vm->env_ctx, &request, &page);
+	s->page = page;
+	if (unlikely(status != VMMU_RESOLVE_OK && status != VMMU_RESOLVE_IO))
 		return fault_without_page(fault, status);
-	if (status == VMMU_RESOLVE_IO && s->page.memtype == VMMU_MEM_WRITEBACK)
-		s->page.memtype = VMMU_MEM_DEVICE;
-	if (fault->access == VMMU_WRITE && !s->page.writable)
+	fault_fix_memtype(&s->page, status);
+	if (fault->access == VMMU_WRITE && unlikely(!s->page.writable))
 		return VMMU_EMULATE;
 	if (unlikely(!map_has_sane_page(&s->page)))
 		return fault_exit(fault, VMMU_EXIT_NO_PAGE);
 	/* Cheaper than finding out under the lock. */
-	return vm_must_retry(vm, fault->gfn, s->seq) ? VMMU_RETRY : FAULT_GO_ON;
+	return unlikely(vm_must_retry(vm, fault->gfn, s->seq)) ? VMMU_RETRY : FAULT_GO_ON;
 }
 
 /* Locked: did anything change that the steps before relied on? */
-static bool fault_is_stale(const struct fault_state *s)
+static ALWAYS_INLINE bool fault_is_stale(const struct fault_state *s)
 {
 	const struct vmmu_vcpu *vcpu = s->vcpu;
 	const struct slot_set *set = slots_active(&vcpu->vm->slots, vcpu->as_id);
@@ -335,63 +154,85 @@ static bool fault_is_stale(const struct fault_state *s)
 }
 
 /*
- * Locked: walk to the entry at *GOAL, making tables on the way. Where a table stands because the NX
- * rule split a huge page, *GOAL sinks below it. False: out of frames (not after tree_has_room()).
+ * Locked: go on from REF, where a walk towards GOAL ended, to the entry at GOAL, making tables on
+ * the way. Where a table stands because the NX rule split a huge page, GOAL sinks below it. Returns
+ * the level reached; 0: out of frames, and nothing was changed.
  */
-static bool fault_walk_to_goal(struct fault_state *s, unsigned *goal, unsigned wanted,
-			       struct entry_ref *ref)
+static NEVER_INLINE unsigned fault_make_way(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
+					    unsigned goal, unsigned wanted, struct entry_ref *ref)
 {
-	struct vmmu_vm *vm = s->vcpu->vm;
-	bool is_nx_split = vm->nx_huge && s->fault->access == VMMU_EXEC;
+	struct vmmu_vm *vm = vcpu->vm;
+	bool is_nx_split = vm->nx_huge && fault->access == VMMU_EXEC;
+	bool has_room = false;
 	struct table *child;
 
-	*ref = walk_down(&vm->tree, s->vcpu->root, s->fault->gfn, *goal);
 	for (;;) {
 		uint64_t pte = pte_load(ref->ptep);
 		enum vmmu_entry_kind kind = fmt_classify(pte, ref->level);
 
 		child = kind == VMMU_ENTRY_TABLE ? entry_child(&vm->tree, pte, ref->level) : NULL;
-		if (child && ref->level == *goal && (child->flags & TABLE_NX_SPLIT))
-			--*goal;
-		if (ref->level == *goal)
-			return true;
+		if (child && ref->level == goal && (child->flags & TABLE_NX_SPLIT))
+			goal--;
+		if (ref->level == goal)
+			return goal;
 		if (!child) {
-			map_clear(vm, ref, &s->vcpu->slot_cache);
+			if (!has_room && !tree_has_room(&vm->tree, fmt_geometry.levels))
+				return 0;
+			has_room = true;
+			map_clear(vm, ref, &vcpu->slot_cache);
 			tree_flush(&vm->tree);
-			child = map_link(vm, ref, &s->vcpu->chunks);
+			child = map_link(vm, ref, &vcpu->chunks);
 			if (unlikely(!child))
-				return false;
+				return 0;
 			if (is_nx_split && wanted >= ref->level)
 				child->flags |= TABLE_NX_SPLIT;
 		}
-		*ref = table_ref(&vm->tree, child, s->fault->gfn);
+		*ref = table_ref(&vm->tree, child, fault->gfn);
 	}
 }
 
-/* Locked: no memory there. Leave an entry that says so, unless the slots are just changing. */
-static int fault_map_mmio(struct fault_state *s)
+/* Locked: walk to the entry at GOAL. Returns as fault_make_way(). */
+static ALWAYS_INLINE unsigned fault_walk_to_goal(struct vmmu_vcpu *vcpu,
+						 const struct vmmu_fault *fault, unsigned goal,
+						 unsigned wanted, struct entry_ref *ref)
 {
-	struct vmmu_vcpu *vcpu = s->vcpu;
+	struct entry_ref at;
+	uint64_t pte;
+
+	*ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, goal, &pte);
+	/* No table stands at level 1: a place there is always the goal. */
+	if (likely(ref->level == 1))
+		return 1;
+	at = *ref;
+	goal = fault_make_way(vcpu, fault, goal, wanted, &at);
+	*ref = at;
+	return goal;
+}
+
+/* Locked: no memory there. Leave an entry that says so, unless the slots are just changing. */
+static NEVER_INLINE int fault_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
+				       uint64_t generation)
+{
+	struct vmmu_vm *vm = vcpu->vm;
 	struct vmmu_mmio mmio = {
-		.gfn = s->fault->gfn, .access = VMMU_RWX, .generation = mmio_stamp(s->generation)};
-	unsigned goal = 1;
+		.gfn = fault->gfn, .access = VMMU_RWX, .generation = mmio_stamp(generation)};
 	struct entry_ref ref;
 
-	mmio_cache_fill(vcpu, s->fault->gfn, s->generation);
 	/* A gfn with more bits than an entry has room for is remembered by the vCPU alone. */
-	if ((s->generation & SLOTS_GEN_UPDATING) || s->fault->gfn >> VMMU_MMIO_GFN_BITS)
+	if ((generation & SLOTS_GEN_UPDATING) || fault->gfn >> VMMU_MMIO_GFN_BITS) {
+		mmio_cache_fill(vcpu, fault->gfn, generation);
 		return VMMU_EMULATE;
-	if (!fault_walk_to_goal(s, &goal, 1, &ref))
-		return -ENOMEM;
-	if (fmt_is_present(pte_load(ref.ptep), 1)) {
-		map_clear(vcpu->vm, &ref, &vcpu->slot_cache);
-		tree_flush(&vcpu->vm->tree);
 	}
-	funnel_set(&vcpu->vm->tree, &ref, fmt_make_mmio(mmio, 1));
+	if (!fault_walk_to_goal(vcpu, fault, 1, 1, &ref))
+		return -ENOMEM;
+	mmio_cache_fill(vcpu, fault->gfn, generation);
+	/* No flush in between: hardware uses an MMIO entry as little as an absent one. */
+	if (fmt_is_present(pte_load(ref.ptep), 1))
+		map_clear(vm, &ref, &vcpu->slot_cache);
+	funnel_set(&vm->tree, &ref, fmt_make_mmio(mmio, 1));
 	vcpu->stats.mmio_installed++;
-	vm_event(vcpu->vm, .kind = VMMU_EVENT_MMIO_SET, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .level = 1, .access = mmio.access, .gfn = s->fault->gfn,
-		 .generation = s->generation);
+	vm_event(vm, .kind = VMMU_EVENT_MMIO_SET, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .level = 1, .access = mmio.access, .gfn = fault->gfn, .generation = generation);
 	return VMMU_EMULATE;
 }
 
@@ -408,46 +249,79 @@ static unsigned fault_level_now(const struct fault_state *s, unsigned level)
 	return level;
 }
 
-/* Locked: map s->page. */
-static int fault_map_page(struct fault_state *s)
+/* Locked: the level to map s->page at; *wanted: the same without the NX rule. */
+static inline unsigned fault_goal(const struct fault_state *s, unsigned *wanted)
+{
+	const struct vmmu_vm *vm = s->vcpu->vm;
+	const struct vmmu_fault *fault = s->fault;
+	unsigned max = fault->max_level && fault->max_level < vm->max_level ? fault->max_level
+									    : vm->max_level;
+
+	*wanted = fault_level_now(s,
+				  adjust_level(s->slot, &fmt_geometry, fault->gfn, &s->page, max));
+	return vm->nx_huge && fault->access == VMMU_EXEC ? 1 : *wanted;
+}
+
+/* Locked: map s->page at level GOAL; without the NX rule it would be WANTED. */
+static ALWAYS_INLINE int fault_map_at(struct fault_state *s, unsigned goal, unsigned wanted)
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
 	struct vmmu_vm *vm = vcpu->vm;
 	struct vmmu_fault *fault = s->fault;
-	unsigned max = fault->max_level && fault->max_level < vm->max_level ? fault->max_level
-									    : vm->max_level;
-	unsigned wanted =
-		fault_level_now(s, adjust_level(s->slot, vm->geometry, fault->gfn, &s->page, max));
-	unsigned goal = vm->nx_huge && fault->access == VMMU_EXEC ? 1 : wanted;
 	struct entry_ref ref;
+	unsigned level;
 	uint64_t leaf;
 
 	vm_event(vm, .kind = VMMU_EVENT_MAP_REQUESTED, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
 		 .level = goal, .gfn = fault->gfn, .pfn = s->page.pfn);
-	if (!fault_walk_to_goal(s, &goal, wanted, &ref))
+	level = fault_walk_to_goal(vcpu, fault, goal, wanted, &ref);
+	if (unlikely(!level))
 		return -ENOMEM;
+	/* The NX rule may have made it less; a goal of 1 stays the constant that it is. */
+	if (goal > 1)
+		goal = level;
+	ref.level = goal;
 	leaf = map_make_leaf(vm, s->slot, fault->gfn, &s->page, goal,
 			     fault_is_ahead(fault) ? VMMU_RESOLVE_NO_FAULT : 0);
 	fault_report_leaf(fault, leaf, goal);
 	if (map_set_leaf(vm, vcpu, s->slot, &ref, leaf) == MAP_SAME)
 		return VMMU_SPURIOUS;
 	if (!fault_is_ahead(fault))
-		fault_prefetch(vcpu, &ref);
+		fault_prefetch(vcpu, s->slot, &ref);
 	return VMMU_FIXED;
+}
+
+/* Locked: map s->page, which the host maps as a large one. */
+static NEVER_INLINE int fault_map_large(struct fault_state *s)
+{
+	unsigned wanted, goal = fault_goal(s, &wanted);
+
+	return fault_map_at(s, goal, wanted);
+}
+
+/* Locked: map s->page. */
+static ALWAYS_INLINE int fault_map_page(struct fault_state *s)
+{
+	struct fault_state copy;
+
+	if (s->page.level <= 1)
+		return fault_map_at(s, 1, 1);
+	copy = *s;
+	return fault_map_large(&copy);
 }
 
 /*
  * Locked: is gfn mapped, with whatever rights? Then vmmu_prefault() leaves it alone: it may have
  * been used already, or be write-protected, or as large as it is, for a reason.
  */
-static bool fault_is_mapped(struct fault_state *s)
+static NEVER_INLINE bool fault_is_mapped(const struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
 	uint64_t pte;
-	struct entry_ref ref = walk_to(&s->vcpu->vm->tree, s->vcpu->root, s->fault->gfn, 1, &pte);
+	struct entry_ref ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &pte);
 
 	if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
 		return false;
-	fault_report_leaf(s->fault, pte, ref.level);
+	fault_report_leaf(fault, pte, ref.level);
 	return true;
 }
 
@@ -455,52 +329,23 @@ static bool fault_is_mapped(struct fault_state *s)
  * The locked part. -ENOMEM, -ENOSPC: nothing was mapped. Room is made before anything is found to
  * be current, since what goes to make room may be just what the fault relied on.
  */
-static int fault_map(struct fault_state *s)
+static ALWAYS_INLINE int fault_map(struct fault_state *s)
 {
 	struct vmmu_vm *vm = s->vcpu->vm;
 	int outcome = VMMU_RETRY;
 
-	vm_lock(vm);
-	if (unlikely(!quota_make_room(vm))) {
+	vm_lock_inline(vm);
+	if (unlikely(!quota_make_room(vm)))
 		outcome = -ENOSPC;
-	} else if (!fault_is_stale(s)) {
-		if (fault_is_ahead(s->fault) && fault_is_mapped(s))
-			outcome = VMMU_SPURIOUS;
-		else if (!tree_has_room(&vm->tree, fmt_geometry.levels))
-			outcome = -ENOMEM;
-		else
-			outcome = s->slot ? fault_map_page(s) : fault_map_mmio(s);
-	}
-	vm_unlock(vm);
-	return outcome;
-}
-
-/*
- * A VM of VMMU_MODE_RANGES maps nothing by itself: an access that its tables grant is spurious,
- * WRITE that they would give is given back, and for the rest there is no memory.
- */
-static int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
-{
-	int outcome = VMMU_RETRY;
-
-	sync_read_lock();
-	for (unsigned i = 0; i < FAST_TRIES && outcome == VMMU_RETRY; i++) {
-		uint64_t pte;
-		struct entry_ref ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &pte);
-		enum vmmu_entry_kind kind = fmt_classify(pte, ref.level);
-
-		/* Frozen: somebody is about to put a table or leaf there. */
-		outcome = kind == VMMU_ENTRY_FROZEN ? VMMU_RETRY : VMMU_EMULATE;
-		if (kind != VMMU_ENTRY_LEAF)
-			break;
-		fault_report_leaf(fault, pte, ref.level);
-		if (fmt_access(pte, ref.level) & fault->access)
-			outcome = VMMU_SPURIOUS;
-		else if (fault->access == VMMU_WRITE && fmt_mmu_writable(pte, ref.level))
-			outcome = fast_fix_grant(vcpu, fault, &ref, pte,
-						 fmt_write_allow(pte, ref.level));
-	}
-	sync_read_unlock();
+	else if (unlikely(fault_is_stale(s)))
+		outcome = VMMU_RETRY;
+	else if (unlikely(fault_is_ahead(s->fault)) && fault_is_mapped(s->vcpu, s->fault))
+		outcome = VMMU_SPURIOUS;
+	else if (likely(s->slot != NULL))
+		outcome = fault_map_page(s);
+	else
+		outcome = fault_map_mmio(s->vcpu, s->fault, s->generation);
+	vm_unlock_inline(vm);
 	return outcome;
 }
 
@@ -523,28 +368,39 @@ static void fault_flush_local(const struct vmmu_vcpu *vcpu, const struct vmmu_fa
 		tree->hooks.flush(tree->hooks.ctx, &flush);
 }
 
-/* The steps that need memory, the slots and the lock. */
-static int fault_slow(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+/* All that comes before the lock: caches filled, slot and page found. Go on, or an outcome. */
+static ALWAYS_INLINE int fault_prepare(struct fault_state *s)
 {
-	struct fault_state s = {.vcpu = vcpu, .fault = fault};
 	int outcome;
 
-	if (unlikely(sync_is_reading()))
+	if (unlikely(sync_reader_is_inside()))
 		return -EDEADLK;
-	if (objcache_topup(&vcpu->chunks, FAULT_CHUNKS))
+	if (unlikely(objcache_topup(&s->vcpu->chunks, FAULT_CHUNKS)))
 		return -ENOMEM;
-	outcome = fault_find_slot(&s);
-	if (outcome == FAULT_GO_ON && s.slot)
-		outcome = fault_find_page(&s);
-	if (outcome != FAULT_GO_ON)
+	outcome = fault_find_slot(s);
+	if (likely(outcome == FAULT_GO_ON && s->slot))
+		outcome = fault_find_page(s);
+	return outcome;
+}
+
+/* The steps that need memory, the slots and the lock. */
+static ALWAYS_INLINE int fault_slow(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	struct fault_state s;
+	int outcome;
+
+	s.vcpu = vcpu;
+	s.fault = fault;
+	outcome = fault_prepare(&s);
+	if (unlikely(outcome != FAULT_GO_ON))
 		return outcome;
-	outcome = fault_map(&s);
-	if (outcome == -ENOMEM) {
+	for (bool has_reaped = false;; has_reaped = true) {
+		outcome = fault_map(&s);
+		if (likely(outcome != -ENOMEM) || has_reaped)
+			return outcome;
 		/* Frames may only be waiting for readers to leave. */
 		vm_reap(vcpu->vm);
-		outcome = fault_map(&s);
 	}
-	return outcome;
 }
 
 static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)

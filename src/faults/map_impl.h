@@ -12,6 +12,12 @@
 #include "rmap/rmap.h"
 #include "walker/walk_impl.h"
 
+/* Does hardware set accessed and dirty bits of this format? */
+static inline bool hardware_marks(void)
+{
+	return FMT_CAPS & VMMU_CAP_HW_DIRTY;
+}
+
 /* The slot that gfn of an address space belongs to now; NULL: none. */
 static inline struct memslot *map_slot(struct vmmu_vm *vm, unsigned as_id, uint64_t gfn,
 				       struct slot_cache *cache)
@@ -20,10 +26,9 @@ static inline struct memslot *map_slot(struct vmmu_vm *vm, unsigned as_id, uint6
 }
 
 /* The rmap head of the leaf at REF, which lies in SLOT. */
-static inline rmap_head *map_rmap(const struct vmmu_vm *vm, struct memslot *slot,
-				  const struct entry_ref *ref)
+static inline rmap_head *map_rmap(struct memslot *slot, const struct entry_ref *ref)
 {
-	return &slot->rmap[ref->level][memslot_index(slot, vm->geometry, ref->gfn, ref->level)];
+	return &slot->rmap[ref->level][memslot_index(slot, &fmt_geometry, ref->gfn, ref->level)];
 }
 
 /* Unmap the leaf at REF: entry and rmap. */
@@ -38,7 +43,7 @@ static inline void map_drop_leaf(struct vmmu_vm *vm, const struct entry_ref *ref
 	}
 	slot = map_slot(vm, ref->table->as_id, ref->gfn, cache);
 	funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
-	if (unlikely(!slot || !rmap_remove(map_rmap(vm, slot, ref), ref->ptep)))
+	if (unlikely(!slot || !rmap_remove(map_rmap(slot, ref), ref->ptep)))
 		vm_bug(vm, "a leaf was in no rmap");
 }
 
@@ -159,10 +164,23 @@ enum map_result {
 	MAP_NEW,
 };
 
-/* Put LEAF at REF. A different leaf, a table or a stale MMIO entry there makes way first. */
-static inline enum map_result map_set_leaf(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
-					   struct memslot *slot, const struct entry_ref *ref,
-					   uint64_t leaf)
+/*
+ * Books of LEAF, of SLOT, now at REF in the place of OLD_PTE, but for what the funnel keeps.
+ */
+static ALWAYS_INLINE void map_leaf_is_set(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
+					  struct memslot *slot, const struct entry_ref *ref,
+					  uint64_t old_pte, uint64_t leaf)
+{
+	if (fmt_access(leaf, ref->level) & VMMU_WRITE)
+		memslot_mark_dirty(slot, ref->gfn);
+	vm_event(vm, .kind = VMMU_EVENT_MAP_SET, .vcpu_id = vcpu->id, .as_id = ref->table->as_id,
+		 .level = ref->level, .gfn = ref->gfn, .old_pte = old_pte, .new_pte = leaf);
+}
+
+/* map_set_leaf() where REF holds something, or LEAF is volatile. */
+static NEVER_INLINE enum map_result map_replace(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
+						struct memslot *slot, const struct entry_ref *ref,
+						uint64_t leaf)
 {
 	uint64_t old_pte = pte_load(ref->ptep);
 	enum vmmu_entry_kind kind = fmt_classify(old_pte, ref->level);
@@ -177,18 +195,32 @@ static inline enum map_result map_set_leaf(struct vmmu_vm *vm, struct vmmu_vcpu 
 		map_clear(vm, ref, &vcpu->slot_cache);
 		tree_flush(&vm->tree);
 	}
-	/* By far the most: nothing was there, and nobody else writes what comes. */
-	if (kind == VMMU_ENTRY_ABSENT && !fmt_is_volatile(leaf, ref->level))
-		funnel_fill(&vm->tree, ref, leaf);
-	else
-		funnel_set(&vm->tree, ref, leaf);
+	funnel_set(&vm->tree, ref, leaf);
 	if (result == MAP_NEW)
-		rmap_add(map_rmap(vm, slot, ref), ref->ptep, &vcpu->chunks);
-	if (fmt_access(leaf, ref->level) & VMMU_WRITE)
-		memslot_mark_dirty(slot, ref->gfn);
-	vm_event(vm, .kind = VMMU_EVENT_MAP_SET, .vcpu_id = vcpu->id, .as_id = ref->table->as_id,
-		 .level = ref->level, .gfn = ref->gfn, .old_pte = old_pte, .new_pte = leaf);
+		rmap_add(map_rmap(slot, ref), ref->ptep, &vcpu->chunks);
+	map_leaf_is_set(vm, vcpu, slot, ref, old_pte, leaf);
 	return result;
+}
+
+/* Put LEAF at REF. A different leaf, a table or a stale MMIO entry there makes way first. */
+static ALWAYS_INLINE enum map_result map_set_leaf(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
+						  struct memslot *slot, const struct entry_ref *ref,
+						  uint64_t leaf)
+{
+	uint64_t old_pte = pte_load(ref->ptep);
+
+	if (unlikely(fmt_classify(old_pte, ref->level) != VMMU_ENTRY_ABSENT ||
+		     fmt_is_volatile(leaf, ref->level))) {
+		/* Of a copy, so that *ref can stay in registers. */
+		struct entry_ref at = *ref;
+
+		return map_replace(vm, vcpu, slot, &at, leaf);
+	}
+	/* By far the most: nothing was there, and nobody else writes what comes. */
+	funnel_fill(&vm->tree, ref, leaf);
+	rmap_add(map_rmap(slot, ref), ref->ptep, &vcpu->chunks);
+	map_leaf_is_set(vm, vcpu, slot, ref, old_pte, leaf);
+	return MAP_NEW;
 }
 
 #endif

@@ -25,7 +25,7 @@ void vmmu_thread_unregister(void)
 
 void vm_lock(struct vmmu_vm *vm)
 {
-	pthread_mutex_lock(&vm->mmu_lock);
+	lock_take(&vm->mmu_lock);
 	sync_read_lock();
 }
 
@@ -33,9 +33,9 @@ void vm_lock(struct vmmu_vm *vm)
 static void vm_free_retired(struct vmmu_vm *vm, struct table *retired)
 {
 	sync_wait_readers();
-	pthread_mutex_lock(&vm->mmu_lock);
+	lock_take(&vm->mmu_lock);
 	tree_free(&vm->tree, retired);
-	pthread_mutex_unlock(&vm->mmu_lock);
+	lock_give(&vm->mmu_lock);
 }
 
 void vm_unlock(struct vmmu_vm *vm)
@@ -44,11 +44,11 @@ void vm_unlock(struct vmmu_vm *vm)
 
 	if (unlikely(vm->tree.detached != NULL))
 		vm->engine->range->settle(vm);
-	tree_flush(&vm->tree);
+	tree_flush(&vm->tree); /* nobody takes the lock while a TLB is behind */
 	if (vm->tree.retired_count >= RETIRED_MAX)
 		retired = tree_take_retired(&vm->tree);
 	sync_read_unlock();
-	pthread_mutex_unlock(&vm->mmu_lock);
+	lock_give(&vm->mmu_lock);
 	if (retired)
 		vm_free_retired(vm, retired);
 }
@@ -57,9 +57,9 @@ void vm_reap(struct vmmu_vm *vm)
 {
 	struct table *retired;
 
-	pthread_mutex_lock(&vm->mmu_lock);
+	lock_take(&vm->mmu_lock);
 	retired = tree_take_retired(&vm->tree);
-	pthread_mutex_unlock(&vm->mmu_lock);
+	lock_give(&vm->mmu_lock);
 	if (retired)
 		vm_free_retired(vm, retired);
 }
@@ -70,7 +70,7 @@ void vm_reap_locked(struct vmmu_vm *vm)
 
 	if (vm->tree.detached)
 		vm->engine->range->settle(vm);
-	tree_flush(&vm->tree);
+	tree_flush(&vm->tree); /* before a frame can be used for something else */
 	retired = tree_take_retired(&vm->tree);
 	if (!retired)
 		return;
@@ -178,19 +178,13 @@ static unsigned geometry_max_leaf(const struct vmmu_geometry *geometry)
 
 static int vm_init_locks(struct vmmu_vm *vm)
 {
-	int err = pthread_mutex_init(&vm->mmu_lock, NULL);
+	int err = pthread_mutex_init(&vm->invalidate.lock, NULL);
 
 	if (err)
 		return -err;
-	err = pthread_mutex_init(&vm->invalidate.lock, NULL);
-	if (err)
-		goto no_invalidate_lock;
 	err = pthread_cond_init(&vm->invalidate.idle, NULL);
-	if (!err)
-		return 0;
-	pthread_mutex_destroy(&vm->invalidate.lock);
-no_invalidate_lock:
-	pthread_mutex_destroy(&vm->mmu_lock);
+	if (err)
+		pthread_mutex_destroy(&vm->invalidate.lock);
 	return -err;
 }
 
@@ -198,7 +192,6 @@ static void vm_destroy_locks(struct vmmu_vm *vm)
 {
 	pthread_cond_destroy(&vm->invalidate.idle);
 	pthread_mutex_destroy(&vm->invalidate.lock);
-	pthread_mutex_destroy(&vm->mmu_lock);
 }
 
 static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)

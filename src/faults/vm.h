@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <vmmu/vm.h>
 
+#include "base/lock.h"
 #include "base/objcache.h"
 #include "faults/engine.h"
 #include "memory/slots.h"
@@ -60,7 +61,7 @@ struct vmmu_vm {
 	_Atomic uint64_t flushes, local_flushes;
 	_Atomic uint64_t aged;
 	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX]; /* current ones; NULL: none yet */
-	pthread_mutex_t mmu_lock;
+	struct lock mmu_lock;
 	/* Below: mmu_lock. */
 	struct tree tree;
 	struct list vcpus;
@@ -115,7 +116,8 @@ static inline void vcpu_set_idle(struct vmmu_vcpu *vcpu)
 
 /*
  * Enter and leave the exclusive section. vm_unlock() flushes what is owed, and now and then waits
- * for readers to free retired tables: call it outside RCU sections of one's own.
+ * for readers to free retired tables: call it outside RCU sections of one's own. Inline for the
+ * fault: see vm_lock.h.
  */
 void vm_lock(struct vmmu_vm *vm);
 void vm_unlock(struct vmmu_vm *vm);

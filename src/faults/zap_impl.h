@@ -50,7 +50,7 @@ static inline void zap_for_levels(struct vmmu_vm *vm, const struct slot_range *r
 static bool zap_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
 {
 	funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
-	if (unlikely(!rmap_remove(map_rmap(vm, slot, ref), ref->ptep)))
+	if (unlikely(!rmap_remove(map_rmap(slot, ref), ref->ptep)))
 		vm_bug(vm, "a leaf was in no rmap");
 	return true;
 }

@@ -57,6 +57,12 @@
 #define FMT_MMIO_GEN_BITS 19
 
 #define FMT_WRITE_BITS ARM_S2AP_WRITE
+#define FMT_TABLE_BYTE 0x03
+/* Members of groups take a closer look. */
+#define FMT_LEAF_BITS  (ARM_VALID | ARM_TABLE)
+#define FMT_LEAF_MASK  (FMT_LEAF_BITS | (ARM_CONT ? ARM_CONTIGUOUS : 0))
+#define FMT_QUIET_BITS (ARM_VALID | ARM_TABLE | ARM_AF | ARM_S2AP_WRITE)
+#define FMT_QUIET_MASK (FMT_QUIET_BITS | (ARM_CONT ? ARM_CONTIGUOUS : 0))
 
 #define ARM_VALID         BIT64(0)
 #define ARM_TABLE         BIT64(1)

@@ -14,7 +14,8 @@
  *   FMT_CAPS                                     enum vmmu_format_cap, or-ed
  *   FMT_MMIO_GEN_BITS
  *   FMT_FLUSH_GRANT                              enum vmmu_flush_due: what flush_needed() says when
- *                                                WRITE is given to a leaf and nothing else changes
+ *                                                write_allow() gives WRITE to a leaf, which needs
+ *                                                no break; left out: both are asked each time
  *   static const struct vmmu_geometry fmt_geometry
  *   the functions listed in struct vmmu_format_ops, each named fmt_X; what they must do is said
  *   there
@@ -33,8 +34,19 @@
  *   uint64_t fmt_group_make(leaf, level)        the member of a group in place of LEAF, alone;
  *                                               level has groups
  *   uint64_t fmt_group_undo(pte, index, level)  the leaf alone in place of member INDEX of the
- * group
- *                                               that PTE, any member, belongs to
+ *                                               group that PTE, any member, belongs to
+ *
+ * A header whose geometry is no constant may say what does not vary:
+ *   FMT_SHIFT(level), FMT_INDEX_BITS(level), FMT_LEVELS_MAX
+ *                    shift of each level, index width of its tables but for roots; levels at most
+ *
+ * And how to know at a glance what an entry is, for the paths that are no longer than a few loads:
+ *   FMT_TABLE_BYTE   the lowest byte of all that make_table() makes; an entry above level 1 that
+ *                    has it is a TABLE, whatever its other bits
+ *   FMT_LEAF_MASK, FMT_LEAF_BITS
+ *                    an entry at level 1 that has of MASK just BITS is a LEAF, in no group
+ *   FMT_QUIET_MASK, FMT_QUIET_BITS
+ *                    likewise: a LEAF with WRITE that is not volatile (needs FMT_WRITE_BITS)
  */
 #ifndef VMMU_FORMAT_CONTRACT_H
 #define VMMU_FORMAT_CONTRACT_H

@@ -12,8 +12,7 @@
 #define FMT_OBJECT        (*current_format)
 #define FMT_CAPS          (current_format->info.caps)
 #define FMT_MMIO_GEN_BITS (current_format->info.mmio_gen_bits)
-/* Not known without asking for each change: the way that asks is always right. */
-#define FMT_FLUSH_GRANT VMMU_FLUSH_REMOTE
+/* FMT_FLUSH_GRANT is not known without asking for each change. */
 
 #define fmt_geometry (*current_format->info.geometry)
 

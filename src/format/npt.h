@@ -46,6 +46,12 @@
 
 #define FMT_WRITE_BITS NPT_WRITE
 #define FMT_LINEAR_PFN
+#define FMT_TABLE_BYTE 0x27
+/* MMIO entries have bit 51 besides; the others below may be in them too. */
+#define FMT_LEAF_MASK  NPT_MMIO_VALUE
+#define FMT_LEAF_BITS  NPT_PRESENT
+#define FMT_QUIET_BITS (NPT_PRESENT | NPT_WRITE | NPT_USER | NPT_ACCESSED | NPT_DIRTY)
+#define FMT_QUIET_MASK (FMT_QUIET_BITS | NPT_MMIO_VALUE)
 
 #define NPT_PRESENT       BIT64(0)
 #define NPT_WRITE         BIT64(1)

@@ -191,8 +191,7 @@ static struct registration *copy_format(const struct vmmu_format_info *info,
 		return NULL;
 	copy->ops = *ops;
 	copy->geometry = *info->geometry;
-	copy->format = (struct vmmu_format){
-		.info = *info, .ops = &copy->ops, .registration = copy};
+	copy->format = (struct vmmu_format){.info = *info, .ops = &copy->ops, .registration = copy};
 	copy->format.info.geometry = &copy->geometry;
 	strings[0] = &copy->format.info.name;
 	strings[1] = &copy->format.info.architecture;

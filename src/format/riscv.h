@@ -39,7 +39,13 @@
 #define FMT_CAPS          (VMMU_CAP_CACHES_ABSENT | VMMU_CAP_EXEC_ONLY)
 #define FMT_MMIO_GEN_BITS 19
 
-#define FMT_WRITE_BITS   SV_WRITE
+#define FMT_WRITE_BITS SV_WRITE
+#define FMT_TABLE_BYTE 0x01
+/* Members of groups take a closer look. */
+#define FMT_LEAF_BITS    SV_VALID
+#define FMT_LEAF_MASK    (FMT_LEAF_BITS | (SV_NAPOT ? SV_N : 0))
+#define FMT_QUIET_BITS   (SV_VALID | SV_WRITE | SV_USER | SV_ACCESSED | SV_DIRTY)
+#define FMT_QUIET_MASK   (FMT_QUIET_BITS | (SV_NAPOT ? SV_N : 0))
 #define SV_VALID         BIT64(0)
 #define SV_READ          BIT64(1)
 #define SV_WRITE         BIT64(2)

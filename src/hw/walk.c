@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#include "hw/cache.h"
+
 const unsigned walk_rights[3] = {VMMU_READ, VMMU_WRITE, VMMU_EXEC};
 
 static const struct hw_arch *const walk_arches[VMMU_HW_ARCHES] = {
@@ -66,6 +68,8 @@ enum hw_result walk_fetch(struct hw_run *run, struct hw_slot *slot)
 	struct vmmu_hw_ref *ref;
 	enum hw_result result;
 
+	if (run->cache && cache_fetch(run->cache, slot))
+		return HW_OK;
 	result = walk_locate(run, slot,
 			     slot->is_pdpte_load ? VMMU_HW_PDPTE_LOAD : VMMU_HW_TABLE_READ);
 	if (result)
@@ -79,6 +83,8 @@ enum hw_result walk_fetch(struct hw_run *run, struct hw_slot *slot)
 		slot->value = (uint32_t)slot->value;
 	if (ref)
 		ref->value = slot->value;
+	if (run->cache)
+		cache_note(run->cache, slot);
 	return HW_OK;
 }
 
@@ -88,6 +94,11 @@ enum hw_result walk_store(struct hw_run *run, struct hw_slot *slot, uint64_t val
 	enum hw_result result;
 	int error;
 
+	/* Hardware does not write by what it remembers: it looks again. */
+	if (slot->is_served) {
+		cache_drop(run->cache, slot);
+		return HW_RACE;
+	}
 	if (!slot->is_writable) {
 		result = walk_locate(run, slot, VMMU_HW_TABLE_WRITE);
 		if (result)
@@ -104,6 +115,8 @@ enum hw_result walk_store(struct hw_run *run, struct hw_slot *slot, uint64_t val
 			return error > 0 ? HW_RACE : HW_BUS;
 	}
 	slot->value = value;
+	if (run->cache)
+		cache_stored(run->cache, slot);
 	return HW_OK;
 }
 
@@ -196,7 +209,7 @@ static enum hw_result walk_second(struct hw_run *run, const struct vmmu_hw_gpa *
 	return result;
 }
 
-static enum hw_result walk_both(struct hw_run *run, const void *arg)
+enum hw_result walk_both(struct hw_run *run, const void *arg)
 {
 	struct vmmu_hw_gpa final = {.purpose = VMMU_HW_FINAL};
 	enum hw_result result = run->arch->stage1(run);
@@ -210,7 +223,7 @@ static enum hw_result walk_both(struct hw_run *run, const void *arg)
 }
 
 /* The second stage alone: stage 1 passes the reported address on as the given one. */
-static enum hw_result walk_gpa(struct hw_run *run, const void *arg)
+enum hw_result walk_gpa(struct hw_run *run, const void *arg)
 {
 	const struct vmmu_hw_gpa *gpa = arg;
 
@@ -220,13 +233,24 @@ static enum hw_result walk_gpa(struct hw_run *run, const void *arg)
 	return walk_second(run, gpa);
 }
 
+void walk_begin(struct hw_run *run)
+{
+	walk_clear(run->walk);
+	run->walk->log_count = 0;
+	run->walk->restart_count = 0;
+}
+
 int walk_run(struct hw_run *run, enum hw_result (*attempt)(struct hw_run *run, const void *arg),
 	     const void *arg)
 {
 	unsigned tries;
 
+	/* What an earlier try made dirty is dirty, and stays in the log. */
+	walk_begin(run);
 	for (tries = 0; tries < VMMU_HW_RESTARTS_MAX; tries++) {
 		walk_clear(run->walk);
+		if (run->cache)
+			cache_restart(run->cache);
 		if (attempt(run, arg) == HW_RACE)
 			continue;
 		run->walk->restart_count = tries;
@@ -277,18 +301,23 @@ int vmmu_hw_translate(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus *b
 	return walk_run(&run, walk_both, NULL);
 }
 
+bool walk_is_gpa(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_gpa *gpa)
+{
+	if (!gpa || cpu->arch == VMMU_HW_X86)
+		return false;
+	if ((unsigned)gpa->purpose >= VMMU_HW_PURPOSES ||
+	    (gpa->guest_page & ~(unsigned)VMMU_HW_PAGE_FLAGS))
+		return false;
+	return gpa->purpose != VMMU_HW_PDPTE_LOAD || cpu->arch == VMMU_HW_EPT;
+}
+
 int vmmu_hw_translate_gpa(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus *bus,
 			  const struct vmmu_hw_access *access, const struct vmmu_hw_gpa *gpa,
 			  struct vmmu_hw_walk *walk)
 {
 	struct hw_run run;
 
-	if (!walk_start(&run, cpu, bus, access, walk) || !gpa || cpu->arch == VMMU_HW_X86)
-		return -EINVAL;
-	if ((unsigned)gpa->purpose >= VMMU_HW_PURPOSES ||
-	    (gpa->guest_page & ~(unsigned)VMMU_HW_PAGE_FLAGS))
-		return -EINVAL;
-	if (gpa->purpose == VMMU_HW_PDPTE_LOAD && cpu->arch != VMMU_HW_EPT)
+	if (!walk_start(&run, cpu, bus, access, walk) || !walk_is_gpa(cpu, gpa))
 		return -EINVAL;
 	return walk_run(&run, walk_gpa, gpa);
 }

@@ -22,6 +22,7 @@ enum hw_result {
 };
 
 struct hw_arch;
+struct hw_cache;
 
 /* One access under way; lives on the caller's stack. */
 struct hw_run {
@@ -30,6 +31,7 @@ struct hw_run {
 	const struct vmmu_hw_access *access;
 	struct vmmu_hw_walk *walk;
 	const struct hw_arch *arch;
+	struct hw_cache *cache; /* NULL: memory alone */
 };
 
 /* The operations of an architecture. */
@@ -55,6 +57,7 @@ struct hw_slot {
 	bool is_writable;   /* the second-stage translation that found it lets it be written as well
 			     */
 	bool is_pdpte_load; /* read on behalf of MOV to CR3, not of an access */
+	bool is_served;     /* by a TLB, not by memory: may be out of date */
 };
 
 /*
@@ -89,6 +92,15 @@ void walk_fail(struct hw_run *run, const struct walk_failure *failure);
  */
 int walk_run(struct hw_run *run, enum hw_result (*attempt)(struct hw_run *run, const void *arg),
 	     const void *arg);
+
+/* Forget what an earlier access left in the result. */
+void walk_begin(struct hw_run *run);
+/* walk_run()'s attempt of a whole access. */
+enum hw_result walk_both(struct hw_run *run, const void *arg);
+/* The same of the second stage alone; ARG: struct vmmu_hw_gpa, one that walk_is_gpa(). */
+enum hw_result walk_gpa(struct hw_run *run, const void *arg);
+/* Is GPA one that CPU's second stage can be asked? */
+bool walk_is_gpa(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_gpa *gpa);
 
 /* Fill *RUN of an acceptable request; false: it is none (-EINVAL). */
 bool walk_start(struct hw_run *run, const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus *bus,

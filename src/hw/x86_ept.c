@@ -18,6 +18,8 @@
 
 #define EPT_EXIT_VIOLATION 48
 #define EPT_EXIT_MISCONFIG 49
+#define EPT_EXIT_LOG_FULL  62
+#define EPT_LOG_ENTRIES    512
 
 #define EPT_QUAL_READ     BIT64(0)
 #define EPT_QUAL_WRITE    BIT64(1)
@@ -231,6 +233,46 @@ static enum hw_result ept_descend(struct hw_run *run, struct ept_walk *ept)
 	}
 }
 
+/* Exit 62, before the bit is set; the log is filled from its last entry to entry 0. */
+static enum hw_result ept_log_full(struct hw_run *run, const struct ept_walk *ept)
+{
+	ept_note(run, ept, VMMU_HW_LOG_FULL);
+	run->walk->report.vmx.exit_reason = EPT_EXIT_LOG_FULL;
+	return HW_FAULT;
+}
+
+static bool ept_has_room(const struct hw_run *run)
+{
+	unsigned index = run->cpu->u.x86.pml_index, used = run->walk->log_count;
+
+	return index < EPT_LOG_ENTRIES && used <= index && used < VMMU_HW_LOG_MAX;
+}
+
+/* Does the update of SLOT to VALUE go to the log? */
+static bool ept_is_logged(const struct hw_run *run, const struct hw_slot *slot, uint64_t value)
+{
+	return run->cpu->u.x86.has_pml && (value & ~slot->value & EPT_DIRTY);
+}
+
+/* Write VALUE over entry INDEX of the walk, and log it if that makes the page dirty. */
+static enum hw_result ept_update(struct hw_run *run, struct ept_walk *ept, unsigned index,
+				 uint64_t value)
+{
+	struct hw_slot *slot = &ept->slot[index];
+	bool is_logged = ept_is_logged(run, slot, value);
+	enum hw_result result;
+
+	ept->count = index + 1; /* whose failure it is */
+	if (is_logged && !ept_has_room(run))
+		return ept_log_full(run, ept);
+	result = walk_store(run, slot, value);
+	if (result)
+		return result == HW_BUS ? ept_bus(run, ept) : result;
+	if (is_logged)
+		run->walk->log[run->walk->log_count++] = align_down(ept->gpa->gpa, 4096);
+	return HW_OK;
+}
+
 /* Accessed in every entry used, dirty in the leaf for a write. */
 static enum hw_result ept_mark(struct hw_run *run, struct ept_walk *ept, uint64_t need)
 {
@@ -244,10 +286,9 @@ static enum hw_result ept_mark(struct hw_run *run, struct ept_walk *ept, uint64_
 			value |= EPT_DIRTY;
 		if (value == ept->slot[i].value)
 			continue;
-		result = walk_store(run, &ept->slot[i], value);
-		ept->count = i + 1; /* whose failure it is */
+		result = ept_update(run, ept, i, value);
 		if (result)
-			return result == HW_BUS ? ept_bus(run, ept) : result;
+			return result;
 	}
 	ept->count = count;
 	return HW_OK;

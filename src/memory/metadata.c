@@ -126,7 +126,7 @@ static _Atomic uint64_t *dirty_word(const struct memslot *slot, uint64_t gfn, ui
 	return &slot->dirty[index / DIRTY_WORD_BITS];
 }
 
-void memslot_mark_dirty(struct memslot *slot, uint64_t gfn)
+void memslot_log_dirty(struct memslot *slot, uint64_t gfn)
 {
 	uint64_t bit;
 	_Atomic uint64_t *word = dirty_word(slot, gfn, &bit);

@@ -15,16 +15,6 @@
 
 #define SLOT_SET_CAPACITY_MIN 16
 
-uint64_t slot_set_generation(const struct slot_set *set)
-{
-	return atomic_load_explicit(&set->generation, memory_order_acquire);
-}
-
-static bool memslot_has(const struct memslot *slot, uint64_t gfn)
-{
-	return gfn - slot->base_gfn < slot->gfns;
-}
-
 size_t slot_set_first(const struct slot_set *set, uint64_t gfn)
 {
 	size_t low = 0, high = set->count;
@@ -42,26 +32,19 @@ size_t slot_set_first(const struct slot_set *set, uint64_t gfn)
 	return low;
 }
 
-struct memslot *slot_set_find(const struct slot_set *set, uint64_t gfn, struct slot_cache *cache)
+struct memslot *slot_set_search(const struct slot_set *set, uint64_t gfn, struct slot_cache *cache)
 {
 	uint64_t generation = slot_set_generation(set);
 	struct memslot *slot;
 	size_t index;
 
-	/*
-	 * A set never has the same generation again after a change, and a slot lives at least as
-	 * long as a set that has it: an equal generation of the same set means that the cached slot
-	 * is still in it. Both must be compared, since two address spaces count on their own.
-	 */
-	if (cache && cache->slot && cache->set == set && cache->generation == generation &&
-	    memslot_has(cache->slot, gfn))
-		return cache->slot;
 	index = slot_set_first(set, gfn);
 	if (index == set->count || !memslot_has(set->by_gfn[index], gfn))
 		return NULL;
 	slot = set->by_gfn[index];
 	if (cache)
-		*cache = (struct slot_cache){.set = set, .generation = generation, .slot = slot};
+		*cache = (struct slot_cache){
+			.set = set, .generation = generation, .slot = slot, .copy = *slot};
 	return slot;
 }
 

@@ -15,6 +15,8 @@
 #include <vmmu/format.h>
 #include <vmmu/slot.h>
 
+#include "base/bits.h"
+
 /* Bit 63 of a generation: an update is under way, nothing may be cached. */
 #define SLOTS_GEN_UPDATING (UINT64_C(1) << 63)
 
@@ -96,6 +98,8 @@ struct slot_cache {
 	const struct slot_set *set;
 	uint64_t generation;
 	struct memslot *slot;
+	/* *slot, which never changes but for its metadata's contents; see slot_cache_find() */
+	struct memslot copy;
 };
 
 /*
@@ -117,13 +121,60 @@ static inline const struct slot_set *slots_active(const struct slots *slots, uns
 	return atomic_load_explicit(&slots->active[as_id], memory_order_acquire);
 }
 
-/* The set's generation, UPDATING bit included. */
-uint64_t slot_set_generation(const struct slot_set *set);
+/* The set's generation, UPDATING bit included. Sets live as long as their VM: no RCU needed. */
+static inline uint64_t slot_set_generation(const struct slot_set *set)
+{
+	return atomic_load_explicit(&set->generation, memory_order_acquire);
+}
+
+/* Does gfn lie in SLOT? */
+static inline bool memslot_has(const struct memslot *slot, uint64_t gfn)
+{
+	return gfn - slot->base_gfn < slot->gfns;
+}
+
+/* slot_set_find() by search, the cache only refilled. */
+struct memslot *slot_set_search(const struct slot_set *set, uint64_t gfn, struct slot_cache *cache);
+
+/*
+ * A set never has the same generation again after a change, and a slot lives at least as long as a
+ * set that has it: an equal generation of the same set means that the cached slot is still in it.
+ * Both must be compared, since two address spaces count on their own.
+ */
+static inline bool slot_cache_is_of(const struct slot_cache *cache, const struct slot_set *set)
+{
+	return cache->set == set && cache->generation == slot_set_generation(set);
+}
+
 /*
  * The slot that holds gfn (an invalid one too), or NULL. O(log n); the cache is tried first and
  * refilled. CACHE may be NULL.
  */
-struct memslot *slot_set_find(const struct slot_set *set, uint64_t gfn, struct slot_cache *cache);
+static inline struct memslot *slot_set_find(const struct slot_set *set, uint64_t gfn,
+					    struct slot_cache *cache)
+{
+	if (cache && slot_cache_is_of(cache, set) && memslot_has(cache->slot, gfn))
+		return cache->slot;
+	return slot_set_search(set, gfn, cache);
+}
+
+/*
+ * For readers outside RCU: does CACHE hold the slot of gfn in SET, which was active a moment ago?
+ * Then cache->copy says what the slot is, and cache->slot stays where it is for as long as SET is
+ * active with cache->generation: whoever follows it must see to that first, under the mmu lock.
+ *
+ * 	here                                   slot update
+ * 	set = active                       other set: changed; active, with another generation
+ * 	generation = set's; equal?         readers waited for; from now on SET may be changed
+ *
+ * Only what is ours is read of the slot, and a set that is no longer active still tells the
+ * generation that it had when it was: the answer is right for some moment between the two loads.
+ */
+static inline bool slot_cache_find(const struct slot_cache *cache, const struct slot_set *set,
+				   uint64_t gfn)
+{
+	return slot_cache_is_of(cache, set) && memslot_has(&cache->copy, gfn);
+}
 /* Index in by_gfn of the first slot that ends after gfn. */
 size_t slot_set_first(const struct slot_set *set, uint64_t gfn);
 
@@ -165,7 +216,12 @@ void memslot_lpage_add(struct memslot *slot, const struct vmmu_geometry *geometr
 		       int delta);
 
 /* Dirty bitmap; lock-free. A set bit is not written again. No-ops without LOG_DIRTY. */
-void memslot_mark_dirty(struct memslot *slot, uint64_t gfn);
+void memslot_log_dirty(struct memslot *slot, uint64_t gfn);
+static inline void memslot_mark_dirty(struct memslot *slot, uint64_t gfn)
+{
+	if (slot->dirty)
+		memslot_log_dirty(slot, gfn);
+}
 bool memslot_is_dirty(const struct memslot *slot, uint64_t gfn);
 
 #endif

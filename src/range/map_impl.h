@@ -12,7 +12,7 @@ struct range_map_state {
 
 static inline uint64_t range_leaf(const struct vmmu_attr *attr, uint64_t hpa, unsigned level)
 {
-	return fmt_leaf_with_pfn(attr->leaf[level], hpa >> fmt_geometry.page_shift, level);
+	return fmt_leaf_with_pfn(attr->leaf[level], hpa >> FMT_SHIFT(1), level);
 }
 
 /* May what is left begin with one leaf at LEVEL? */
@@ -192,17 +192,19 @@ static inline __attribute__((always_inline)) bool range_map_leaf(struct vmmu_upd
 								 unsigned level,
 								 const struct vmmu_attr *attr)
 {
+	struct tree *tree = &update->vm->tree;
 	struct entry_ref ref;
 
-	if (unlikely(((gpa | hpa) & (range_bytes(level) - 1)) || gpa >> fmt_geometry.gpa_bits ||
-		     hpa >> fmt_geometry.pa_bits))
+	if (unlikely((gpa & (range_bytes(level) - 1)) || tree->hooks.event))
+		return false;
+	if (unlikely(hpa & ~(BIT64(fmt_geometry.pa_bits) - range_bytes(level))))
 		return false;
 	if (unlikely(!range_find(update, gpa, level, &ref)))
 		return false;
 	if (unlikely(atomic_load_explicit(ref.ptep, memory_order_relaxed) !=
 		     fmt_make_absent(level)))
 		return false;
-	funnel_fill(&update->vm->tree, &ref, range_leaf(attr, hpa, level));
+	funnel_fill_silent(tree, &ref, range_leaf(attr, hpa, level));
 	return true;
 }
 

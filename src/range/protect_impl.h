@@ -64,37 +64,95 @@ static inline void range_write_protect_leaf(struct tree *tree, const struct entr
 }
 
 #ifdef FMT_WRITE_BITS
-/* Entries that a wide scan passes over together when none has WRITE: a cache line. */
-#define RANGE_LINE 8
+/* Entries that are looked at together: a cache line. */
+#define RANGE_LINE 8u
+
+/* The entries, by number, that changed in a table; first >= end: none. */
+struct range_changed {
+	uint64_t first, end;
+};
+
+static inline void range_changed_add(struct range_changed *changed, uint64_t first, uint64_t count)
+{
+	changed->first = min_u64(changed->first, first);
+	changed->end = first + count;
+}
 
 /*
- * Take WRITE from all entries of the level-1 TABLE: without an atomic if none is volatile, else
- * with one for each entry that has WRITE.
+ * Take WRITE from COUNT entries, whole lines, if every one is a leaf that has it and that hardware
+ * and the lockless fix have nothing to set in. False: not so, nothing was done.
  */
-static void range_write_protect_table(struct vmmu_vm *vm, struct table *table)
+static inline bool range_write_protect_quiet(_Atomic uint64_t *ptep, uint64_t count)
 {
-	struct entry_ref ref = table_ref_at(&vm->tree, table, 0);
-	uint64_t count = table_entry_count(1);
+#ifdef FMT_QUIET_BITS
+	if (!wide_is_all(ptep, count, FMT_QUIET_MASK, FMT_QUIET_BITS))
+		return false;
+	funnel_protect_many(ptep, count);
+	return true;
+#else
+	(void)ptep, (void)count;
+	return false;
+#endif
+}
 
-	if (!table->has_volatile && !vm->tree.hooks.event) {
-		funnel_protect_all(&vm->tree, table);
-		tree_owe_flush(&vm->tree, table->as_id, table->gfn, table->gfn + count);
-		return;
-	}
-	for (uint64_t i = 0; i < count; i += RANGE_LINE) {
-		if (!wide_has_any(ref.ptep, RANGE_LINE, FMT_WRITE_BITS)) {
-			ref.ptep += RANGE_LINE;
-			ref.gfn += RANGE_LINE;
+/* Entries [first, end) of a table, ascending: one by one. */
+static inline void range_write_protect_each(_Atomic uint64_t *entries, uint64_t first, uint64_t end,
+					    struct range_changed *changed)
+{
+	for (uint64_t i = first; i < end; i++) {
+		uint64_t pte = pte_load(&entries[i]);
+
+		if (!(pte & FMT_WRITE_BITS) || fmt_classify(pte, 1) != VMMU_ENTRY_LEAF)
 			continue;
-		}
-		for (unsigned j = 0; j < RANGE_LINE; j++, ref.ptep++, ref.gfn++)
-			range_write_protect_leaf(&vm->tree, &ref);
+		funnel_protect_one(&entries[i], pte);
+		range_changed_add(changed, i, 1);
 	}
 }
-#else
-static void range_write_protect_table(struct vmmu_vm *vm, struct table *table)
+
+/* The same of whole lines, as many together as can be. */
+static inline void range_write_protect_lines(_Atomic uint64_t *entries, uint64_t first,
+					     uint64_t end, struct range_changed *changed)
 {
-	table_for_each(&vm->tree, table, ref) range_write_protect_leaf(&vm->tree, &ref);
+	if (first < end && range_write_protect_quiet(&entries[first], end - first)) {
+		range_changed_add(changed, first, end - first);
+		return;
+	}
+	for (uint64_t i = first; i < end; i += RANGE_LINE) {
+		if (!wide_has_any(&entries[i], RANGE_LINE, FMT_WRITE_BITS))
+			continue;
+		if (range_write_protect_quiet(&entries[i], RANGE_LINE))
+			range_changed_add(changed, i, RANGE_LINE);
+		else
+			range_write_protect_each(entries, i, i + RANGE_LINE, changed);
+	}
+}
+
+/*
+ * Take WRITE from COUNT entries of the level-1 table of REF, from REF on: without an atomic where
+ * none is volatile, else with one for each entry that has WRITE.
+ */
+static void range_write_protect_run(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t count)
+{
+	_Atomic uint64_t *entries = tree_entries(&vm->tree, ref->table);
+	uint64_t first = ref->gfn - ref->table->gfn, end = first + count;
+	uint64_t line = min_u64(align_up(first, RANGE_LINE), end);
+	uint64_t line_end = max_u64(align_down(end, RANGE_LINE), line);
+	struct range_changed changed = {UINT64_MAX, 0};
+
+	if (count == table_entry_count(1) && !ref->table->has_volatile) {
+		funnel_protect_many(entries, count);
+		range_changed_add(&changed, 0, count);
+	} else {
+		range_write_protect_each(entries, first, line, &changed);
+		range_write_protect_lines(entries, line, line_end, &changed);
+		range_write_protect_each(entries, line_end, end, &changed);
+	}
+	if (changed.first >= changed.end)
+		return;
+	/* WRITE can be given back by the lockless fix from now on. */
+	ref->table->has_volatile = true;
+	tree_owe_flush(&vm->tree, ref->table->as_id, ref->table->gfn + changed.first,
+		       ref->table->gfn + changed.end);
 }
 #endif
 
@@ -127,16 +185,17 @@ static inline void range_protect_one(const struct range_protect_state *s,
 /* The level-1 table of REF: its entries from s->gpa on, as far as the range goes. */
 static void range_protect_pages(struct range_protect_state *s, struct entry_ref ref)
 {
-	struct vmmu_vm *vm = s->update->vm;
 	uint64_t count = min_u64((s->end - s->gpa) >> fmt_geometry.page_shift,
 				 table_entry_count(1) - range_index(s->gpa, 1));
 
-	range_ungroup(vm, &ref, count);
+	range_ungroup(s->update->vm, &ref, count);
 	s->gpa += count << fmt_geometry.page_shift;
-	if (s->access == RANGE_TAKE_WRITE && count == table_entry_count(1)) {
-		range_write_protect_table(vm, ref.table);
+#ifdef FMT_WRITE_BITS
+	if (s->access == RANGE_TAKE_WRITE && !s->update->vm->tree.hooks.event) {
+		range_write_protect_run(s->update->vm, &ref, count);
 		return;
 	}
+#endif
 	for (; count; count--, ref.ptep++, ref.gfn++) {
 		uint64_t pte = pte_load(ref.ptep);
 
@@ -198,22 +257,22 @@ static __attribute__((noinline)) int range_protect_slow(struct vmmu_update *upda
 static inline __attribute__((always_inline)) bool range_grant_page(struct vmmu_update *update,
 								   uint64_t gpa, unsigned base)
 {
+	struct tree *tree = &update->vm->tree;
 	struct entry_ref ref;
 	uint64_t pte;
 
-	if (unlikely(gpa & (RANGE_PAGE - 1) || gpa >> fmt_geometry.gpa_bits))
+	if (unlikely(gpa & (RANGE_PAGE - 1)))
 		return false;
 	if (unlikely(!range_find(update, gpa, 1, &ref)))
 		return false;
 	pte = atomic_load_explicit(ref.ptep, memory_order_relaxed);
-	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF || !fmt_mmu_writable(pte, 1) ||
+	if (unlikely(!spte_is_surely_leaf(pte) || !fmt_mmu_writable(pte, 1) ||
 		     (base && fmt_access(pte, 1) != base)))
 		return false;
-	if (unlikely(leaf_group_lg2(pte, 1)))
+	if (unlikely(!funnel_can_grant(tree, pte, 1)))
 		return false;
-	if (unlikely(!funnel_can_grant(&update->vm->tree, pte, 1)))
-		return false;
-	funnel_grant(ref.ptep, pte, 1);
+	if (funnel_grant(ref.ptep, pte, 1))
+		tree_owe_flush(tree, update->as_id, ref.gfn, entry_end(&ref));
 	return true;
 }
 
@@ -235,9 +294,41 @@ static int range_protect(struct vmmu_update *update, uint64_t gpa, uint64_t byte
 	return 0;
 }
 
+/* WRITE taken from the page at gpa, which tables lead to. False: not that simple. */
+static inline bool range_take_page(struct vmmu_update *update, uint64_t gpa)
+{
+#ifdef FMT_WRITE_BITS
+	struct tree *tree = &update->vm->tree;
+	struct entry_ref ref;
+	uint64_t pte;
+
+	if (unlikely((gpa & (RANGE_PAGE - 1)) || tree->hooks.event))
+		return false;
+	if (unlikely(!range_find(update, gpa, 1, &ref)))
+		return false;
+	pte = pte_load(ref.ptep);
+	if (unlikely(!spte_is_surely_leaf(pte)))
+		return false;
+	if (!(pte & FMT_WRITE_BITS))
+		return true;
+	funnel_protect_one(ref.ptep, pte);
+	ref.table->has_volatile = true;
+	tree_owe_flush(tree, update->as_id, ref.gfn, ref.gfn + 1);
+	return true;
+#else
+	(void)update, (void)gpa;
+	return false;
+#endif
+}
+
 static int range_write_protect(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
 			       uint64_t *done)
 {
+	if (bytes == RANGE_PAGE && range_take_page(update, gpa)) {
+		if (done)
+			*done = bytes;
+		return 0;
+	}
 	return range_protect_slow(update, gpa, bytes, RANGE_TAKE_WRITE, done);
 }
 

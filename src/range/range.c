@@ -24,6 +24,17 @@ static uint64_t range_offset(const struct vmmu_vm *vm)
 	return (uint64_t)(uintptr_t)vm->tree.frames.base - vm->tree.frames.hpa;
 }
 
+/*
+ * What takes an hpa to the record of its table: a sum less for each, as frames and their records
+ * are aligned. See range_table_at().
+ */
+static void range_find_records(const struct frame_pool *frames, struct vmmu_update *update)
+{
+	update->records_shift = frames->meta_shift;
+	update->records = (uint64_t)(uintptr_t)frames->meta -
+			  (frames->hpa >> update->records_shift);
+}
+
 /* Locked: the root of an address space, made at the first update. */
 static struct table *range_root(struct vmmu_vm *vm, unsigned as_id)
 {
@@ -63,8 +74,10 @@ int vmmu_update_begin(struct vmmu_vm *vm, unsigned as_id, struct vmmu_update *up
 	*update = (struct vmmu_update){.ops = vm->engine->range,
 				       .vm = vm,
 				       .root = (void *)tree_entries(&vm->tree, root),
+				       .root_hpa = tree_table_hpa(&vm->tree, root),
 				       .offset = range_offset(vm),
 				       .as_id = as_id};
+	range_find_records(&vm->tree.frames, update);
 	return 0;
 }
 

@@ -16,12 +16,18 @@
 #include "faults/map_impl.h"
 #include "range/range.h"
 
-#define RANGE_PAGE BIT64(fmt_geometry.page_shift)
+#ifndef FMT_LEVELS_MAX
+#define FMT_LEVELS_MAX        VMMU_LEVELS_MAX
+#define FMT_SHIFT(level)      fmt_geometry.shift[level]
+#define FMT_INDEX_BITS(level) fmt_geometry.index_bits[level]
+#endif
+
+#define RANGE_PAGE BIT64(FMT_SHIFT(1))
 
 /* Bytes that an entry at LEVEL maps. */
 static inline uint64_t range_bytes(unsigned level)
 {
-	return BIT64(fmt_geometry.shift[level]);
+	return BIT64(FMT_SHIFT(level));
 }
 
 static inline bool range_is_leaf_level(const struct vmmu_vm *vm, unsigned level)
@@ -48,38 +54,80 @@ static inline bool range_is_valid(uint64_t gpa, uint64_t bytes)
 	return is_aligned(gpa | bytes, RANGE_PAGE) && bytes && gpa < limit && bytes <= limit - gpa;
 }
 
-/* The place of ENTRIES' entry for gpa. */
-static inline struct entry_ref range_ref(const struct tree *tree, _Atomic uint64_t *entries,
-					 uint64_t gpa, unsigned level)
+/* The record of the table at HPA: tree_table_at() with its sums done before. */
+static inline struct table *range_table_at(const struct vmmu_update *update, uint64_t hpa)
 {
-	return (struct entry_ref){
-		.table = frame_meta(&tree->frames, (const void *)entries),
-		.ptep = entries + range_index(gpa, level),
-		.gfn = align_down(gpa, range_bytes(level)) >> fmt_geometry.page_shift,
-		.level = level,
-	};
+	return (struct table *)(uintptr_t)(update->records + (hpa >> update->records_shift));
+}
+
+/* A number that the compiler takes as it is: it puts no sum of its own together from its parts. */
+static inline uint64_t range_kept(uint64_t value)
+{
+	__asm__("" : "+r"(value));
+	return value;
 }
 
 /*
- * The entry for gpa at LEVEL, if tables lead there. False: something else stands in the way. LEVEL
- * is a constant where speed matters: the loop unrolls to shifts and masks.
+ * What makes an hpa of a table at LEVEL, which is no root, a pointer to its entry for gpa: one
+ * addition away from knowing the table, which is what a walk waits for.
+ */
+static inline uint64_t range_place(uint64_t gpa, unsigned level, uint64_t offset)
+{
+	uint64_t index = gpa >> FMT_SHIFT(level) & (BIT64(FMT_INDEX_BITS(level)) - 1);
+
+	return range_kept(index * sizeof(uint64_t) + offset);
+}
+
+static inline _Atomic uint64_t *range_at(uint64_t hpa, uint64_t place)
+{
+	return (_Atomic uint64_t *)(uintptr_t)(hpa + place);
+}
+
+/* gpa's index in a root; beyond all entries: gpa is beyond what tables translate. */
+static inline uint64_t range_top(uint64_t gpa, unsigned levels)
+{
+	return gpa >> FMT_SHIFT(levels);
+}
+
+static inline uint64_t range_top_limit(unsigned levels)
+{
+	return BIT64(fmt_geometry.gpa_bits - FMT_SHIFT(levels));
+}
+
+/*
+ * The entry for gpa at LEVEL, if tables of the usual look lead there. False: something else stands
+ * in the way, or gpa is beyond the input size. LEVEL is a constant where speed matters: the loop
+ * unrolls to shifts and masks.
  */
 static inline __attribute__((always_inline)) bool range_find(const struct vmmu_update *update,
 							     uint64_t gpa, unsigned level,
 							     struct entry_ref *ref)
 {
-	_Atomic uint64_t *entries = update->root;
+	unsigned levels = fmt_geometry.levels;
+	uint64_t top = range_top(gpa, levels), hpa = update->root_hpa;
+	_Atomic uint64_t *ptep;
 
+	if (unlikely(top >= range_top_limit(levels)))
+		return false;
+	ptep = (_Atomic uint64_t *)update->root + top;
 #pragma GCC unroll 5
-	for (unsigned l = fmt_geometry.levels; l > level; l--) {
-		uint64_t pte = atomic_load_explicit(entries + range_index(gpa, l),
-						    memory_order_relaxed);
+	for (unsigned l = FMT_LEVELS_MAX; l > level; l--) {
+		uint64_t pte;
 
-		if (unlikely(fmt_classify(pte, l) != VMMU_ENTRY_TABLE))
+		if (l > levels)
+			continue;
+		pte = atomic_load_explicit(ptep, memory_order_relaxed);
+		if (unlikely(!spte_is_surely_table(pte, l)))
 			return false;
-		entries = range_below(pte, l, update->offset);
+		hpa = fmt_table_hpa(pte, l);
+		ptep = range_at(hpa, range_place(gpa, l - 1, update->offset));
 	}
-	*ref = range_ref(&update->vm->tree, entries, gpa, level);
+	*ref = (struct entry_ref){
+		.table = range_table_at(update, hpa),
+		.ptep = ptep,
+		.gfn = align_down(gpa, range_bytes(level)) >> FMT_SHIFT(1),
+		.level = level,
+	};
 	return true;
 }
 

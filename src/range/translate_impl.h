@@ -13,39 +13,77 @@ static inline uint64_t translate_leaf(uint64_t pte, unsigned level, uint64_t gpa
 {
 	uint64_t bytes = range_bytes(level) << leaf_group_lg2(pte, level);
 
-	return fmt_leaf_pfn(pte, level) << fmt_geometry.page_shift | (gpa & (bytes - 1));
+	return fmt_leaf_pfn(pte, level) << FMT_SHIFT(1) | (gpa & (bytes - 1));
 }
 
-/* A walk that ended above level 1. */
-static __attribute__((noinline, cold)) uint64_t translate_early(uint64_t pte, unsigned level,
-								uint64_t gpa)
+/* The end of a walk that met PTE at LEVEL, which is not what it mostly is. */
+static __attribute__((noinline, cold)) uint64_t translate_rest(uint64_t pte, unsigned level,
+							       uint64_t offset, uint64_t gpa)
 {
+	while (level > 1 && fmt_classify(pte, level) == VMMU_ENTRY_TABLE) {
+		const _Atomic uint64_t *entries = range_below(pte, level, offset);
+
+		level--;
+		pte = atomic_load_explicit(entries + range_index(gpa, level), memory_order_relaxed);
+	}
 	if (fmt_classify(pte, level) != VMMU_ENTRY_LEAF)
 		return VMMU_NOT_MAPPED;
 	return translate_leaf(pte, level, gpa);
 }
 
-/*
- * Loads are ordered by the addresses that they depend on; pairs with the funnel's release stores.
- */
-static inline __attribute__((always_inline)) uint64_t translate_walk(
-	const _Atomic uint64_t *entries, uint64_t offset, uint64_t gpa)
-{
+/* How far a walk got by glances: the entry that needs a closer look. */
+struct translate_stop {
 	uint64_t pte;
+	unsigned level;
+};
 
-	if (unlikely(gpa >> fmt_geometry.gpa_bits))
-		return VMMU_NOT_MAPPED;
-#pragma GCC unroll 5
-	for (unsigned level = fmt_geometry.levels; level > 1; level--) {
-		pte = atomic_load_explicit(entries + range_index(gpa, level), memory_order_relaxed);
-		if (unlikely(fmt_classify(pte, level) != VMMU_ENTRY_TABLE))
-			return translate_early(pte, level, gpa);
-		entries = range_below(pte, level, offset);
+/*
+ * Walk by glances to gpa, whose hpa is then in *hpa. False: *stop says where a closer look is
+ * needed. Loads are ordered by the addresses that they depend on; pairs with the funnel's release
+ * stores.
+ */
+static inline __attribute__((always_inline)) bool translate_glance(const _Atomic uint64_t *root,
+								   uint64_t offset, uint64_t gpa,
+								   uint64_t *hpa,
+								   struct translate_stop *stop)
+{
+	unsigned levels = fmt_geometry.levels;
+	uint64_t top = range_top(gpa, levels), pte;
+	const _Atomic uint64_t *ptep;
+
+	if (unlikely(top >= range_top_limit(levels))) {
+		*stop = (struct translate_stop){fmt_make_absent(1), 1};
+		return false;
 	}
-	pte = atomic_load_explicit(entries + range_index(gpa, 1), memory_order_relaxed);
-	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF))
-		return VMMU_NOT_MAPPED;
-	return translate_leaf(pte, 1, gpa);
+	ptep = root + top;
+#pragma GCC unroll 5
+	for (unsigned level = FMT_LEVELS_MAX; level > 1; level--) {
+		if (level > levels)
+			continue;
+		pte = atomic_load_explicit(ptep, memory_order_relaxed);
+		if (unlikely(!spte_is_surely_table(pte, level))) {
+			*stop = (struct translate_stop){pte, level};
+			return false;
+		}
+		ptep = range_at(fmt_table_hpa(pte, level), range_place(gpa, level - 1, offset));
+	}
+	pte = atomic_load_explicit(ptep, memory_order_relaxed);
+	*stop = (struct translate_stop){pte, 1};
+	if (unlikely(!spte_is_surely_leaf(pte)))
+		return false;
+	*hpa = translate_leaf(pte, 1, gpa);
+	return true;
+}
+
+static inline __attribute__((always_inline)) uint64_t translate_walk(const _Atomic uint64_t *root,
+								     uint64_t offset, uint64_t gpa)
+{
+	struct translate_stop stop;
+	uint64_t hpa;
+
+	if (likely(translate_glance(root, offset, gpa, &hpa, &stop)))
+		return hpa;
+	return translate_rest(stop.pte, stop.level, offset, gpa);
 }
 
 static uint64_t range_translate(const struct vmmu_reader *reader, uint64_t gpa)
@@ -53,19 +91,49 @@ static uint64_t range_translate(const struct vmmu_reader *reader, uint64_t gpa)
 	return translate_walk(reader->root, reader->offset, gpa);
 }
 
-static uint64_t range_translate_once(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa)
+/* The end of translate_rest()'s walk and of a light section. */
+static __attribute__((noinline, cold)) uint64_t translate_rest_once(uint64_t pte, unsigned level,
+								    uint64_t offset, uint64_t gpa)
 {
-	const struct frame_pool *frames = &vm->tree.frames;
+	return sync_reader_leave_light(translate_rest(pte, level, offset, gpa));
+}
+
+static inline uint64_t translate_offset(const struct vmmu_vm *vm)
+{
+	return (uint64_t)(uintptr_t)vm->tree.frames.base - vm->tree.frames.hpa;
+}
+
+/* Nested in another section, in a thread that is not registered, or on an old kernel. */
+static __attribute__((noinline, cold)) uint64_t translate_once_slow(const struct vmmu_vm *vm,
+								    unsigned as_id, uint64_t gpa)
+{
 	uint64_t hpa = VMMU_NOT_MAPPED;
-	struct table *root;
+	const struct table *root;
 
 	sync_reader_enter();
 	root = atomic_load_explicit(&vm->roots[as_id], memory_order_acquire);
-	if (likely(root != NULL))
-		hpa = translate_walk(tree_entries(&vm->tree, root),
-				     (uint64_t)(uintptr_t)frames->base - frames->hpa, gpa);
+	if (root)
+		hpa = translate_walk(tree_entries(&vm->tree, root), translate_offset(vm), gpa);
 	sync_reader_leave();
 	return hpa;
+}
+
+/* Every way out is a call's last step: nothing is kept over a call, and no frame is needed. */
+static uint64_t range_translate_once(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa)
+{
+	struct translate_stop stop;
+	const struct table *root;
+	uint64_t hpa;
+
+	if (unlikely(!sync_reader_try_light()))
+		return translate_once_slow(vm, as_id, gpa);
+	root = atomic_load_explicit(&vm->roots[as_id], memory_order_acquire);
+	if (unlikely(!root))
+		return sync_reader_leave_light(VMMU_NOT_MAPPED);
+	if (unlikely(!translate_glance(tree_entries(&vm->tree, root), translate_offset(vm), gpa,
+				       &hpa, &stop)))
+		return translate_rest_once(stop.pte, stop.level, translate_offset(vm), gpa);
+	return sync_reader_leave_light(hpa);
 }
 
 /*
@@ -76,32 +144,34 @@ static inline void translate_some(const struct vmmu_reader *reader, const uint64
 				  uint64_t *hpas, size_t count)
 {
 	const _Atomic uint64_t *at[TRANSLATE_BATCH];
+	unsigned levels = fmt_geometry.levels;
 
 	for (size_t i = 0; i < count; i++) {
 		const _Atomic uint64_t *root = reader->root;
 		bool is_beyond = gpas[i] >> fmt_geometry.gpa_bits;
 
-		at[i] = is_beyond ? NULL : root + range_index(gpas[i], fmt_geometry.levels);
+		at[i] = is_beyond ? NULL : root + range_top(gpas[i], levels);
 		hpas[i] = is_beyond ? VMMU_NOT_MAPPED : gpas[i];
 	}
 #pragma GCC unroll 5
-	for (unsigned level = fmt_geometry.levels; level; level--) {
+	for (unsigned level = FMT_LEVELS_MAX; level; level--) {
+		if (level > levels)
+			continue;
 		for (size_t i = 0; i < count; i++) {
-			enum vmmu_entry_kind kind;
 			uint64_t pte;
 
 			if (!at[i])
 				continue;
 			pte = atomic_load_explicit(at[i], memory_order_relaxed);
-			kind = fmt_classify(pte, level);
-			if (level > 1 && likely(kind == VMMU_ENTRY_TABLE)) {
-				at[i] = range_below(pte, level, reader->offset) +
-					range_index(hpas[i], level - 1);
+			if (level > 1 && likely(spte_is_surely_table(pte, level))) {
+				at[i] = range_at(fmt_table_hpa(pte, level),
+						 range_place(hpas[i], level - 1, reader->offset));
 				__builtin_prefetch((const void *)at[i]);
 				continue;
 			}
-			hpas[i] = kind == VMMU_ENTRY_LEAF ? translate_leaf(pte, level, hpas[i])
-							  : VMMU_NOT_MAPPED;
+			hpas[i] = level == 1 && likely(spte_is_surely_leaf(pte))
+					  ? translate_leaf(pte, 1, hpas[i])
+					  : translate_rest(pte, level, reader->offset, hpas[i]);
 			at[i] = NULL;
 		}
 	}

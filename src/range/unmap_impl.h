@@ -80,7 +80,7 @@ static int64_t range_unmap_group(struct vmmu_vm *vm, struct entry_ref ref, uint6
 		return 0;
 	}
 	for (uint64_t i = 0; i < count; i++, ref.ptep++, ref.gfn += level_gfns(ref.level))
-		funnel_clear(&vm->tree, &ref, pte_load(ref.ptep));
+		funnel_set(&vm->tree, &ref, fmt_make_absent(ref.level));
 	return (int64_t)bytes;
 }
 
@@ -140,17 +140,18 @@ static __attribute__((noinline)) int range_unmap_slow(struct vmmu_update *update
 /* The page at gpa, a leaf of its own. False: not that simple. */
 static inline bool range_unmap_page(struct vmmu_update *update, uint64_t gpa)
 {
+	struct tree *tree = &update->vm->tree;
 	struct entry_ref ref;
 	uint64_t pte;
 
-	if (unlikely(gpa & (RANGE_PAGE - 1) || gpa >> fmt_geometry.gpa_bits))
+	if (unlikely(gpa & (RANGE_PAGE - 1)))
 		return false;
 	if (unlikely(!range_find(update, gpa, 1, &ref)))
 		return false;
 	pte = pte_load(ref.ptep);
-	if (unlikely(fmt_classify(pte, 1) != VMMU_ENTRY_LEAF || leaf_group_lg2(pte, 1)))
+	if (unlikely(!spte_is_surely_leaf(pte) || !funnel_can_clear(tree, pte, 1)))
 		return false;
-	funnel_clear(&update->vm->tree, &ref, pte);
+	funnel_clear(tree, &ref);
 	return true;
 }
 

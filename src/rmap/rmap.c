@@ -87,15 +87,11 @@ static struct rmap_chunk *rmap_chunk_make(struct objcache *cache, struct rmap_ch
 }
 
 /* With an empty cache, against the contract, nothing is added and the answer is 0. */
-size_t rmap_add(rmap_head *head, rmap_ptep ptep, struct objcache *cache)
+size_t rmap_add_more(rmap_head *head, rmap_ptep ptep, struct objcache *cache)
 {
 	struct rmap_chunk *chunk = rmap_chain(head);
 	rmap_ptep single = rmap_single(head);
 
-	if (!chunk && !single) {
-		rmap_store(head, (uintptr_t)ptep);
-		return 1;
-	}
 	if (!chunk || chunk->count == RMAP_CHUNK_ENTRIES) {
 		chunk = rmap_chunk_make(cache, chunk);
 		if (!chunk)

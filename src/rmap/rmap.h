@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bits.h"
 #include "base/objcache.h"
 
 typedef _Atomic uint64_t rmap_head;
@@ -56,11 +57,20 @@ struct rmap_iter {
 	unsigned pos;
 };
 
+/* rmap_add() to a head that is not empty. */
+size_t rmap_add_more(rmap_head *head, rmap_ptep ptep, struct objcache *cache);
 /*
  * Add PTEP. Takes at most one chunk from CACHE, which must not be empty. Returns the number of
  * entries now.
  */
-size_t rmap_add(rmap_head *head, rmap_ptep ptep, struct objcache *cache);
+static inline size_t rmap_add(rmap_head *head, rmap_ptep ptep, struct objcache *cache)
+{
+	if (unlikely(atomic_load_explicit(head, memory_order_relaxed)))
+		return rmap_add_more(head, ptep, cache);
+	/* Pairs with rmap_reader_begin(). */
+	atomic_store_explicit(head, (uintptr_t)ptep, memory_order_release);
+	return 1;
+}
 /*
  * Remove PTEP, freeing an emptied chunk. False: it was not there (a broken invariant: nothing
  * changed).

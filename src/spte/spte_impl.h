@@ -23,6 +23,42 @@ enum spte_effect {
 };
 
 /*
+ * What can be known at a glance: true is the answer, false is none, fmt_classify() and
+ * fmt_is_volatile() know then. For what the engine makes itself, a glance mostly does. Here of a
+ * TABLE at LEVEL, above 1.
+ */
+static inline bool spte_is_surely_table(uint64_t pte, unsigned level)
+{
+#ifdef FMT_TABLE_BYTE
+	(void)level;
+	return (uint8_t)pte == FMT_TABLE_BYTE;
+#else
+	return fmt_classify(pte, level) == VMMU_ENTRY_TABLE;
+#endif
+}
+
+/* The same of a LEAF at level 1. */
+static inline bool spte_is_surely_leaf(uint64_t pte)
+{
+#ifdef FMT_LEAF_BITS
+	return (pte & FMT_LEAF_MASK) == FMT_LEAF_BITS;
+#else
+	return fmt_classify(pte, 1) == VMMU_ENTRY_LEAF;
+#endif
+}
+
+/* Of a LEAF at level 1 that has WRITE and is not volatile. */
+static inline bool spte_is_surely_quiet(uint64_t pte)
+{
+#ifdef FMT_QUIET_BITS
+	return (pte & FMT_QUIET_MASK) == FMT_QUIET_BITS;
+#else
+	return fmt_classify(pte, 1) == VMMU_ENTRY_LEAF && (fmt_access(pte, 1) & VMMU_WRITE) &&
+	       !fmt_is_volatile(pte, 1);
+#endif
+}
+
+/*
  * Does a leaf's own permission state make sense? WRITE needs mmu_writable, which needs
  * host_writable.
  */

@@ -6,7 +6,10 @@
 
 #include "base/mem.h"
 
-/* The first bytes decide between plain text and gzip. */
+/* Enough to tell a trace.dat file. */
+#define INPUT_MAGIC_BYTES 10
+
+/* The first bytes decide between plain text, gzip and trace.dat. */
 static ssize_t input_first_bytes(struct input *input, char *buffer, size_t bytes)
 {
 	size_t have = 0;
@@ -14,13 +17,17 @@ static ssize_t input_first_bytes(struct input *input, char *buffer, size_t bytes
 
 	if (bytes > GUNZIP_FIRST_BYTES)
 		bytes = GUNZIP_FIRST_BYTES;
-	while (have < 2 && count > 0) {
+	while (have < INPUT_MAGIC_BYTES && count > 0) {
 		count = source_read(&input->source, buffer + have, bytes - have);
 		if (count < 0)
 			return count;
 		have += (size_t)count;
 	}
 	input->is_started = true;
+	if (dat_is_dat(buffer, have)) {
+		count = dat_create(&input->source, &input->dat);
+		return count ? count : dat_read(input->dat, buffer, bytes);
+	}
 	if (!gunzip_is_gzip(buffer, have))
 		return (ssize_t)have;
 	input->gunzip = gunzip_create(buffer, have);
@@ -38,6 +45,8 @@ static void input_fill(struct input *input)
 
 	if (!input->is_started)
 		count = input_first_bytes(input, at, room);
+	else if (input->dat)
+		count = dat_read(input->dat, at, room);
 	else if (input->gunzip)
 		count = gunzip_read(input->gunzip, &input->source, at, room);
 	else
@@ -204,6 +213,8 @@ int input_rewind(struct input *input)
 	error = source_rewind(&input->source);
 	if (error)
 		return error;
+	dat_destroy(input->dat);
+	input->dat = NULL;
 	gunzip_destroy(input->gunzip);
 	input->gunzip = NULL;
 	input->end = 0;
@@ -218,14 +229,31 @@ int input_rewind(struct input *input)
 
 const char *input_error(const struct input *input)
 {
+	if (input->dat)
+		return dat_error(input->dat);
 	return input->gunzip ? gunzip_error(input->gunzip) : "";
+}
+
+void input_progress(const struct input *input, uint64_t *done, uint64_t *total)
+{
+	uint64_t part, whole;
+
+	*done = input->source.at;
+	*total = input->source.total;
+	if (!input->dat)
+		return;
+	dat_progress(input->dat, &part, &whole);
+	*total = whole ? *total : 0;
+	*done = whole ? (uint64_t)((double)*total * ((double)part / (double)whole)) : part;
 }
 
 void input_close(struct input *input)
 {
+	dat_destroy(input->dat);
 	gunzip_destroy(input->gunzip);
 	source_close(&input->source);
 	mem_free(input->buffer);
+	input->dat = NULL;
 	input->gunzip = NULL;
 	input->buffer = NULL;
 }

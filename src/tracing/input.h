@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines of a text file, plain or gzip'ed, in bounded memory: one buffer, and no line longer than
- * INPUT_LINE_MAX.
+ * Lines of a text file, plain or gzip'ed, or of what a trace.dat file says as text, in bounded
+ * memory: one buffer, and no line longer than INPUT_LINE_MAX.
  */
 #ifndef VMMU_TRACING_INPUT_H
 #define VMMU_TRACING_INPUT_H
 
+#include "tracing/dat.h"
 #include "tracing/gunzip.h"
 #include "tracing/source.h"
 
@@ -14,7 +15,8 @@
 
 struct input {
 	struct source source;
-	struct gunzip *gunzip; /* NULL: plain text */
+	struct gunzip *gunzip; /* NULL: not compressed */
+	struct dat *dat;       /* not NULL: a trace.dat file */
 	char *buffer;          /* INPUT_BUFFER_BYTES + 1: room for a NUL after the last line */
 	size_t start, end;     /* unread bytes of the buffer */
 	size_t scanned;        /* no newline before this place in the buffer */
@@ -41,13 +43,15 @@ int input_open(struct input *input, const char *path);
 /*
  * The next line without its newline, in place, NUL after it, good until the next call. Returns an
  * enum input_result; after the last whole line the error that ended the input: -errno of read(),
- * -EBADMSG (gzip), -ENOMEM.
+ * -EBADMSG (gzip, trace.dat), -ENOPKG (trace.dat), -ENOMEM, errors of dat_create().
  */
 int input_line(struct input *input, const char **text);
 /* True when the next line can be had from the buffer alone. */
 bool input_has_line(const struct input *input);
 /* Start again from line 1. Errors: source_rewind(). */
 int input_rewind(struct input *input);
+/* Bytes of the file read so far and in all; total 0: not known. */
+void input_progress(const struct input *input, uint64_t *done, uint64_t *total);
 /* What the error of input_line() was; static text, "" for those that strerror() knows. */
 const char *input_error(const struct input *input);
 void input_close(struct input *input);

@@ -96,6 +96,117 @@ static int layout_add(struct layout *layout, const struct layout_call *call)
 	return 0;
 }
 
+/* Marks beyond the limit, or without memory for them, are lost: fewer calls find their place. */
+static void layout_add_mark(struct layout *layout, const char *text)
+{
+	size_t capacity = layout->mark_capacity ? 2 * layout->mark_capacity : 64;
+	struct layout_mark *marks;
+
+	if (layout->mark_count == LAYOUT_MARKS_MAX)
+		return;
+	if (layout->mark_count == layout->mark_capacity) {
+		marks = mem_alloc_array(capacity, sizeof(*marks));
+		if (!marks)
+			return;
+		if (layout->mark_count)
+			memcpy(marks, layout->marks, layout->mark_count * sizeof(*marks));
+		mem_free(layout->marks);
+		layout->marks = marks;
+		layout->mark_capacity = capacity;
+	}
+	memcpy(&layout->marks[layout->mark_count++], text, STRACE_MARK_BYTES);
+}
+
+/* The unfinished call of thread PID, or NULL. */
+static struct layout_unfinished *layout_find_unfinished(struct layout *layout, uint64_t pid)
+{
+	for (unsigned i = 0; i < LAYOUT_UNFINISHED_MAX; i++)
+		if (layout->unfinished[i].call && layout->unfinished[i].pid == pid)
+			return &layout->unfinished[i];
+	return NULL;
+}
+
+static void layout_resume(struct layout *layout, const struct strace_line *line)
+{
+	struct layout_unfinished *unfinished = layout_find_unfinished(layout, line->pid);
+
+	if (!unfinished)
+		return;
+	layout->calls[unfinished->call - 1].is_refused = line->is_refused;
+	layout->refused_count += line->is_refused;
+	unfinished->call = 0;
+}
+
+/* Remember that the last call has no result yet. With too many such, it counts as done. */
+static void layout_leave_unfinished(struct layout *layout, uint64_t pid)
+{
+	for (unsigned i = 0; i < LAYOUT_UNFINISHED_MAX; i++) {
+		if (layout->unfinished[i].call)
+			continue;
+		layout->unfinished[i] = (struct layout_unfinished){pid, layout->count};
+		return;
+	}
+}
+
+/* A call of strace's: 1: added, or left out because it is another VM's; -errno. */
+static int layout_strace_call(struct layout *layout, const struct strace_line *line, uint64_t at)
+{
+	struct layout_call call = {.slot = line->slot,
+				   .line = at,
+				   .writes = layout->writes,
+				   .marks = layout->mark_count,
+				   .time_ns = line->time_ns,
+				   .is_refused = line->is_refused};
+	int result;
+
+	if (layout->has_file && layout->file != line->file) {
+		layout->blind_count++;
+		return 1;
+	}
+	layout->has_file = true;
+	layout->file = line->file;
+	result = layout_add(layout, &call);
+	if (result)
+		return result;
+	if (line->is_unfinished)
+		layout_leave_unfinished(layout, line->pid);
+	return 1;
+}
+
+/* 1: TEXT was strace's, and is dealt with; 0: it was not; -errno. */
+static int layout_strace(struct layout *layout, const char *text, uint64_t at)
+{
+	struct strace_line line;
+
+	switch (strace_split(text, &line)) {
+	case STRACE_CALL:
+		return layout_strace_call(layout, &line, at);
+	case STRACE_BLIND:
+		layout->blind_count++;
+		return 1;
+	case STRACE_RESUMED:
+		layout_resume(layout, &line);
+		break;
+	case STRACE_MARK:
+		layout_add_mark(layout, line.mark);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+size_t layout_find_mark(const struct layout *layout, size_t first, const char *text)
+{
+	for (; first < layout->mark_count; first++) {
+		const char *mark = layout->marks[first].text;
+
+		if (!strncmp(text, mark, strlen(mark)))
+			break;
+	}
+	return first;
+}
+
 static int layout_read_lines(struct layout *layout, struct input *input)
 {
 	struct layout_call call;
@@ -103,14 +214,20 @@ static int layout_read_lines(struct layout *layout, struct input *input)
 	int result;
 
 	while ((result = input_line(input, &text)) > 0) {
-		if (result != INPUT_LINE || !layout_parse(text, &call)) {
-			layout->other_lines++;
-			layout->writes += result == INPUT_LINE && scan_after(text, "MMIO write ");
+		bool is_line = result == INPUT_LINE;
+
+		if (!is_line || !layout_parse(text, &call)) {
+			result = is_line ? layout_strace(layout, text, input->line) : 0;
+			if (result < 0)
+				return result;
+			layout->other_lines += !result;
+			layout->writes += is_line && scan_after(text, "MMIO write ");
 			continue;
 		}
 		call.line = input->line;
 		call.time_ns = layout_time(text);
 		call.writes = layout->writes;
+		call.marks = layout->mark_count;
 		result = layout_add(layout, &call);
 		if (result)
 			return result;
@@ -120,10 +237,13 @@ static int layout_read_lines(struct layout *layout, struct input *input)
 	return result;
 }
 
-static const char *layout_what(int result, const struct input *input)
+static const char *layout_what(int result, const struct layout *layout, const struct input *input)
 {
+	if (result == -ENOEXEC && layout->blind_count)
+		return "strace did not print the arguments of the slot calls: a newer one may";
 	if (result == -ENOEXEC)
-		return "not a memslot layout: no kvm_set_user_memory and no MEMSLOT line";
+		return "not a memslot layout: no kvm_set_user_memory, no MEMSLOT and no strace "
+		       "line with a KVM_SET_USER_MEMORY_REGION";
 	if (result == -EFBIG)
 		return "too many slot calls";
 	return *input_error(input) ? input_error(input) : strerror(-result);
@@ -143,7 +263,7 @@ int layout_read(struct layout *layout, const char *path, char *error, size_t err
 	result = layout_read_lines(layout, &input);
 	if (result)
 		snprintf(error, error_bytes, "%s:%llu: %s", path, (unsigned long long)input.line,
-			 layout_what(result, &input));
+			 layout_what(result, layout, &input));
 	input_close(&input);
 	return result;
 }
@@ -151,7 +271,6 @@ int layout_read(struct layout *layout, const char *path, char *error, size_t err
 void layout_destroy(struct layout *layout)
 {
 	mem_free(layout->calls);
-	layout->calls = NULL;
-	layout->count = 0;
-	layout->capacity = 0;
+	mem_free(layout->marks);
+	*layout = (struct layout){0};
 }

@@ -6,6 +6,8 @@
 
 /* What a host page is when an event names one address only. */
 #define KVM_PAGE_BYTES UINT64_C(4096)
+/* KVM_EXIT_MMIO of the kernel's interface. */
+#define KVM_REASON_MMIO 6
 
 bool parse_mmio(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
@@ -54,7 +56,8 @@ bool parse_arm_mmio(struct parser *parser, const char *text, struct vmmu_trace_e
 	struct thread *thread = parse_thread(parser, event);
 	uint64_t pc;
 
-	if (!thread || !form_match(text, "Emulate MMIO at: %x", &pc))
+	if (!thread ||
+	    (!form_match(text, "Emulate MMIO at: %x", &pc) && !form_fields(text, "vcpu_pc", &pc)))
 		return false;
 	event->kind = thread->fault_access ? VMMU_TRACE_MMIO : VMMU_TRACE_OTHER;
 	event->gpa = thread->fault_gpa;
@@ -81,12 +84,16 @@ bool parse_mmio_fault(struct parser *parser, const char *text, struct vmmu_trace
 bool parse_userspace_exit(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
 	struct thread *thread = threads_find(&parser->threads, event->pid);
+	bool is_mmio = scan_after(text, "reason KVM_EXIT_MMIO");
+	uint64_t reason;
 
 	event->kind = VMMU_TRACE_OTHER;
 	if (!thread)
 		return true;
 	event->vcpu = thread->vcpu;
-	if (thread->fault_access == VMMU_WRITE && scan_after(text, "reason KVM_EXIT_MMIO"))
+	if (form_fields(text, "reason", &reason))
+		is_mmio = reason == KVM_REASON_MMIO && !strstr(text, "errno=-");
+	if (thread->fault_access == VMMU_WRITE && is_mmio)
 		parser->write_exits++;
 	return true;
 }
@@ -143,5 +150,6 @@ bool parse_test_age(struct parser *parser, const char *text, struct vmmu_trace_e
 	    !form_fields(text, "hva", &hva))
 		return false;
 	hva &= ~(KVM_PAGE_BYTES - 1);
+	event->count = 1;
 	return kvm_hva_range(VMMU_TRACE_AGE, hva, hva + KVM_PAGE_BYTES, event);
 }

@@ -65,9 +65,12 @@ static bool run_x86_fields(struct parser *parser, const char *text, struct vmmu_
 	struct thread *thread;
 	uint64_t v[4];
 
-	if (!form_fields(text, "exit_reason isa info1 vcpu_id", v))
+	if (form_fields(text, "exit_reason isa info1 vcpu_id", v))
+		thread = parse_vcpu(parser, event, v[3]);
+	else if (form_fields(text, "exit_reason isa info1", v))
+		thread = parse_thread(parser, event);
+	else
 		return false;
-	thread = parse_vcpu(parser, event, v[3]);
 	if (!thread)
 		return false;
 	thread->exit = VMMU_SEMANTICS_AUTO;
@@ -100,7 +103,7 @@ static bool run_riscv_exit(struct parser *parser, const char *text, struct vmmu_
 /* arm64 "TRAP: HSR_EC: 0x0024 (DABT_LOW), PC: ...", older "PC: ..." */
 static bool run_is_arm_exit(const char *text)
 {
-	return strstr(text, "_EC: 0x") || scan_after(text, "PC: 0x");
+	return strstr(text, "_EC: 0x") || scan_after(text, "PC: 0x") || strstr(text, "vcpu_pc=");
 }
 
 bool parse_exit(struct parser *parser, const char *text, struct vmmu_trace_event *event)
@@ -112,7 +115,7 @@ bool parse_exit(struct parser *parser, const char *text, struct vmmu_trace_event
 	event->kind = VMMU_TRACE_EXIT;
 	if (scan_after(text, "SEPC:") || strstr(text, "sepc="))
 		return run_riscv_exit(parser, text, event);
-	if (*text == '[' || scan_after(text, "exit_reason="))
+	if (*text == '[' || strstr(text, "exit_reason="))
 		return run_x86_fields(parser, text, event);
 	if (form_match(text, "vcpu %u ", &vcpu)) {
 		thread = parse_vcpu(parser, event, vcpu);
@@ -141,7 +144,9 @@ bool parse_entry(struct parser *parser, const char *text, struct vmmu_trace_even
 	event->kind = VMMU_TRACE_ENTRY;
 	if (form_match(text, "vcpu %u", &vcpu) || form_fields(text, "vcpu_id", &vcpu))
 		return parse_vcpu(parser, event, vcpu);
-	return scan_after(text, "PC: ") && parse_thread(parser, event);
+	return (scan_after(text, "PC: ") || form_fields(text, "vcpu_pc", &vcpu) ||
+		form_fields(text, "pc", &vcpu)) &&
+	       parse_thread(parser, event);
 }
 
 /*

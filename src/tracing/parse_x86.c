@@ -137,11 +137,15 @@ bool parse_x86_nested_exit(struct parser *parser, const char *text, struct vmmu_
 bool parse_x86_nested_enter(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
 	struct thread *thread = parse_thread(parser, event);
+	uint64_t has_tables;
 
 	if (!thread)
 		return false;
-	thread->has_flat_nested = strstr(text, "nested_ept=n") || strstr(text, "nested_npt=n") ||
-				  strstr(text, " npt: off");
+	if (form_fields(text, "tdp_enabled", &has_tables) || form_fields(text, "npt", &has_tables))
+		thread->has_flat_nested = !has_tables;
+	else
+		thread->has_flat_nested = strstr(text, "nested_ept=n") ||
+					  strstr(text, "nested_npt=n") || strstr(text, " npt: off");
 	event->kind = VMMU_TRACE_OTHER;
 	return true;
 }

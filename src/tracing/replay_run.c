@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <time.h>
+#include <vmmu/age.h>
 
 #include "base/bits.h"
 #include "base/mem.h"
@@ -244,6 +245,20 @@ static void apply_fault(struct replay_run *run, const struct vmmu_trace_event *e
 		run->report->errors++;
 }
 
+/* Like an invalidation: the slots make guest pages of the host's. */
+static void apply_age(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	int young;
+
+	if (!replay_layout_meets(&run->layout, event->hva.start, event->hva.end)) {
+		run->report->ages_outside++;
+		return;
+	}
+	young = event->count ? vmmu_test_age(run->vm, &event->hva) : vmmu_age(run->vm, &event->hva);
+	run->report->ages++;
+	run->report->ages_young += young > 0;
+}
+
 static void apply_smm(struct replay_run *run, const struct vmmu_trace_event *event)
 {
 	struct vmmu_vcpu *vcpu;
@@ -299,6 +314,9 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		return 0;
 	case VMMU_TRACE_INVALIDATE:
 		invalidate(run, &event->hva);
+		return 0;
+	case VMMU_TRACE_AGE:
+		apply_age(run, event);
 		return 0;
 	case VMMU_TRACE_SLOT:
 		run->report->slot_calls++;

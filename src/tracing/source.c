@@ -118,6 +118,21 @@ ssize_t source_read(struct source *source, void *buffer, size_t bytes)
 	return count;
 }
 
+int source_file(struct source *source)
+{
+	char bytes[16384];
+	ssize_t count;
+
+	if (source->is_seekable)
+		return source->first ? -ESPIPE : source->fd;
+	do
+		count = source_read(source, bytes, sizeof(bytes));
+	while (count > 0);
+	if (count < 0)
+		return (int)count;
+	return source->spool_error ? source->spool_error : source->spool_fd;
+}
+
 int source_rewind(struct source *source)
 {
 	if (!source->is_seekable && source->at && source->spool_error)

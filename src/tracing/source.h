@@ -26,6 +26,12 @@ struct source {
 int source_open(struct source *source, const char *path);
 /* Up to BYTES bytes into BUFFER: how many, 0 at the end, -errno of read(). */
 ssize_t source_read(struct source *source, void *buffer, size_t bytes);
+/*
+ * A descriptor, the source's own, of a file that holds all the bytes from its offset 0 on: what
+ * cannot seek is read to its end first. The source is to be rewound before it is read again.
+ * -ESPIPE: a file that was given at another offset; errors of source_read() and source_rewind().
+ */
+int source_file(struct source *source);
 /* Start again. The spool's -errno when a pipe's bytes could not be kept. */
 int source_rewind(struct source *source);
 /* Close; harmless on a source that never opened if fd and spool_fd are -1. */

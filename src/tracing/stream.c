@@ -85,6 +85,7 @@ static int stream_event(struct stream *stream, const struct line *line,
 	if (entry->event && !entry->event->read(&stream->parser, line->text, event))
 		return stream->parser.error ? stream->parser.error : stream_fail(stream, entry);
 	entry->count++;
+	profile_observe(&stream->evidence, event, stream->parser.architecture);
 	return 1;
 }
 
@@ -121,6 +122,11 @@ int stream_next(struct stream *stream, struct vmmu_trace_event *event)
 	return result;
 }
 
+bool stream_is_mark(const struct vmmu_trace_event *event)
+{
+	return !strcmp(event->name, "tracing_mark_write") || !strcmp(event->name, "print");
+}
+
 static void stream_vote(struct stream_look *look, const struct line *line,
 			const struct vmmu_trace_event *event, bool is_event)
 {
@@ -130,6 +136,8 @@ static void stream_vote(struct stream_look *look, const struct line *line,
 	look->flags_count += !!(line->marks & LINE_HAS_FLAGS);
 	if (!look->first_time_ns)
 		look->first_time_ns = line->time_ns;
+	if (is_event && !*look->first_mark && stream_is_mark(event))
+		snprintf(look->first_mark, sizeof(look->first_mark), "%s", event->text);
 	if (is_event && event->kind == VMMU_TRACE_SLOT && !look->has_first_slot) {
 		look->has_first_slot = true;
 		look->first_slot = event->slot;
@@ -165,7 +173,8 @@ static int stream_look(struct stream *stream)
 		if (result >= 0 && line.name)
 			stream_vote(&stream->look, &line, &event, result > 0);
 	}
-	stream->look.syntax = stream_syntax(&stream->look);
+	stream->look.syntax = stream->input.dat ? VMMU_SYNTAX_TRACE_DAT
+						: stream_syntax(&stream->look);
 	stream->look.known = stream->parser.known;
 	return result < 0 ? result : 0;
 }
@@ -176,7 +185,7 @@ static const struct {
 	size_t count;
 	const char *what;
 } stream_magics[] = {
-	{"\x17\x08\x44tracing", 10, "a trace.dat file: give the text of trace-cmd report"},
+	{"\x17\x08\x44tracing", 10, "a trace.dat file in a compressed one: unpack it first"},
 	{"PERFILE2", 8, "a perf.data file: give the text of perf script"},
 	{"\xff\xfe", 2, "UTF-16 text: convert it to UTF-8"},
 	{"\xfe\xff", 2, "UTF-16 text: convert it to UTF-8"},
@@ -215,7 +224,8 @@ const char *stream_display(const char *path)
 
 const char *stream_what(const struct stream *stream, int error)
 {
-	const char *what = error == -EBADMSG ? input_error(&stream->input) : "";
+	bool is_inputs = error == -EBADMSG || error == -ENOPKG;
+	const char *what = is_inputs ? input_error(&stream->input) : "";
 
 	return *what ? what : strerror(-error);
 }
@@ -225,8 +235,10 @@ static int stream_start(struct stream *stream, const char *path, char *error, si
 	int result = stream_look(stream);
 	const struct stream_look *look = &stream->look;
 
+	if (!result && !look->event_count && !look->has_header)
+		result = stream->input.error;
 	if (!result && look->syntax == VMMU_SYNTAX_UNKNOWN && !look->has_header)
-		result = stream->input.error ? stream->input.error : -ENOEXEC;
+		result = -ENOEXEC;
 	if (result == -ENOEXEC) {
 		input_rewind(&stream->input);
 		snprintf(error, error_bytes, "%s:1: not a trace: %s", stream_display(path),

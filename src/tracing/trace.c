@@ -8,6 +8,8 @@
  *   event: slot 0 has no mark.
  * - TIME: every call has a time and the times are on the trace's clock, near the first event's.
  *   By time.
+ * - STRACE: the file is strace's and has marks that the program wrote into the trace. After the
+ *   mark that stands before them.
  * - WRITES: calls stand between lines of MMIO writes. After as many exits to the VMM for a write.
  * - BEFORE: else. All calls come before the first event: the state that they leave counts.
  *
@@ -23,6 +25,7 @@
 
 #include "base/mem.h"
 #include "tracing/layout.h"
+#include "tracing/scan.h"
 #include "tracing/stream.h"
 
 #define TRACE_ERROR_BYTES 512
@@ -35,6 +38,7 @@ enum trace_merge {
 	TRACE_BEFORE,
 	TRACE_MARKS,
 	TRACE_TIME,
+	TRACE_STRACE,
 	TRACE_WRITES,
 };
 
@@ -43,6 +47,7 @@ struct vmmu_trace {
 	struct layout layout;
 	enum trace_merge merge;
 	size_t next_call;  /* first call of the layout that has not been handed out */
+	size_t next_mark;  /* STRACE: first mark of the layout that the trace has not come to */
 	size_t lead_count; /* BEFORE, MARKS: calls that come before the first event */
 	bool has_held;     /* TIME: held is the trace's next event */
 	struct vmmu_trace_event held;
@@ -79,6 +84,14 @@ static bool trace_is_one_clock(const struct layout *layout, uint64_t event_ns)
 	return (call_ns > event_ns ? call_ns - event_ns : event_ns - call_ns) < TRACE_CLOCK_NS;
 }
 
+/* The text of a mark as the program wrote it. */
+static const char *trace_mark_text(const char *text)
+{
+	const char *inner = scan_after(text, "tracing_mark_write: ");
+
+	return inner ? inner : text;
+}
+
 static void trace_choose_merge(struct vmmu_trace *trace)
 {
 	const struct stream_look *look = &trace->stream.look;
@@ -95,6 +108,11 @@ static void trace_choose_merge(struct vmmu_trace *trace)
 		}
 	} else if (trace_is_one_clock(layout, look->first_time_ns)) {
 		trace->merge = TRACE_TIME;
+		trace->lead_count = 0;
+	} else if (*look->first_mark &&
+		   layout_find_mark(layout, 0, trace_mark_text(look->first_mark)) <
+			   layout->mark_count) {
+		trace->merge = TRACE_STRACE;
 		trace->lead_count = 0;
 	} else if (layout->calls[layout->count - 1].writes) {
 		trace->merge = TRACE_WRITES;
@@ -117,6 +135,9 @@ static int trace_count_layout(struct vmmu_trace *trace)
 	struct counts *counts = &trace->stream.counts;
 	int result = counts_add(counts, "(other layout line)", trace->layout.other_lines, true);
 
+	if (!result)
+		result = counts_add(counts, "(slot call without arguments or of another VM)",
+				    trace->layout.blind_count, false);
 	return result ? result
 		      : counts_add(counts, "(refused slot call)", trace->layout.refused_count,
 				   true);
@@ -292,11 +313,34 @@ static int trace_next_by_writes(struct vmmu_trace *trace, struct vmmu_trace_even
 	return result ? result : trace_read(trace, event);
 }
 
+/* After a mark the calls follow that the program made before it wrote the next one. */
+static int trace_next_by_strace(struct vmmu_trace *trace, struct vmmu_trace_event *event)
+{
+	const struct layout *layout = &trace->layout;
+	size_t due = trace->next_call, mark;
+	int result;
+
+	while (due < layout->count && layout->calls[due].marks <= trace->next_mark)
+		due++;
+	result = trace_next_call(trace, due, event);
+	if (result)
+		return result;
+	result = trace_read(trace, event);
+	if (result <= 0 || !stream_is_mark(event))
+		return result;
+	mark = layout_find_mark(layout, trace->next_mark, trace_mark_text(event->text));
+	if (mark < layout->mark_count)
+		trace->next_mark = mark + 1;
+	return result;
+}
+
 static int trace_step(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
 	switch (trace->merge) {
 	case TRACE_TIME:
 		return trace_next_by_time(trace, event);
+	case TRACE_STRACE:
+		return trace_next_by_strace(trace, event);
 	case TRACE_WRITES:
 		return trace_next_by_writes(trace, event);
 	default:
@@ -312,7 +356,7 @@ static int trace_end(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
 	size_t left = trace->layout.count - trace->next_call;
 
-	if (trace->merge == TRACE_WRITES)
+	if (trace->merge == TRACE_WRITES || trace->merge == TRACE_STRACE)
 		return trace_next_call(trace, trace->layout.count, event);
 	trace->next_call = trace->layout.count;
 	if (trace->merge == TRACE_MARKS &&
@@ -349,6 +393,7 @@ int vmmu_trace_rewind(struct vmmu_trace *trace)
 	if (!trace)
 		return -EINVAL;
 	trace->next_call = 0;
+	trace->next_mark = 0;
 	trace->has_held = false;
 	trace->failed = 0;
 	trace->error[0] = '\0';
@@ -379,7 +424,7 @@ enum vmmu_trace_syntax vmmu_trace_syntax(const struct vmmu_trace *trace)
 
 const char *vmmu_syntax_name(enum vmmu_trace_syntax syntax)
 {
-	static const char *const names[] = {"unknown", "tracefs", "trace-cmd", "perf"};
+	static const char *const names[] = {"unknown", "tracefs", "trace-cmd", "perf", "trace.dat"};
 
 	return (unsigned)syntax < sizeof(names) / sizeof(*names) ? names[syntax] : "?";
 }
@@ -387,6 +432,20 @@ const char *vmmu_syntax_name(enum vmmu_trace_syntax syntax)
 const char *vmmu_trace_architecture(const struct vmmu_trace *trace)
 {
 	return trace ? trace->stream.parser.architecture : NULL;
+}
+
+const struct vmmu_profile *vmmu_trace_profile(const struct vmmu_trace *trace, char *why,
+					      size_t why_bytes)
+{
+	char text[TRACE_TEXT_BYTES] = "";
+	const struct vmmu_profile *profile = NULL;
+
+	if (trace)
+		profile = profile_detect(&trace->stream.evidence, trace->stream.parser.architecture,
+					 text, sizeof(text));
+	if (why && why_bytes)
+		snprintf(why, why_bytes, "%s", text);
+	return profile;
 }
 
 bool vmmu_trace_count_at(const struct vmmu_trace *trace, unsigned index,
@@ -412,8 +471,12 @@ bool vmmu_trace_count_at(const struct vmmu_trace *trace, unsigned index,
 
 void vmmu_trace_progress(const struct vmmu_trace *trace, uint64_t *done, uint64_t *total)
 {
+	uint64_t so_far = 0, in_all = 0;
+
+	if (trace)
+		input_progress(&trace->stream.input, &so_far, &in_all);
 	if (done)
-		*done = trace ? trace->stream.input.source.at : 0;
+		*done = so_far;
 	if (total)
-		*total = trace ? trace->stream.input.source.total : 0;
+		*total = in_all;
 }

@@ -120,8 +120,8 @@ static inline void funnel_count(struct tree *tree, const struct entry_ref *ref, 
 }
 
 /*
- * What follows a write, whichever form made it: books, flush owed, event. Returns false on an
- * illegal change.
+ * What follows a write, whichever form made it: books and event. Returns false on an illegal
+ * change.
  */
 static inline bool funnel_account(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte,
 				  uint64_t new_pte)
@@ -131,12 +131,18 @@ static inline bool funnel_account(struct tree *tree, const struct entry_ref *ref
 	funnel_count(tree, ref, effects);
 	if (fmt_is_volatile(new_pte, ref->level))
 		ref->table->has_volatile = true;
-	if (fmt_flush_needed(old_pte, new_pte, ref->level) == VMMU_FLUSH_REMOTE)
-		tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
 	funnel_event(tree, ref, old_pte, new_pte);
 	if (unlikely(effects & SPTE_ILLEGAL))
 		tree->hooks.bug(tree->hooks.ctx, "illegal change of a page table entry");
 	return !(effects & SPTE_ILLEGAL);
+}
+
+/* The flush that a change needs, if any; a change that was broken first has had it. */
+static inline void funnel_owe(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte,
+			      uint64_t new_pte)
+{
+	if (fmt_flush_needed(old_pte, new_pte, ref->level) == VMMU_FLUSH_REMOTE)
+		tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
 }
 
 /* Flush REF's range now, others' pending ranges stay owed. */
@@ -157,7 +163,7 @@ static inline uint64_t funnel_break(const struct tree *tree, const struct entry_
 	uint64_t old_pte = atomic_exchange_explicit(ref->ptep, fmt_make_frozen(ref->level),
 						    memory_order_acq_rel);
 
-	funnel_flush_now(tree, ref);
+	funnel_flush_now(tree, ref); /* before any TLB can meet the new value */
 	return old_pte;
 }
 
@@ -172,12 +178,16 @@ static inline uint64_t funnel_set(struct tree *tree, const struct entry_ref *ref
 	if (unlikely(fmt_needs_break(old_pte, new_pte, ref->level))) {
 		old_pte = funnel_break(tree, ref);
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
-	} else if (fmt_is_volatile(old_pte, ref->level)) {
+		funnel_account(tree, ref, old_pte, new_pte);
+		return old_pte;
+	}
+	if (fmt_is_volatile(old_pte, ref->level)) {
 		old_pte = atomic_exchange_explicit(ref->ptep, new_pte, memory_order_acq_rel);
 	} else {
 		/* Pairs with pte_load(): a table is filled before it can be reached. */
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
 	}
+	funnel_owe(tree, ref, old_pte, new_pte);
 	funnel_account(tree, ref, old_pte, new_pte);
 	return old_pte;
 }
@@ -198,13 +208,17 @@ static inline uint64_t funnel_update(struct tree *tree, const struct entry_ref *
 		old_pte = funnel_break(tree, ref);
 		new_pte = change(old_pte, ref->level);
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
-	} else if (fmt_is_volatile(old_pte, ref->level)) {
+		funnel_account(tree, ref, old_pte, new_pte);
+		return old_pte;
+	}
+	if (fmt_is_volatile(old_pte, ref->level)) {
 		while (!atomic_compare_exchange_weak_explicit(
 			ref->ptep, &old_pte, new_pte, memory_order_acq_rel, memory_order_acquire))
 			new_pte = change(old_pte, ref->level);
 	} else {
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
 	}
+	funnel_owe(tree, ref, old_pte, new_pte);
 	funnel_account(tree, ref, old_pte, new_pte);
 	return old_pte;
 }
@@ -227,10 +241,10 @@ static inline bool funnel_try(const struct tree *tree, const struct entry_ref *r
 						     memory_order_acq_rel, memory_order_acquire))
 		return false;
 	if (is_break) {
-		funnel_flush_now(tree, ref);
+		funnel_flush_now(tree, ref); /* frozen: nobody else makes it anew meanwhile */
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
 	} else if (fmt_flush_needed(old_pte, new_pte, ref->level) == VMMU_FLUSH_REMOTE) {
-		funnel_flush_now(tree, ref);
+		funnel_flush_now(tree, ref); /* no lock whose end would do it */
 	}
 	funnel_event(tree, ref, old_pte, new_pte);
 	return true;
@@ -270,46 +284,70 @@ static inline bool funnel_age(const struct tree *tree, const struct entry_ref *r
 
 /*
  * Exclusive: LEAF over an absent entry, for loops that know what they do: no flush can be due but a
- * local one, nothing can be illegal, and LEAF is not volatile.
+ * local one, nothing can be illegal, LEAF is not volatile, and nobody listens to events.
  */
-static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, uint64_t leaf)
+static inline void funnel_fill_silent(struct tree *tree, const struct entry_ref *ref, uint64_t leaf)
 {
 	/* Pairs with pte_load(). */
 	atomic_store_explicit(ref->ptep, leaf, memory_order_release);
 	tree->leaves[ref->level]++;
 	ref->table->used++;
+}
+
+/* Exclusive: the same, and whoever listens is told. */
+static inline void funnel_fill(struct tree *tree, const struct entry_ref *ref, uint64_t leaf)
+{
+	funnel_fill_silent(tree, ref, leaf);
 	if (unlikely(tree->hooks.event != NULL))
 		funnel_event(tree, ref, fmt_make_absent(ref->level), leaf);
 }
 
 /*
- * Exclusive: can WRITE be given to the leaf PTE, which has mmu_writable, by a plain store without
- * more? Not while hardware has a bit left to set (accessed; dirty cannot be without WRITE), nor
- * where a grant owes a flush. The lockless fix, the only other writer, would store the same value.
+ * Exclusive: can WRITE be given to the leaf PTE, which has mmu_writable, by a plain store? Not
+ * while hardware has a bit left to set (accessed; dirty cannot be without WRITE). The lockless fix,
+ * the only other writer, would store the same value.
  */
 static inline bool funnel_can_grant(const struct tree *tree, uint64_t pte, unsigned level)
 {
-	return fmt_is_accessed(pte, level) && FMT_FLUSH_GRANT != VMMU_FLUSH_REMOTE &&
-	       !tree->hooks.event;
+#ifndef FMT_FLUSH_GRANT
+	if (fmt_needs_break(pte, fmt_write_allow(pte, level), level))
+		return false;
+#endif
+	return fmt_is_accessed(pte, level) && !tree->hooks.event;
 }
 
-/* Exclusive: do so; OLD_PTE is what PTEP holds. */
-static inline void funnel_grant(_Atomic uint64_t *ptep, uint64_t old_pte, unsigned level)
+/* Exclusive: do so; PTEP holds OLD_PTE. True: a flush of what it maps is owed, by the caller. */
+static inline bool funnel_grant(_Atomic uint64_t *ptep, uint64_t old_pte, unsigned level)
 {
-	atomic_store_explicit(ptep, fmt_write_allow(old_pte, level), memory_order_release);
+	uint64_t new_pte = fmt_write_allow(old_pte, level);
+
+	atomic_store_explicit(ptep, new_pte, memory_order_release);
+#ifdef FMT_FLUSH_GRANT
+	return FMT_FLUSH_GRANT == VMMU_FLUSH_REMOTE;
+#else
+	return fmt_flush_needed(old_pte, new_pte, level) == VMMU_FLUSH_REMOTE;
+#endif
 }
 
-/* Exclusive: remove the leaf OLD_PTE, which REF holds. Owes the flush. */
-static inline void funnel_clear(struct tree *tree, const struct entry_ref *ref, uint64_t old_pte)
+/*
+ * Exclusive: can the leaf PTE at LEVEL be taken out by a plain store? Not while hardware or the
+ * lockless fix has a bit to set, or somebody listens.
+ */
+static inline bool funnel_can_clear(const struct tree *tree, uint64_t pte, unsigned level)
 {
-	if (unlikely(fmt_is_volatile(old_pte, ref->level) || tree->hooks.event)) {
-		funnel_set(tree, ref, fmt_make_absent(ref->level));
-		return;
-	}
+	if (tree->hooks.event)
+		return false;
+	return (level == 1 && spte_is_surely_quiet(pte)) || !fmt_is_volatile(pte, level);
+}
+
+/* Exclusive: do so. Owes the flush. */
+static inline void funnel_clear(struct tree *tree, const struct entry_ref *ref)
+{
 	atomic_store_explicit(ref->ptep, fmt_make_absent(ref->level), memory_order_release);
 	tree->leaves[ref->level]--;
 	ref->table->used--;
-	tree_owe_flush(tree, ref->table->as_id, ref->gfn, entry_end(ref));
+	/* a leaf that goes always owes it */
+	tree_owe_flush(tree, ref->table->as_id, ref->gfn, ref->gfn + level_gfns(ref->level));
 }
 
 /*
@@ -381,16 +419,23 @@ static inline void funnel_ungroup(const struct tree *tree, const struct entry_re
 
 #ifdef FMT_WRITE_BITS
 /*
- * Exclusive: take WRITE from every entry of TABLE, none of which is volatile: hardware and the
- * lockless fix have nothing to set in any, so plain stores lose nothing. Flush and events are the
- * caller's.
+ * Exclusive: take WRITE from COUNT entries of a level-1 table from PTEP on, none of which is
+ * volatile: hardware and the lockless fix have nothing to set in any, so plain stores lose nothing.
+ * COUNT and PTEP as wide_clear() wants them. Flush and events are the caller's, and so it is to say
+ * that entries of the table may be volatile now: WRITE can be given back by the lockless fix.
  */
-static inline void funnel_protect_all(struct tree *tree, struct table *table)
+static inline void funnel_protect_many(_Atomic uint64_t *ptep, uint64_t count)
 {
-	wide_clear(tree_entries(tree, table), BIT64(fmt_geometry.index_bits[table->level]),
-		   FMT_WRITE_BITS);
-	/* WRITE can be given back by the lockless fix from now on. */
-	table->has_volatile = true;
+	wide_clear(ptep, count, FMT_WRITE_BITS);
+}
+
+/* Exclusive: the same for one leaf at level 1, which was PTE and may be volatile: one atomic. */
+static inline void funnel_protect_one(_Atomic uint64_t *ptep, uint64_t pte)
+{
+	if (spte_is_surely_quiet(pte))
+		atomic_store_explicit(ptep, pte & ~FMT_WRITE_BITS, memory_order_release);
+	else
+		atomic_fetch_and_explicit(ptep, ~FMT_WRITE_BITS, memory_order_acq_rel);
 }
 #endif
 

@@ -109,15 +109,21 @@ static inline void tree_owe_flush(struct tree *tree, unsigned as_id, uint64_t st
 	pending->end = max_u64(pending->end, end);
 }
 
-/* Flush what is owed. */
-void tree_flush_owed(struct tree *tree);
-static inline void tree_flush(struct tree *tree)
+/* Is a flush owed? */
+static inline bool tree_is_flush_owed(const struct tree *tree)
 {
 	bool is_owed = false;
 
 	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++)
 		is_owed |= tree->pending[as].start < tree->pending[as].end;
-	if (is_owed)
+	return is_owed;
+}
+
+/* Flush what is owed. */
+void tree_flush_owed(struct tree *tree);
+static inline void tree_flush(struct tree *tree)
+{
+	if (tree_is_flush_owed(tree))
 		tree_flush_owed(tree);
 }
 

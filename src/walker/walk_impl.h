@@ -80,47 +80,35 @@ static inline struct table *entry_child(const struct tree *tree, uint64_t pte, u
 	return tree_table_at(tree, fmt_table_hpa(pte, level));
 }
 
-/*
- * Walk from ROOT towards gfn (below gfn_limit()) down to level STOP at the lowest. Returns the last
- * place reached and, in *pte, what it held when the walk passed: a TABLE only at STOP.
- */
-static inline struct entry_ref walk_to(const struct tree *tree, struct table *root, uint64_t gfn,
-				       unsigned stop, uint64_t *pte)
+/* The place that gfn goes through in the table at LEVEL whose entries are ENTRIES. */
+static ALWAYS_INLINE struct entry_ref walk_place(const struct tree *tree, _Atomic uint64_t *entries,
+						 uint64_t gfn, unsigned level)
 {
-	struct entry_ref ref = table_ref(tree, root, gfn);
-
-	*pte = pte_load(ref.ptep);
-	while (ref.level > stop && fmt_classify(*pte, ref.level) == VMMU_ENTRY_TABLE) {
-		ref = table_ref(tree, entry_child(tree, *pte, ref.level), gfn);
-		*pte = pte_load(ref.ptep);
-	}
-	return ref;
+	return (struct entry_ref){.table = frame_meta(&tree->frames, entries),
+				  .ptep = entries + table_index(gfn, level),
+				  .gfn = align_down(gfn, level_gfns(level)),
+				  .level = level};
 }
 
 /*
- * Locked: walk_to(), but that the entry is left to the caller to load: down the tables that are
- * there, by their entries alone, without a look at the records of those that are only passed.
+ * Walk from ROOT, a root of TREE, towards gfn (below gfn_limit()) down to level STOP at the lowest.
+ * Returns the last place reached and, in *pte, what it held when the walk passed: a TABLE only at
+ * STOP. The walk goes by entries alone: of all tables only the last one's record is found.
  */
-static inline struct entry_ref walk_down(const struct tree *tree, struct table *root, uint64_t gfn,
-					 unsigned stop)
+static ALWAYS_INLINE struct entry_ref walk_to(const struct tree *tree, const struct table *root,
+					      uint64_t gfn, unsigned stop, uint64_t *pte)
 {
-	_Atomic uint64_t *ptep = tree_entries(tree, root) + table_index(gfn, root->level);
-	unsigned level = root->level;
-	struct table *table = root;
+	_Atomic uint64_t *entries = tree_entries(tree, root);
 
-	while (level > stop) {
-		uint64_t pte = pte_load(ptep);
-
-		if (fmt_classify(pte, level) != VMMU_ENTRY_TABLE)
-			break;
-		ptep = frame_ptr(&tree->frames, fmt_table_hpa(pte, level));
-		table = frame_meta(&tree->frames, ptep);
-		ptep += table_index(gfn, --level);
+#pragma GCC unroll 5
+	for (unsigned level = fmt_geometry.levels; level > stop; level--) {
+		*pte = pte_load(entries + table_index(gfn, level));
+		if (unlikely(fmt_classify(*pte, level) != VMMU_ENTRY_TABLE))
+			return walk_place(tree, entries, gfn, level);
+		entries = frame_ptr(&tree->frames, fmt_table_hpa(*pte, level));
 	}
-	return (struct entry_ref){.table = table,
-				  .ptep = ptep,
-				  .gfn = align_down(gfn, level_gfns(level)),
-				  .level = level};
+	*pte = pte_load(entries + table_index(gfn, stop));
+	return walk_place(tree, entries, gfn, stop);
 }
 
 /* Each entry of TABLE in gfn order; REF is a struct entry_ref that the loop declares. */

@@ -34,8 +34,8 @@ target() {
 	report table >>"$scratch/page.md"
 }
 
-# Subject, workload, median, smallest, largest, repetitions.
-printf '%s\t%s\t%s\t1\t9\t3\n' ept4 split 3 ept4 translate-once 12 ept4 replay 50 npt4 split 4.2 npt4 translate-once 12 \
+# Subject, workload, median, smallest, largest, repetitions, levels.
+printf '%s\t%s\t%s\t1\t9\t3\t4\n' ept4 split 3 ept4 translate-once 12 ept4 replay 50 npt4 split 4.2 npt4 translate-once 12 \
 	floor split 2 floor translate-hot 4 floor-cas split 6 >"$scratch/times"
 printf '%s\t%s\tinstructions\t%s\n' ept4 split 600 npt4 split 601 floor split 100 >"$scratch/counts"
 
@@ -52,6 +52,11 @@ target split instructions 600
 expect "instructions" 1 "falls short: npt4 split: instructions 601.000, at most 600" report check page.md
 target all ratio_ept 1.3
 expect "relative to EPT" 1 "falls short: npt4 split: ratio_ept 1.400, at most 1.3" report check page.md
+printf '%s\tsplit\t%s\t1\t9\t3\t%s\n' ept5 30 5 npt5 42 5 sv39x4 4.5 3 >>"$scratch/times"
+expect "relative to EPT of five levels" 1 "falls short: npt5 split: ratio_ept 1.400, at most 1.3" report check page.md
+expect "relative to EPT of four for fewer" 1 "falls short: sv39x4 split: ratio_ept 1.500, at most 1.3" report check page.md
+target split ratio_ept 1.5
+expect "EPT itself is not relative to EPT" 0 "targets: 3 checked, 0 fall short" report check page.md
 target map-range ratio_f 1.0
 expect "not measured" 1 "falls short: ept4 map-range: ratio_f not measured, at most 1.0" report check page.md
 printf '# Page\n' >"$scratch/page.md"

@@ -39,6 +39,14 @@ static void tlb_fill(struct machine_vcpu *vcpu, uint64_t gfn, uint64_t pfn, unsi
 void tlb_flush_range(struct machine *machine, unsigned vcpu, unsigned as_id, uint64_t start,
 		     uint64_t end)
 {
+	uint64_t gfns = UINT64_C(1) << (64 - machine->page_shift);
+
+	if (machine->hardware) {
+		vmmu_tlb_forget(vmmu_cpu_tlb(machine->vcpu[vcpu].cpu), as_id,
+				start << machine->page_shift,
+				end < gfns ? end << machine->page_shift : VMMU_TLB_ANY);
+		return;
+	}
 	for (unsigned i = 0; i < MACHINE_TLB; i++) {
 		struct tlb_entry *entry = &machine->vcpu[vcpu].tlb[i];
 
@@ -61,8 +69,14 @@ void machine_enter(struct machine *machine, unsigned index)
 			     (unsigned long long)vcpu->root.hpa, vcpu->root.level,
 			     vcpu->root.as_id);
 	vcpu->kicked = false;
-	if (flush_local)
+	if (flush_local && !machine->hardware)
 		memset(vcpu->tlb, 0, sizeof(vcpu->tlb));
+	if (!machine->hardware)
+		return;
+	if (flush_local)
+		vmmu_tlb_clear(vmmu_cpu_tlb(vcpu->cpu));
+	if (vmmu_cpu_enter(vcpu->cpu))
+		machine_fail(machine, "vmmu_cpu_enter() failed");
 }
 
 void machine_vcpu_as(struct machine *machine, unsigned vcpu, unsigned as_id)
@@ -74,6 +88,12 @@ void machine_vcpu_as(struct machine *machine, unsigned vcpu, unsigned as_id)
 
 void machine_check_tlb(struct machine *machine)
 {
+	if (machine->hardware) {
+		vmmu_machine_check(machine->hardware);
+		if (vmmu_machine_findings(machine->hardware))
+			machine_fail(machine, "a TLB is stale");
+		return;
+	}
 	for (unsigned i = 0; i < machine->vcpu_count; i++) {
 		struct machine_vcpu *vcpu = &machine->vcpu[i];
 
@@ -100,6 +120,50 @@ void machine_check_tlb(struct machine *machine)
 	}
 }
 
+/* What the registers say of a fault, where they do. */
+static unsigned reported_flags(const struct machine *machine, const struct vmmu_hw_fault *fault)
+{
+	bool is_x86 = machine->faults_drop_tlb;
+
+	if (fault->cause == VMMU_HW_RESERVED && is_x86)
+		return VMMU_FAULT_RSVD;
+	if (machine->info->caps & VMMU_CAP_CACHES_ABSENT)
+		return 0;
+	return fault->cause == VMMU_HW_PERMISSION || fault->cause == VMMU_HW_ACCESSED
+		       ? VMMU_FAULT_PRESENT
+		       : 0;
+}
+
+/* The try of a CPU that the library models; its tables' walk, for those who ask. */
+static bool model_try(struct machine *machine, struct machine_vcpu *vcpu, uint64_t gpa,
+		      unsigned access, struct vmmu_walk *walk, unsigned *flags)
+{
+	static struct vmmu_hw_walk served;
+	struct vmmu_hw_access asked = {.gva = gpa, .access = access};
+	struct vmmu_hw_gpa final = {.gpa = gpa, .purpose = VMMU_HW_FINAL};
+	struct vmmu_hw_bus bus = hardware_bus(machine);
+
+	memset(walk, 0, sizeof(*walk));
+	if (vmmu_tlb_translate_gpa(vmmu_cpu_tlb(vcpu->cpu), vmmu_cpu_registers(vcpu->cpu), &bus,
+				   vcpu->as_id, &asked, &final, &served))
+		machine_fail(machine, "vmmu_tlb_translate_gpa() failed");
+	if (vmmu_machine_findings(machine->hardware))
+		machine_fail(machine, "a TLB is stale");
+	*flags = reported_flags(machine, &served.fault);
+	if (served.status != VMMU_HW_OK)
+		return false;
+	vmmu_walk(machine->vm, vcpu->as_id, gpa, walk);
+	machine_check_gfn(machine, vcpu->as_id, gpa >> machine->page_shift);
+	if (walk->entry.kind != VMMU_ENTRY_LEAF ||
+	    walk->pfn != served.combined.output >> machine->page_shift)
+		machine_fail(machine, "hardware goes to %#llx, the walk to pfn %#llx",
+			     (unsigned long long)served.combined.output,
+			     (unsigned long long)walk->pfn);
+	if (walk->level > machine->largest_level)
+		machine->largest_level = walk->level;
+	return true;
+}
+
 /* Hardware's try. True: granted. Else *flags is what it reports. */
 static bool hardware_try(struct machine *machine, struct machine_vcpu *vcpu, uint64_t gpa,
 			 unsigned access, struct vmmu_walk *walk, unsigned *flags)
@@ -108,6 +172,8 @@ static bool hardware_try(struct machine *machine, struct machine_vcpu *vcpu, uin
 	struct tlb_entry *entry = tlb_find(vcpu, vcpu->as_id, gfn);
 	int result;
 
+	if (machine->hardware)
+		return model_try(machine, vcpu, gpa, access, walk, flags);
 	memset(walk, 0, sizeof(*walk));
 	if (entry) {
 		*flags = entry->access ? VMMU_FAULT_PRESENT : 0;

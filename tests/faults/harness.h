@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine for black-box tests: one VM, a fake host behind it, vCPUs with a small TLB, and a flat
- * model that says what may be mapped. Everything goes through the public headers.
+ * A machine for black-box tests: one VM, a fake host behind it, vCPUs with TLBs, and a flat model
+ * that says what may be mapped. Everything goes through the public headers. Where the library has a
+ * model of the hardware, that is what the vCPUs are; formats of no hardware get a small fake TLB.
  *
  * The oracle is machine_grant(): gfn -> (pfn, rights) by the slots that were set and the host pages
  * that exist. A walk must never grant more (machine_check_gfn()), a finished access must be granted
@@ -84,7 +85,8 @@ struct machine_vcpu {
 	unsigned as_id;
 	bool kicked; /* told to leave its root, has not asked for the next one yet */
 	uint64_t kicks;
-	struct tlb_entry tlb[MACHINE_TLB];
+	struct vmmu_cpu *cpu;              /* NULL: the fake one below */
+	struct tlb_entry tlb[MACHINE_TLB]; /* of the fake one */
 };
 
 struct machine;
@@ -110,6 +112,9 @@ struct machine {
 	unsigned page_shift, as_count, vcpu_count, max_level;
 	bool nx_huge;
 	bool prefetch;
+	struct vmmu_machine *hardware; /* NULL: there is no model of it */
+	void *tables;                  /* memory for tables that the hardware reads */
+	uint64_t tables_bytes;
 	bool faults_drop_tlb; /* a fault makes the TLB forget the page it was about (x86) */
 	struct host host;
 	struct machine_vcpu vcpu[MACHINE_VCPUS];
@@ -277,6 +282,12 @@ int machine_fault(struct machine *machine, uint64_t gfn, unsigned access, unsign
 /* Ask for the root as at a guest entry. */
 void machine_enter(struct machine *machine, unsigned vcpu);
 void machine_vcpu_as(struct machine *machine, unsigned vcpu, unsigned as_id);
+/* The model of the hardware, if there is one: before the VM is made, and after. */
+void hardware_create(struct machine *machine, const struct machine_options *options,
+		     struct vmmu_vm_options *vm_options);
+void hardware_attach(struct machine *machine);
+void hardware_destroy(struct machine *machine);
+struct vmmu_hw_bus hardware_bus(struct machine *machine);
 /* No TLB holds what the model forbids. */
 void machine_check_tlb(struct machine *machine);
 struct vmmu_walk machine_walk(struct machine *machine, unsigned as_id, uint64_t gfn);

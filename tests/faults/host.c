@@ -120,6 +120,10 @@ static void flush(void *ctx, const struct vmmu_flush *flush)
 		machine->local_flushes++;
 	else
 		machine->all_flushes++;
+	if (machine->hardware) {
+		vmmu_machine_flush(machine->hardware, flush);
+		return;
+	}
 	for (unsigned i = 0; i < machine->vcpu_count; i++) {
 		if (!flush->local || flush->vcpu_id == i)
 			tlb_flush_range(machine, i, flush->as_id, flush->gfn_start, flush->gfn_end);
@@ -134,6 +138,7 @@ static void kick(void *ctx, unsigned vcpu_id)
 		machine_fail(machine, "kick of vCPU %u", vcpu_id);
 	machine->vcpu[vcpu_id].kicked = true;
 	machine->vcpu[vcpu_id].kicks++;
+	vmmu_machine_kick(machine->hardware, vcpu_id);
 }
 
 static void on_bug(void *ctx, const char *what)
@@ -147,6 +152,8 @@ static void on_bug(void *ctx, const char *what)
 static void event(void *ctx, const struct vmmu_event *event)
 {
 	struct machine *machine = ctx;
+
+	vmmu_machine_event(machine->hardware, event);
 
 	if ((unsigned)event->kind >= VMMU_EVENTS)
 		machine_fail(machine, "event of kind %u", (unsigned)event->kind);

@@ -120,8 +120,10 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	vm_options.nx_huge = options->nx_huge;
 	vm_options.tables_bytes = options->tables_bytes;
 	vm_options.tables_max = options->tables_max;
+	hardware_create(machine, options, &vm_options);
 	cr_assert_eq(vmmu_vm_create(&vm_options, &machine->vm), 0);
 	create_vcpus(machine, options->vcpus ? options->vcpus : 1);
+	hardware_attach(machine);
 	return machine;
 }
 
@@ -188,6 +190,7 @@ void machine_destroy(struct machine *machine)
 {
 	machine_audit(machine);
 	vmmu_vm_destroy(machine->vm);
+	hardware_destroy(machine);
 	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
 		free(machine->slots[i].written);
 		free(machine->slots[i].touched);

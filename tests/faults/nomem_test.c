@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "faults/harness.h"
+#include "faults/vm.h"
 
 /* More allocations than any operation here makes. */
 #define ALLOCATIONS_MAX 200
@@ -305,10 +306,37 @@ FORMAT_TEST(nomem, tables_used_up__fail_clean_and_come_back)
 	cr_assert_eq(vmmu_digest(machine->vm, &after), 0);
 	cr_assert(!memcmp(&before, &after, sizeof(after)));
 	machine_audit(machine);
+	/* A page of a table that is there needs none. */
+	fault.gpa = machine_gpa(machine, (mapped - 1) * block + 1);
+	cr_assert_eq(vmmu_fault(machine->vcpu[0].vcpu, &fault), VMMU_FIXED);
 	for (uint64_t n = 0; n < mapped; n++)
 		cr_assert_eq(machine_touch(machine, n * block, VMMU_WRITE).faults, 0);
 	cr_assert_eq(vmmu_zap_all(machine->vm), 0);
 	machine_touch(machine, mapped * block, VMMU_WRITE);
 	machine_destroy(machine);
 	cr_assert_eq(mem_live(), baseline);
+}
+
+/* A page of a huge one is asked for by itself, and there is no frame for the table that it takes. */
+FORMAT_TEST(nomem, no_frame_to_split_a_huge_page__leaves_it)
+{
+	struct machine_options options = {.rest_level = 2};
+	struct machine *machine = machine_create(*index, &options);
+	uint64_t block = machine_pages(machine, 2);
+	struct vmmu_fault fault = {
+		.gpa = machine_gpa(machine, block + 1), .access = VMMU_READ, .max_level = 1};
+	struct vmmu_digest before, after;
+
+	machine_slot(machine, 0, 0, 2 * block, 2 * block, 0);
+	machine_touch(machine, block, VMMU_WRITE);
+	cr_assert_eq(machine_walk(machine, 0, block).level, 2);
+	cr_assert_eq(vmmu_digest(machine->vm, &before), 0);
+	machine->vm->tree.frames.left = 0;
+	cr_assert_eq(vmmu_fault(machine->vcpu[0].vcpu, &fault), -ENOMEM);
+	cr_assert_eq(vmmu_digest(machine->vm, &after), 0);
+	cr_assert(!memcmp(&before, &after, sizeof(after)));
+	machine->vm->tree.frames.left = UINT64_MAX;
+	cr_assert_eq(vmmu_fault(machine->vcpu[0].vcpu, &fault), VMMU_FIXED);
+	cr_assert_eq(fault.level, 1);
+	machine_destroy(machine);
 }

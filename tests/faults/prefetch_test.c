@@ -60,6 +60,45 @@ FORMAT_TEST(prefetch, pages_not_at_hand__are_left_alone)
 	machine_destroy(machine);
 }
 
+/*
+ * Runs are gfns 40, 41 and 43 to 47. The first stops at what is not at hand, having mapped
+ * something; so the second is tried, and stops likewise.
+ */
+FORMAT_TEST(prefetch, run_that_gave_something__does_not_stop_the_next)
+{
+	struct machine *machine = machine_prefetching(*index, 0);
+	bool is_on = prefetches(machine);
+
+	machine->host.pages[9].status = HOST_UNMAPPED;
+	machine->host.pages[13].status = HOST_UNMAPPED;
+	machine_touch(machine, 42, VMMU_WRITE);
+	cr_assert_eq(machine_stats(machine).prefetched, is_on ? 3 : 0);
+	for (uint64_t gfn = 40; gfn < 48; gfn++) {
+		bool is_ahead = gfn == 40 || gfn == 43 || gfn == 44;
+
+		cr_assert_eq(machine_kind(machine, 0, gfn),
+			     gfn == 42 || (is_on && is_ahead) ? VMMU_ENTRY_LEAF : VMMU_ENTRY_ABSENT,
+			     "%llu", (unsigned long long)gfn);
+	}
+	machine_check_range(machine, 0, 30, 60);
+	machine_destroy(machine);
+}
+
+/* The host is asked for each page once; 40, which it has not at hand, ends it. */
+FORMAT_TEST(prefetch, page_not_at_hand__is_asked_for_once)
+{
+	struct machine *machine = machine_prefetching(*index, 0);
+
+	machine->host.pages[8].status = HOST_UNMAPPED;
+	machine_touch(machine, 42, VMMU_WRITE);
+	cr_assert_eq(machine->prefetches, prefetches(machine) ? 1 : 0);
+	machine->host.pages[8].status = HOST_RAM;
+	machine_touch(machine, 43, VMMU_WRITE);
+	/* 40, 41 and 44 to 47, and the one before. */
+	cr_assert_eq(machine->prefetches, prefetches(machine) ? 7 : 0);
+	machine_destroy(machine);
+}
+
 /* What was not written may not be reported. */
 FORMAT_TEST(prefetch, logging_or_read_only_slot__gets_none)
 {

@@ -17,7 +17,7 @@ BEGIN {
 	floor["memory"] = floor["rmap"] = 3
 	floor["faults"] = floor["range"] = floor["shadow"] = 4
 	floor["engine"] = 5
-	floor["tracing"] = 6
+	floor["tracing"] = floor["machine"] = 6
 }
 function finding(what) {
 	printf "%s:%d: %s\n", FILENAME, FNR, what

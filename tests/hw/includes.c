@@ -17,7 +17,8 @@ struct closure {
 	unsigned count;
 };
 
-static const char *const allowed[] = {"hw/", "base/bits.h", "vmmu/hw.h", "vmmu/types.h"};
+static const char *const allowed[] = {"hw/",       "base/bits.h", "base/mem.h",
+				      "vmmu/hw.h", "vmmu/tlb.h",  "vmmu/types.h"};
 static const char *const standard[] = {"errno.h", "stdbool.h", "stddef.h", "stdint.h", "string.h"};
 
 static bool is_one_of(const char *name, const char *const *names, size_t count)

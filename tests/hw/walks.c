@@ -7,6 +7,8 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <string.h>
+#include <vmmu/tlb.h>
 
 /* Words of memory that are remembered: more than one access reads and updates. */
 #define WRITTEN_MAX 320
@@ -273,6 +275,46 @@ static void check_repeat(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus
 	cr_assert_eq(again.ref_count, again.load_count);
 }
 
+static void check_same(const struct vmmu_hw_walk *served, const struct vmmu_hw_walk *walked)
+{
+	cr_assert_eq(served->status, walked->status);
+	cr_assert_eq(served->fault.cause, walked->fault.cause);
+	cr_assert_eq(served->combined.output, walked->combined.output);
+	cr_assert_eq(memcmp(&served->report, &walked->report, sizeof(walked->report)), 0);
+	cr_assert_leq(served->load_count, walked->load_count);
+}
+
+/*
+ * Through a TLB, empty and then full of this very access: the same, down to the fault registers, as
+ * long as memory stands still.
+ */
+static void check_tlb(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus *bus,
+		      const struct vmmu_hw_access *access)
+{
+	const struct vmmu_tlb_options options = {.size = sizeof(options),
+						 .arch = cpu->arch,
+						 .combined = 4,
+						 .leaves = 16,
+						 .tables = 32};
+	static struct vmmu_hw_walk walked, served;
+	struct memory *memory = bus->ctx;
+	struct vmmu_tlb *tlb;
+
+	memory->is_calm = true;
+	/* what is left to mark is marked now */
+	cr_assert_eq(vmmu_hw_translate(cpu, bus, access, &walked), 0);
+	cr_assert_eq(vmmu_hw_translate(cpu, bus, access, &walked), 0);
+	cr_assert_eq(vmmu_tlb_create(&options, &tlb), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		cr_assert_eq(vmmu_tlb_translate(tlb, cpu, bus, 0, access, &served), 0);
+		check_same(&served, &walked);
+	}
+	/* others may use entries that are not kept: of Arm's maintenance, PAE's upper ones */
+	if (walked.status == VMMU_HW_OK && !(access->flags & ~(unsigned)VMMU_HW_USER))
+		cr_assert_eq(served.load_count, 0);
+	vmmu_tlb_destroy(tlb);
+}
+
 void walks_one(struct draw *draw, enum vmmu_hw_arch arch, struct walks_tally *tally)
 {
 	static struct vmmu_hw_walk walk;
@@ -303,6 +345,9 @@ void walks_one(struct draw *draw, enum vmmu_hw_arch arch, struct walks_tally *ta
 	tally->guest += walk.status == VMMU_HW_FAULT_GUEST;
 	tally->host += walk.status == VMMU_HW_FAULT_HOST;
 	/* A walk that went through its own tables may have changed what it had read. */
-	if (walk.status == VMMU_HW_OK && memory.filling != SELF_MAP && memory.filling != CYCLE)
+	if (memory.filling == SELF_MAP || memory.filling == CYCLE)
+		return;
+	if (walk.status == VMMU_HW_OK)
 		check_repeat(&cpu, &bus, &access, &walk);
+	check_tlb(&cpu, &bus, &access);
 }

@@ -53,6 +53,12 @@ for file in bin/vmmu share/man/man1/vmmu.1 share/man/man3/libvmmu.3 share/bash-c
 	}
 done
 LD_LIBRARY_PATH=$libdir "$prefix/bin/vmmu" formats | grep -q '^ept4 '
+# trace.dat files are read where the program for them was built: found beside the command, wherever that is.
+if [ -e "$build/vmmu-trace-dat" ]; then
+	LD_LIBRARY_PATH=$libdir "$prefix/bin/vmmu" replay "$root/tests/data/traces/x86-linux6.1-600.trace.dat" |
+		grep -q '600 lines, 600 events'
+	echo "install: trace.dat"
+fi
 # Nothing that was installed knows where it was built or first put.
 ! grep -rlF -e "$scratch/first" "$prefix/include" "$prefix/share" "$libdir/cmake" "$libdir/pkgconfig"
 echo "install: moved prefix, command, manual pages, completion"

@@ -29,7 +29,10 @@
 static struct slots slots;
 static atomic_bool stop;
 static atomic_ulong failures;
-static _Atomic uint64_t lookups, updates, hits_while_invalid;
+static _Atomic uint64_t lookups, updates, hits_while_invalid, copies;
+/* Odd while an update is under way; and what flags slot 0 has when it is even. */
+static _Atomic uint64_t updating;
+static _Atomic uint32_t flags_now;
 
 static void check(bool ok, const char *what)
 {
@@ -96,6 +99,36 @@ static void read_once(struct reader *reader)
 	reader->lookups += 5;
 }
 
+/*
+ * Outside RCU: what the cache says of slot 0 is right for some moment in between, and so for all of
+ * it when no update was under way.
+ */
+static void read_copy(struct reader *reader)
+{
+	uint64_t before = atomic_load(&updating);
+	uint32_t flags = atomic_load(&flags_now);
+	uint64_t gfn = random_below(&reader->random, SLOT_GFNS);
+	const struct memslot *copy = &reader->cache.copy;
+
+	if (!slot_cache_find(&reader->cache, slots_active(&slots, 0), gfn))
+		return;
+	check(copy->id == 0 && copy->hva == HVA_OF(0) && copy->gfns == SLOT_GFNS, "copy");
+	if (before % 2 || before != atomic_load(&updating))
+		return;
+	check(copy->flags == flags, "copy out of date");
+	atomic_fetch_add_explicit(&copies, 1, memory_order_relaxed);
+}
+
+/* Have the cache hold slot 0, then read it again and again while the slots change. */
+static void read_copies(struct reader *reader)
+{
+	sync_read_lock();
+	slot_set_find(slots_active(&slots, 0), 0, &reader->cache);
+	sync_read_unlock();
+	for (unsigned i = 0; i < 20; i++)
+		read_copy(reader);
+}
+
 static void *read_slots(void *seed)
 {
 	struct reader reader = {.random = {.state = (uintptr_t)seed}};
@@ -105,6 +138,7 @@ static void *read_slots(void *seed)
 		sync_read_lock();
 		read_once(&reader);
 		sync_read_unlock();
+		read_copies(&reader);
 	}
 	sync_thread_unregister();
 	atomic_fetch_add(&lookups, reader.lookups);
@@ -116,7 +150,11 @@ static void update(unsigned id, uint64_t gfn, uint64_t gfns, unsigned flags)
 	struct vmmu_slot slot = {
 		.id = id, .flags = flags, .gpa = gfn << 12, .bytes = gfns << 12, .hva = HVA_OF(id)};
 
+	atomic_fetch_add(&updating, 1);
 	check(slots_set(&slots, &slot) == 0, "update");
+	if (id == 0)
+		atomic_store(&flags_now, flags);
+	atomic_fetch_add(&updating, 1);
 	atomic_fetch_add(&updates, 1);
 }
 
@@ -165,8 +203,9 @@ int main(int argc, char **argv)
 	check(mem_live() == live, "leak");
 	/* A run in which nothing met would prove nothing. */
 	check(atomic_load(&hits_while_invalid), "no reader met an invalid slot");
-	printf("%llu lookups, %llu updates, %llu slots met while invalid\n",
+	check(atomic_load(&copies), "no copy was ever read between updates");
+	printf("%llu lookups, %llu updates, %llu slots met while invalid, %llu copies read\n",
 	       (unsigned long long)lookups, (unsigned long long)updates,
-	       (unsigned long long)hits_while_invalid);
+	       (unsigned long long)hits_while_invalid, (unsigned long long)copies);
 	return atomic_load(&failures) ? 1 : 0;
 }

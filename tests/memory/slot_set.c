@@ -141,6 +141,30 @@ Test(slot_set, cache_of_another_generation_or_set__is_not_believed)
 	cr_assert_eq(slot_set_find(slots_active(&slots, 1), 105, &cache)->id, 7);
 }
 
+Test(slot_set, copy_in_the_cache__says_what_the_slot_is)
+{
+	struct vmmu_slot logged = {
+		.id = 1, .flags = VMMU_SLOT_LOG_DIRTY, .gpa = 100 << 12, .bytes = 10 << 12};
+	struct slot_cache cache = {0};
+
+	set(1, 100, 10, 0);
+	cr_assert_not(slot_cache_find(&cache, active(), 105), "an empty cache knows nothing");
+	cr_assert_not_null(slot_set_find(active(), 105, &cache));
+	cr_assert(slot_cache_find(&cache, active(), 100));
+	cr_assert(slot_cache_find(&cache, active(), 109));
+	cr_assert_not(slot_cache_find(&cache, active(), 99));
+	cr_assert_not(slot_cache_find(&cache, active(), 110));
+	cr_assert_eq(cache.copy.id, 1);
+	cr_assert_eq(cache.copy.base_gfn, 100);
+	cr_assert_eq(cache.copy.flags, 0);
+	/* Its flags change: what the copy says is over. */
+	cr_assert_eq(slots_set(&slots, &logged), 0);
+	cr_assert_not(slot_cache_find(&cache, active(), 105));
+	cr_assert_not_null(slot_set_find(active(), 105, &cache));
+	cr_assert(slot_cache_find(&cache, active(), 105));
+	cr_assert_eq(cache.copy.flags, VMMU_SLOT_LOG_DIRTY);
+}
+
 Test(slot_set, cache_over_a_deletion__is_not_believed)
 {
 	struct slot_cache cache = {0};

@@ -256,7 +256,6 @@ RANGE_TEST(range_spaces, everything_is_dropped__a_new_root_maps_again)
 	stand_destroy(stand);
 }
 
-/* Batches shorter than, equal to and longer than what goes together; beyond the tables. */
 /* Addresses beyond the tables must not be cut to such as are inside, nor to their last page. */
 RANGE_TEST(range_translate, beyond_the_tables__nothing)
 {
@@ -280,15 +279,21 @@ RANGE_TEST(range_translate, beyond_the_tables__nothing)
 	for (unsigned i = 0; i < 3; i++) {
 		cr_assert_eq(hpas[i], VMMU_NOT_MAPPED);
 		cr_assert_eq(vmmu_translate(&reader, gpas[i]), VMMU_NOT_MAPPED);
+		cr_assert_eq(vmmu_translate_once(stand->vm, 0, gpas[i]), VMMU_NOT_MAPPED);
 	}
 	cr_assert_eq(hpas[3], 9 * page + 3);
+	cr_assert_eq(vmmu_translate_once(stand->vm, 0, last + 3), 9 * page + 3, "nested");
 	vmmu_reader_end(&reader);
+	for (unsigned i = 0; i < 3; i++)
+		cr_assert_eq(vmmu_translate_once(stand->vm, 0, gpas[i]), VMMU_NOT_MAPPED);
+	cr_assert_eq(vmmu_translate_once(stand->vm, 0, last + 3), 9 * page + 3);
 	stand_begin(stand);
 	cr_assert_eq(vmmu_unmap(&stand->update, 0, beyond, NULL), 0);
 	stand_end(stand);
 	stand_destroy(stand);
 }
 
+/* Batches shorter than, equal to and longer than what goes together; beyond the tables. */
 RANGE_TEST(range_translate, batches_of_any_length__each_its_own_answer)
 {
 	struct stand *stand = stand_create(*index, NULL);

@@ -151,6 +151,127 @@ RANGE_TEST(range_write_protect, whole_tables__twice)
 	stand_destroy(stand);
 }
 
+/*
+ * Pieces of tables, beginning and ending inside of what is looked at together, some of it volatile,
+ * some absent, some not writable: the model knows which pages lose WRITE.
+ */
+RANGE_TEST(range_write_protect, pieces_of_tables__and_no_more)
+{
+	struct stand *stand = stand_create(*index, NULL);
+	bool is_writable;
+	uint64_t next;
+
+	map(stand, 0, 40, VMMU_RWX);
+	map(stand, 40, 8, VMMU_READ);
+	map(stand, 52, 60, VMMU_RWX);
+	for (uint64_t first = 0; first < 20; first += 3) {
+		for (uint64_t pages = 1; pages < 100; pages += 7) {
+			write_protect(stand, first, pages);
+			next = first + pages;
+			is_writable = next < 40 || (next >= 52 && next < 112);
+			cr_assert_eq(access_of(stand, next) & VMMU_WRITE,
+				     is_writable ? VMMU_WRITE : 0u);
+			protect(stand, 0, 112, VMMU_RWX);
+			/* others then hold what the lockless fix may change */
+			write_protect(stand, 3, 2);
+			write_protect(stand, 30, 1);
+			protect(stand, 0, 112, VMMU_RWX);
+			write_protect(stand, 5, 1);
+		}
+		protect(stand, 5, 1, VMMU_RWX);
+		stand_check(stand);
+	}
+	stand_destroy(stand);
+}
+
+/*
+ * WRITE given page by page: where a TLB may hold the denial, one flush of all of it at the end;
+ * none elsewhere, as no page lost a right.
+ */
+RANGE_TEST(range_write_allow, pages__one_flush_if_any)
+{
+	struct stand *stand = stand_create(*index, NULL);
+	const struct vmmu_format_ops *ops = vmmu_format_ops(outside_at(*index));
+	struct vmmu_walk walk;
+	uint64_t flushes;
+	bool is_owed;
+
+	map(stand, 0, 64, VMMU_RWX);
+	write_protect(stand, 0, 64);
+	cr_assert_eq(vmmu_walk(stand->vm, 0, 0, &walk), 0);
+	is_owed = ops->flush_needed(walk.pte, ops->write_allow(walk.pte, 1), 1) ==
+		  VMMU_FLUSH_REMOTE;
+	flushes = stand->flushes;
+	stand_begin(stand);
+	for (uint64_t gfn = 7; gfn < 21; gfn += 2)
+		cr_assert_eq(stand_protect(stand, gfn, 1, VMMU_RWX), 0);
+	cr_assert_eq(stand->flushes, flushes);
+	stand_end(stand);
+	cr_assert_eq(stand->flushes, flushes + is_owed);
+	if (is_owed) {
+		cr_assert_eq(stand->last.gfn_start, 7);
+		cr_assert_eq(stand->last.gfn_end, 20);
+	}
+	stand_destroy(stand);
+}
+
+struct granted {
+	struct vmmu_flush last;
+	unsigned flushes;
+};
+
+static enum vmmu_resolve_status no_page(void *ctx, const struct vmmu_page_request *request,
+					struct vmmu_page *page)
+{
+	(void)ctx, (void)request, (void)page;
+	return VMMU_RESOLVE_UNMAPPED;
+}
+
+static void count_flush(void *ctx, const struct vmmu_flush *flush)
+{
+	struct granted *granted = ctx;
+
+	granted->flushes++;
+	granted->last = *flush;
+}
+
+/* Whether a registered format wants a flush is asked for each change: Arm's own functions do. */
+Test(range_write_allow, a_registered_format_that_caches_denials__one_flush)
+{
+	const struct vmmu_format *arm = vmmu_format_find("arm-s2-4k");
+	struct vmmu_format_info info = *vmmu_format_info(arm);
+	struct vmmu_env env = {.size = sizeof(env), .resolve = no_page, .flush = count_flush};
+	struct granted granted = {.flushes = 0};
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .env = &env,
+					  .env_ctx = &granted,
+					  .mode = VMMU_MODE_RANGES};
+	struct vmmu_update update;
+	struct vmmu_attr attr;
+	struct vmmu_vm *vm;
+	char why[256];
+
+	info.name = "arm-outside";
+	cr_assert_eq(vmmu_format_register(&info, vmmu_format_ops(arm), &options.format, why,
+					  sizeof(why)),
+		     0);
+	cr_assert_eq(vmmu_vm_create(&options, &vm), 0);
+	cr_assert_eq(vmmu_attr_make(vm, VMMU_RWX, VMMU_MEM_WRITEBACK, &attr), 0);
+	cr_assert_eq(vmmu_update_begin(vm, 0, &update), 0);
+	cr_assert_eq(vmmu_map(&update, 0, 0x1000, 0x8000, &attr, NULL), 0);
+	cr_assert_eq(vmmu_write_protect(&update, 0, 0x8000, NULL), 0);
+	vmmu_update_end(&update);
+	cr_assert_eq(granted.flushes, 1);
+	cr_assert_eq(vmmu_update_begin(vm, 0, &update), 0);
+	cr_assert_eq(vmmu_write_allow(&update, 0x2000, 0x1000, NULL), 0);
+	cr_assert_eq(vmmu_write_allow(&update, 0x5000, 0x1000, NULL), 0);
+	vmmu_update_end(&update);
+	cr_assert_eq(granted.flushes, 2);
+	cr_assert_eq(granted.last.gfn_start, 2);
+	cr_assert_eq(granted.last.gfn_end, 6);
+	vmmu_vm_destroy(vm);
+}
+
 static int fault(struct stand *stand, struct vmmu_vcpu *vcpu, uint64_t gfn, unsigned access,
 		 bool *fast)
 {

@@ -97,6 +97,34 @@ Test(events, invalidation_by_another_thread__happens_where_it_stands)
 	cr_expect(eq(u64, report.stats.mapped[1], 0));
 }
 
+#define AGE(time, name, from, to) LINE(200, time, name from " -- " to)
+#define AGED(time) \
+	AGE(time, "kvm_age_hva: mmu notifier age hva: ", "0x7f0000005000", "0x7f0000006000")
+#define ASKED(time) LINE(200, time, "kvm_test_age_hva: mmu notifier test age hva: 0x7f0000005000")
+
+/* Used; asked only: still used; aged: it was used, and is no more; asked and aged: not used. */
+Test(events, aging__asks_and_clears_through_the_slots)
+{
+	replay(NPF_EXIT(100, "1.000001") FAULT(100, "1.000002", "5000", READ) ASKED("1.000003")
+		       AGED("1.000004") ASKED("1.000005") AGED("1.000006"),
+	       RAM);
+	cr_expect(eq(u64, report.ages, 4));
+	cr_expect(eq(u64, report.ages_young, 2));
+	cr_expect(eq(u64, report.ages_outside, 0));
+	cr_expect(eq(u64, report.stats.mapped[1], 1));
+}
+
+Test(events, aging_outside_all_slots__is_only_counted)
+{
+	replay(NPF_EXIT(100, "1.000001") FAULT(100, "1.000002", "5000", READ)
+		       AGE("1.000003", "kvm_age_hva: mmu notifier age hva: ", "0x7f0000200000",
+			   "0x7f0000300000"),
+	       RAM);
+	cr_expect(eq(u64, report.ages, 0));
+	cr_expect(eq(u64, report.ages_young, 0));
+	cr_expect(eq(u64, report.ages_outside, 1));
+}
+
 Test(events, invalidation_outside_all_slots__is_only_counted)
 {
 	replay(NPF_EXIT(100, "1.000001") FAULT(100, "1.000002", "5000", READ)

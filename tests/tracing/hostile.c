@@ -42,8 +42,6 @@ Test(hostile, what_is_no_trace__is_refused_with_the_reason)
 		{"one\ntwo: three\n", 15, ":1: not a trace: no event in its first lines"},
 		{"\xff\xfeq\0-\0001\0", 8, ":1: not a trace: UTF-16 text: convert it to UTF-8"},
 		{"\xfe\xff\0q", 4, ":1: not a trace: UTF-16 text: convert it to UTF-8"},
-		{"\x17\x08\x44tracing7\0", 12,
-		 ":1: not a trace: a trace.dat file: give the text of trace-cmd report"},
 		{"PERFILE2\0\0", 10,
 		 ":1: not a trace: a perf.data file: give the text of perf script"},
 		{"\x28\xb5\x2f\xfd xyz", 8,

@@ -4,11 +4,22 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "kernel.h"
 #include "table_file.h"
 #include "tool.h"
 
 struct dump_args {
-	char *path;
+	char *path, *kvm;
+};
+
+enum {
+	KEY_KVM = 0x100,
+};
+
+static const struct argp_option options[] = {
+	{"kvm", KEY_KVM, "VERSION", 0,
+	 "Read the entries as this KVM's, as 6.12; default: the engine's own ('vmmu formats')", 0},
+	{0},
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -16,6 +27,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct dump_args *args = state->input;
 
 	switch (key) {
+	case KEY_KVM:
+		args->kvm = arg;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (args->path)
 			argp_error(state, "one FILE only");
@@ -31,6 +45,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
+	.options = options,
 	.parser = parse,
 	.args_doc = "FILE",
 	.doc = "Print the tables that 'vmmu replay --dump-tables' wrote to FILE: each run of pages "
@@ -40,7 +55,7 @@ static const struct argp argp = {
 
 /* A run of entries that follow each other in every respect. */
 struct run {
-	struct vmmu_entry first;
+	struct vmmu_profile_entry first;
 	unsigned level;
 	uint64_t gpa, count; /* count 0: no run yet */
 };
@@ -48,56 +63,75 @@ struct run {
 struct dump {
 	const char *path;
 	const struct table_file *file;
+	const struct vmmu_profile *profile;
 	const struct vmmu_geometry *geometry;
 	struct run run;
 	unsigned visit;  /* number of this root, from 1 */
 	uint64_t tables; /* met so far */
 	uint64_t mapped[VMMU_LEVELS_MAX + 1];
-	uint64_t mmio, malformed;
+	uint64_t mmio, malformed, unexpected;
 };
+
+static const char *run_kind(const struct run *run)
+{
+	if (run->first.is_unexpected)
+		return "unexpected value";
+	return run->first.entry.kind == VMMU_ENTRY_MMIO ? "MMIO" : "frozen";
+}
 
 static void flush_run(struct dump *dump)
 {
 	const struct run *run = &dump->run;
+	const struct vmmu_entry *entry = &run->first.entry;
 	unsigned shift = dump->geometry->shift[run->level];
 
 	if (!run->count)
 		return;
 	printf("  0x%012" PRIx64 "-0x%012" PRIx64 "  ", run->gpa,
 	       run->gpa + (run->count << shift) - 1);
-	if (run->first.kind == VMMU_ENTRY_LEAF)
-		printf("%s  level %u  %8" PRIu64 " x %-8s hpa 0x%" PRIx64 "  %s%s%s%s\n",
-		       tool_access(run->first.access), run->level, run->count, tool_size(shift),
-		       run->first.pfn << dump->geometry->page_shift,
-		       tool_memtype(run->first.memtype),
-		       run->first.host_writable ? "" : "  host-read-only",
-		       run->first.mmu_writable ? "" : "  mmu-read-only",
-		       run->first.malformed ? "  malformed" : "");
+	if (entry->kind == VMMU_ENTRY_LEAF)
+		printf("%s  level %u  %8" PRIu64 " x %-8s hpa 0x%" PRIx64 "  %s%s%s%s%s%s\n",
+		       tool_access(entry->access), run->level, run->count, tool_size(shift),
+		       entry->pfn << dump->geometry->page_shift, tool_memtype(entry->memtype),
+		       entry->host_writable ? "" : "  host-read-only",
+		       entry->mmu_writable ? "" : "  mmu-read-only",
+		       run->first.is_tracked ? "  saved " : "",
+		       run->first.is_tracked ? tool_access(run->first.saved_access) : "",
+		       entry->malformed ? "  malformed" : "");
 	else
 		printf("%s  level %u  %8" PRIu64 " x %-8s %s  generation %" PRIu64 "\n",
-		       tool_access(run->first.access), run->level, run->count, tool_size(shift),
-		       run->first.kind == VMMU_ENTRY_MMIO ? "MMIO" : "frozen",
-		       run->first.generation);
+		       tool_access(entry->access), run->level, run->count, tool_size(shift),
+		       run_kind(run), entry->generation);
 	dump->run.count = 0;
 }
 
-static bool continues(const struct dump *dump, const struct vmmu_entry *entry, unsigned level,
-		      uint64_t gpa)
+/* Alike but for where they lead. */
+static bool is_alike(const struct vmmu_profile_entry *a, const struct vmmu_profile_entry *b)
+{
+	return a->entry.kind == b->entry.kind && a->entry.access == b->entry.access &&
+	       a->entry.memtype == b->entry.memtype && a->entry.malformed == b->entry.malformed &&
+	       a->entry.host_writable == b->entry.host_writable &&
+	       a->entry.mmu_writable == b->entry.mmu_writable &&
+	       a->entry.group_lg2 == b->entry.group_lg2 && a->is_tracked == b->is_tracked &&
+	       a->saved_access == b->saved_access && a->is_unexpected == b->is_unexpected;
+}
+
+static bool continues(const struct dump *dump, const struct vmmu_profile_entry *read,
+		      unsigned level, uint64_t gpa)
 {
 	const struct run *run = &dump->run;
+	const struct vmmu_entry *first = &run->first.entry;
 	unsigned shift = dump->geometry->shift[run->level];
 
 	if (!run->count || run->level != level || run->gpa + (run->count << shift) != gpa)
 		return false;
-	if (run->first.kind != entry->kind || run->first.access != entry->access ||
-	    run->first.memtype != entry->memtype || run->first.group_lg2 != entry->group_lg2 ||
-	    run->first.malformed != entry->malformed ||
-	    run->first.host_writable != entry->host_writable ||
-	    run->first.mmu_writable != entry->mmu_writable)
+	if (!is_alike(&run->first, read))
 		return false;
-	if (entry->kind == VMMU_ENTRY_MMIO)
-		return run->first.generation == entry->generation;
-	return run->first.pfn + (run->count << (shift - dump->geometry->page_shift)) == entry->pfn;
+	if (first->kind == VMMU_ENTRY_MMIO)
+		return first->generation == read->entry.generation;
+	return first->pfn + (run->count << (shift - dump->geometry->page_shift)) ==
+		       read->entry.pfn ||
+	       read->is_unexpected;
 }
 
 /* A member of a group says where the group begins: the frame of its own place. */
@@ -109,18 +143,19 @@ static void find_own_frame(const struct vmmu_geometry *geometry, struct vmmu_ent
 	entry->pfn += index << (geometry->shift[level] - geometry->page_shift);
 }
 
-static void take_entry(struct dump *dump, const struct vmmu_entry *entry, unsigned level,
+static void take_entry(struct dump *dump, const struct vmmu_profile_entry *read, unsigned level,
 		       uint64_t gpa)
 {
-	dump->mapped[level] += entry->kind == VMMU_ENTRY_LEAF;
-	dump->mmio += entry->kind == VMMU_ENTRY_MMIO;
-	dump->malformed += entry->malformed;
-	if (continues(dump, entry, level, gpa)) {
+	dump->mapped[level] += read->entry.kind == VMMU_ENTRY_LEAF;
+	dump->mmio += read->entry.kind == VMMU_ENTRY_MMIO;
+	dump->malformed += read->entry.malformed;
+	dump->unexpected += read->is_unexpected;
+	if (continues(dump, read, level, gpa)) {
 		dump->run.count++;
 		return;
 	}
 	flush_run(dump);
-	dump->run = (struct run){.first = *entry, .level = level, .gpa = gpa, .count = 1};
+	dump->run = (struct run){.first = *read, .level = level, .gpa = gpa, .count = 1};
 }
 
 static int dump_table(struct dump *dump, struct table_frame *frame, uint64_t base);
@@ -143,7 +178,7 @@ static int dump_child(struct dump *dump, uint64_t hpa, unsigned level, uint64_t 
 
 static int dump_table(struct dump *dump, struct table_frame *frame, uint64_t base)
 {
-	struct vmmu_entry entry;
+	struct vmmu_profile_entry read;
 	uint64_t i, gpa;
 	int code = TOOL_OK;
 
@@ -151,15 +186,16 @@ static int dump_table(struct dump *dump, struct table_frame *frame, uint64_t bas
 	dump->tables++;
 	for (i = 0; i < frame->bytes / 8 && code == TOOL_OK; i++) {
 		gpa = base + (i << dump->geometry->shift[frame->level]);
-		if (vmmu_entry_read(dump->file->format, table_file_entry(dump->file, frame, i),
-				    frame->level, &entry) ||
-		    (entry.kind == VMMU_ENTRY_ABSENT && !entry.malformed))
+		if (vmmu_profile_read(dump->profile, dump->file->format,
+				      table_file_entry(dump->file, frame, i), frame->level,
+				      &read) ||
+		    (read.entry.kind == VMMU_ENTRY_ABSENT && !read.is_unexpected))
 			continue;
-		find_own_frame(dump->geometry, &entry, frame->level, gpa);
-		if (entry.kind == VMMU_ENTRY_TABLE)
-			code = dump_child(dump, entry.table_hpa, frame->level - 1, gpa);
+		find_own_frame(dump->geometry, &read.entry, frame->level, gpa);
+		if (read.entry.kind == VMMU_ENTRY_TABLE)
+			code = dump_child(dump, read.entry.table_hpa, frame->level - 1, gpa);
 		else
-			take_entry(dump, &entry, frame->level, gpa);
+			take_entry(dump, &read, frame->level, gpa);
 	}
 	return code;
 }
@@ -180,13 +216,17 @@ static int dump_root(struct dump *dump, struct table_frame *root)
 		if (dump->mapped[level])
 			printf(", %" PRIu64 " x %s", dump->mapped[level],
 			       tool_size(dump->geometry->shift[level]));
-	printf(", %" PRIu64 " MMIO, %" PRIu64 " malformed\n", dump->mmio, dump->malformed);
+	printf(", %" PRIu64 " MMIO, %" PRIu64 " malformed", dump->mmio, dump->malformed);
+	if (dump->unexpected)
+		printf(", %" PRIu64 " unexpected", dump->unexpected);
+	putchar('\n');
 	return TOOL_OK;
 }
 
 int cmd_dump(int argc, char **argv)
 {
 	struct dump_args args = {0};
+	const struct vmmu_profile *profile = NULL;
 	struct table_file file;
 	unsigned i;
 	int code;
@@ -195,12 +235,16 @@ int cmd_dump(int argc, char **argv)
 	code = table_file_open(args.path, &file);
 	if (code != TOOL_OK)
 		return code;
-	printf("format %s, %zu tables, %u roots\n", vmmu_format_info(file.format)->name,
-	       file.frame_count, file.root_count);
+	code = kernel_find(args.kvm, vmmu_format_info(file.format)->architecture, &profile);
+	if (code == TOOL_OK)
+		printf("format %s, %zu tables, %u roots, entries of %s\n",
+		       vmmu_format_info(file.format)->name, file.frame_count, file.root_count,
+		       kernel_name(profile));
 	for (i = 0; i < file.root_count && code == TOOL_OK; i++) {
 		struct dump dump = {
 			.path = args.path,
 			.file = &file,
+			.profile = profile,
 			.geometry = vmmu_format_info(file.format)->geometry,
 			.visit = i + 1,
 		};

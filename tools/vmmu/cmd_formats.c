@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* vmmu formats: which there are and what they are like. */
 #include <argp.h>
+#include <inttypes.h>
 #include <json-c/json.h>
+#include <vmmu/profile.h>
 
 #include "tool.h"
 
@@ -43,7 +45,8 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "[NAME...]",
-	.doc = "List the page-table formats with their geometry and capabilities.",
+	.doc = "List the page-table formats with their geometry and capabilities, and the KVM "
+	       "versions whose entries can be told apart (--kvm).",
 };
 
 static const struct {
@@ -87,6 +90,45 @@ static void print_format(const struct vmmu_format_info *info)
 		if (info->caps & caps[i].cap)
 			printf(" %s", caps[i].name);
 	printf(" mmio-generation:%u\n", info->mmio_gen_bits);
+}
+
+static void print_profile(const struct vmmu_profile_info *info)
+{
+	printf("%-12s %-8s", info->name, info->architecture);
+	if (info->verified)
+		printf(" verified by %s\n", info->verified);
+	else
+		puts(" unverified: no recording of such a kernel");
+	printf("%12s host-writable 0x%" PRIx64 ", mmu-writable 0x%" PRIx64 ", absent 0x%" PRIx64
+	       ", frozen 0x%" PRIx64 ", mmio-generation:%u\n%12s",
+	       "", info->host_writable, info->mmu_writable, info->absent, info->frozen,
+	       info->generation_low.count + info->generation_high.count, "");
+	for (unsigned i = 0; vmmu_profile_rule_name((enum vmmu_profile_rule)(1u << i)); i++)
+		if (info->rules >> i & 1)
+			printf(" %s", vmmu_profile_rule_name((enum vmmu_profile_rule)(1u << i)));
+	printf(" (%s)\n", info->source);
+}
+
+/* Format number INDEX of those asked for; NULL past the last. */
+static const struct vmmu_format *format_at(const struct formats_args *args, unsigned index)
+{
+	if (!args->name_count)
+		return vmmu_format_at(index);
+	return index < args->name_count ? vmmu_format_find(args->names[index]) : NULL;
+}
+
+static void print_all(const struct formats_args *args)
+{
+	const struct vmmu_format *format;
+	const struct vmmu_profile *profile;
+
+	for (unsigned i = 0; (format = format_at(args, i)); i++)
+		print_format(vmmu_format_info(format));
+	if (args->name_count)
+		return;
+	puts("\nKVM versions");
+	for (unsigned i = 0; (profile = vmmu_profile_at(i)); i++)
+		print_profile(vmmu_profile_info(profile));
 }
 
 static void add(struct json_object *object, const char *name, uint64_t value)
@@ -139,24 +181,57 @@ static struct json_object *json_format(const struct vmmu_format_info *info)
 	return object;
 }
 
-/* Format number INDEX of those asked for; NULL past the last. */
-static const struct vmmu_format *format_at(const struct formats_args *args, unsigned index)
+static void add_bits(struct json_object *object, const char *name, uint64_t bits)
 {
-	if (!args->name_count)
-		return vmmu_format_at(index);
-	return index < args->name_count ? vmmu_format_find(args->names[index]) : NULL;
+	char text[20];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, bits);
+	add_text(object, name, text);
+}
+
+static struct json_object *json_profile(const struct vmmu_profile_info *info)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *rules = json_object_new_array();
+
+	for (unsigned i = 0; vmmu_profile_rule_name((enum vmmu_profile_rule)(1u << i)); i++)
+		if (info->rules >> i & 1)
+			json_object_array_add(rules, json_object_new_string(vmmu_profile_rule_name(
+							     (enum vmmu_profile_rule)(1u << i))));
+	add_text(object, "name", info->name);
+	add_text(object, "version", info->version);
+	add_text(object, "architecture", info->architecture);
+	add_text(object, "source", info->source);
+	json_object_object_add(object, "verified",
+			       info->verified ? json_object_new_string(info->verified) : NULL);
+	add_bits(object, "host_writable", info->host_writable);
+	add_bits(object, "mmu_writable", info->mmu_writable);
+	add_bits(object, "present_mark", info->present_mark);
+	add_bits(object, "absent", info->absent);
+	add_bits(object, "frozen", info->frozen);
+	add_bits(object, "mmio_mask", info->mmio_mask);
+	add_bits(object, "mmio_value", info->mmio_value);
+	add(object, "mmio_generation_bits",
+	    info->generation_low.count + info->generation_high.count);
+	json_object_object_add(object, "rules", rules);
+	return object;
 }
 
 static void print_json(const struct formats_args *args)
 {
 	struct json_object *root = json_object_new_object(), *formats = json_object_new_array();
+	struct json_object *profiles = json_object_new_array();
+	const struct vmmu_profile *profile;
 	const struct vmmu_format *format;
 	unsigned index;
 
 	for (index = 0; (format = format_at(args, index)); index++)
 		json_object_array_add(formats, json_format(vmmu_format_info(format)));
 	add_text(root, "schema", "vmmu-formats/1");
+	for (index = 0; (profile = vmmu_profile_at(index)); index++)
+		json_object_array_add(profiles, json_profile(vmmu_profile_info(profile)));
 	json_object_object_add(root, "formats", formats);
+	json_object_object_add(root, "profiles", profiles);
 	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
 							  JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(root);
@@ -165,13 +240,11 @@ static void print_json(const struct formats_args *args)
 int cmd_formats(int argc, char **argv)
 {
 	struct formats_args args = {0};
-	const struct vmmu_format *format;
-	unsigned index;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	if (args.as_json)
 		print_json(&args);
-	for (index = 0; !args.as_json && (format = format_at(&args, index)); index++)
-		print_format(vmmu_format_info(format));
+	else
+		print_all(&args);
 	return tool_finish_output();
 }

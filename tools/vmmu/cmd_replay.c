@@ -5,6 +5,7 @@
 #include <string.h>
 #include <vmmu/replay.h>
 
+#include "kernel.h"
 #include "progress.h"
 #include "report.h"
 #include "table_file.h"
@@ -18,6 +19,7 @@ struct replay_args {
 	const char *path, *dump_path;
 	struct vmmu_trace_options trace;
 	struct vmmu_replay_options replay;
+	struct kernel kernel;
 	bool as_json, is_quiet;
 	FILE *dump;
 	int dump_error; /* -errno of writing the dump */
@@ -34,6 +36,7 @@ enum {
 	KEY_JSON,
 	KEY_DUMP,
 	KEY_SEMANTICS,
+	KEY_KVM,
 };
 
 static const struct argp_option options[] = {
@@ -48,6 +51,8 @@ static const struct argp_option options[] = {
 	 0},
 	{"fault-semantics", KEY_SEMANTICS, "KIND", 0,
 	 "How to read x86 faults: ept, npt, shadow or auto (default)", 0},
+	{"kvm", KEY_KVM, "VERSION", 0,
+	 "The KVM that wrote the trace, as 6.12; default: by its values ('vmmu formats')", 0},
 	{"repeat", KEY_REPEAT, "N", 0, "Replay N times, each into a new VM; the digests must agree",
 	 0},
 	{"json", KEY_JSON, NULL, 0, "Print the report as JSON", 0},
@@ -117,6 +122,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_DUMP:
 		args->dump_path = arg;
 		return 0;
+	case KEY_KVM:
+		args->kernel.version = arg;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -162,7 +170,8 @@ static const struct argp argp = {
 	       " TRACE into page tables of any format, and report.\v"
 	       "TRACE is text of the kernel's trace file, of 'trace-cmd report' or of 'perf "
 	       "script',"
-	       " gzip'ed or not; '-' is standard input.",
+	       " gzip'ed or not, or a trace.dat file of 'trace-cmd record'; '-' is standard "
+	       "input.",
 };
 
 static void print_finding(void *ctx, const struct vmmu_finding *finding)
@@ -191,6 +200,7 @@ static int open_failed(int error, const char *path, const char *message)
 	case -ENOEXEC:
 	case -EBADMSG:
 	case -EFBIG:
+	case -ENOPKG:
 		return tool_fail(TOOL_DATA, "%s", message);
 	case -ENOMEM:
 		return tool_fail(TOOL_INTERNAL, "%s: out of memory", path);
@@ -210,6 +220,7 @@ static int replay_failed(const struct replay_args *args, const struct vmmu_trace
 	switch (error) {
 	case -EBADMSG:
 	case -ENOEXEC:
+	case -ENOPKG:
 		return tool_fail(TOOL_DATA, "%s", *message ? message : "the trace is damaged");
 	case -ENODATA:
 		return tool_fail(TOOL_DATA,
@@ -232,10 +243,13 @@ static int print_report(struct replay_args *args, const struct vmmu_trace *trace
 {
 	int code;
 
+	code = kernel_of_trace(&args->kernel, trace);
+	if (code != TOOL_OK)
+		return code;
 	if (args->as_json)
-		report_print_json(args->path, trace, report);
+		report_print_json(args->path, trace, &args->kernel, report);
 	else if (!args->is_quiet)
-		report_print(args->path, trace, report);
+		report_print(args->path, trace, &args->kernel, report);
 	code = tool_finish_output();
 	if (args->findings > FINDINGS_SHOWN)
 		fprintf(stderr, "audit: %u findings more\n", args->findings - FINDINGS_SHOWN);

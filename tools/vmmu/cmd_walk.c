@@ -4,11 +4,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "kernel.h"
 #include "table_file.h"
 #include "tool.h"
 
 struct walk_args {
-	const char *tables, *format;
+	const char *tables, *format, *kvm;
 	uint64_t gpa;
 	unsigned as_id;
 	bool has_gpa;
@@ -16,11 +17,14 @@ struct walk_args {
 
 enum {
 	KEY_AS = 0x100,
+	KEY_KVM,
 };
 
 static const struct argp_option options[] = {
 	{"tables", 't', "FILE", 0, "Tables written by 'vmmu replay --dump-tables' (required)", 0},
 	{"format", 'f', "NAME", 0, "Read the entries as this format's; default: the file's own", 0},
+	{"kvm", KEY_KVM, "VERSION", 0,
+	 "Read them as this KVM's, as 6.12; default: the engine's own ('vmmu formats')", 0},
 	{"as", KEY_AS, "N", 0, "Address space to walk in; default 0", 0},
 	{0},
 };
@@ -36,6 +40,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'f':
 		args->format = arg;
+		return 0;
+	case KEY_KVM:
+		args->kvm = arg;
 		return 0;
 	case KEY_AS:
 		if (!tool_number(arg, &number) || number >= VMMU_ADDRESS_SPACES_MAX)
@@ -90,9 +97,10 @@ static int choose_format(const struct walk_args *args, struct table_file *file)
 	return TOOL_OK;
 }
 
-static void print_leaf(const struct vmmu_geometry *geometry, const struct vmmu_entry *entry,
+static void print_leaf(const struct vmmu_geometry *geometry, const struct vmmu_profile_entry *read,
 		       unsigned level, uint64_t gpa)
 {
+	const struct vmmu_entry *entry = &read->entry;
 	uint64_t bytes = UINT64_C(1) << (geometry->shift[level] + entry->group_lg2);
 	uint64_t inside = gpa & (bytes - 1);
 	uint64_t hpa = (entry->pfn << geometry->page_shift) + inside;
@@ -106,14 +114,18 @@ static void print_leaf(const struct vmmu_geometry *geometry, const struct vmmu_e
 	printf("  host-writable %s, mmu-writable %s, accessed %s, dirty %s\n",
 	       entry->host_writable ? "yes" : "no", entry->mmu_writable ? "yes" : "no",
 	       entry->accessed ? "yes" : "no", entry->dirty ? "yes" : "no");
+	if (read->is_tracked)
+		printf("  aged by hand: %s once it is used\n", tool_access(read->saved_access));
 }
 
-static void print_end(const struct vmmu_geometry *geometry, const struct vmmu_entry *entry,
+static void print_end(const struct vmmu_geometry *geometry, const struct vmmu_profile_entry *read,
 		      unsigned level, uint64_t gpa)
 {
+	const struct vmmu_entry *entry = &read->entry;
+
 	switch (entry->kind) {
 	case VMMU_ENTRY_LEAF:
-		print_leaf(geometry, entry, level, gpa);
+		print_leaf(geometry, read, level, gpa);
 		break;
 	case VMMU_ENTRY_MMIO:
 		printf("gpa 0x%" PRIx64 " -> MMIO  %s  gfn 0x%" PRIx64 "  generation %" PRIu64 "\n",
@@ -140,34 +152,35 @@ static const char *kind_name(enum vmmu_entry_kind kind)
 }
 
 /* Levels go down by one with every step, so this ends. */
-static int walk(const char *path, const struct table_file *file, const struct table_frame *frame,
-		uint64_t gpa)
+static int walk(const char *path, const struct table_file *file, const struct vmmu_profile *profile,
+		const struct table_frame *frame, uint64_t gpa)
 {
 	const struct vmmu_geometry *geometry = vmmu_format_info(file->format)->geometry;
-	struct vmmu_entry entry;
+	struct vmmu_profile_entry read;
 	uint64_t index, pte;
 
 	for (;;) {
 		index = gpa >> geometry->shift[frame->level] & (frame->bytes / 8 - 1);
 		pte = table_file_entry(file, frame, index);
-		if (vmmu_entry_read(file->format, pte, frame->level, &entry))
+		if (vmmu_profile_read(profile, file->format, pte, frame->level, &read))
 			return tool_fail(TOOL_DATA, "%s: no such level", path);
 		printf("level %u  index %-5" PRIu64 " at hpa 0x%012" PRIx64 ": 0x%016" PRIx64
-		       "  %s%s",
-		       frame->level, index, frame->hpa + 8 * index, pte, kind_name(entry.kind),
-		       entry.malformed ? ", malformed" : "");
-		if (entry.kind != VMMU_ENTRY_TABLE) {
+		       "  %s%s%s",
+		       frame->level, index, frame->hpa + 8 * index, pte, kind_name(read.entry.kind),
+		       read.entry.malformed ? ", malformed" : "",
+		       read.is_unexpected ? ", unexpected value" : "");
+		if (read.entry.kind != VMMU_ENTRY_TABLE) {
 			putchar('\n');
-			print_end(geometry, &entry, frame->level, gpa);
+			print_end(geometry, &read, frame->level, gpa);
 			return TOOL_OK;
 		}
-		printf(" 0x%" PRIx64 "\n", entry.table_hpa);
+		printf(" 0x%" PRIx64 "\n", read.entry.table_hpa);
 		pte = frame->level;
-		frame = table_file_find(file, entry.table_hpa);
+		frame = table_file_find(file, read.entry.table_hpa);
 		if (!frame || frame->level + 1 != pte)
 			return tool_fail(TOOL_DATA,
 					 "%s: table 0x%" PRIx64 " of level %u is not in the file",
-					 path, entry.table_hpa, (unsigned)pte - 1);
+					 path, read.entry.table_hpa, (unsigned)pte - 1);
 	}
 }
 
@@ -175,6 +188,7 @@ int cmd_walk(int argc, char **argv)
 {
 	struct walk_args args = {0};
 	struct table_file file;
+	const struct vmmu_profile *profile = NULL;
 	const struct table_frame *root;
 	unsigned gpa_bits;
 	int code;
@@ -184,6 +198,8 @@ int cmd_walk(int argc, char **argv)
 	if (code != TOOL_OK)
 		return code;
 	code = choose_format(&args, &file);
+	if (code == TOOL_OK)
+		code = kernel_find(args.kvm, vmmu_format_info(file.format)->architecture, &profile);
 	if (code == TOOL_OK) {
 		root = table_file_root(&file, args.as_id);
 		gpa_bits = vmmu_format_info(file.format)->geometry->gpa_bits;
@@ -194,7 +210,7 @@ int cmd_walk(int argc, char **argv)
 			printf("gpa 0x%" PRIx64 " -> beyond the input size of %u bits\n", args.gpa,
 			       gpa_bits);
 		else
-			code = walk(args.tables, &file, root, args.gpa);
+			code = walk(args.tables, &file, profile, root, args.gpa);
 	}
 	table_file_close(&file);
 	return code == TOOL_OK ? tool_finish_output() : code;

@@ -213,14 +213,31 @@ static void print_tables(const struct vmmu_replay_report *report)
 	title("invalidations");
 	printf("%" PRIu64 ", %" PRIu64 " more outside all slots\n", report->invalidations,
 	       report->invalidations_outside);
+	if (!report->ages && !report->ages_outside)
+		return;
+	title("aging");
+	printf("%" PRIu64 ", %" PRIu64 " of used pages; %" PRIu64 " more outside all slots\n",
+	       report->ages, report->ages_young, report->ages_outside);
 }
 
-void report_print(const char *path, const struct vmmu_trace *trace,
+static void print_kernel(const struct kernel *kernel)
+{
+	title("kernel");
+	if (!kernel->profile)
+		printf("not told: %s\n", kernel->why);
+	else if (kernel->is_chosen)
+		printf("%s, as chosen\n", kernel_name(kernel->profile));
+	else
+		printf("%s by its %s\n", kernel_name(kernel->profile), kernel->why);
+}
+
+void report_print(const char *path, const struct vmmu_trace *trace, const struct kernel *kernel,
 		  const struct vmmu_replay_report *report)
 {
 	const struct vmmu_format_info *info = vmmu_format_info(report->format);
 
 	print_input(path, trace, report);
+	print_kernel(kernel);
 	title("engine");
 	printf("%s (%s), direct mode\n", info->name, info->description);
 	print_layout(report);

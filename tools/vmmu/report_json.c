@@ -52,6 +52,18 @@ static void add_trace(struct json_object *root, const char *path, const struct v
 			add(names, count.name, count.count);
 }
 
+static void add_kernel(struct json_object *root, const struct kernel *kernel)
+{
+	struct json_object *object = add_object(root, "kernel");
+	const struct vmmu_profile_info *info = kernel->profile ? vmmu_profile_info(kernel->profile)
+							       : NULL;
+
+	add_text(object, "profile", info ? info->name : NULL);
+	json_object_object_add(object, "verified", json_object_new_boolean(info && info->verified));
+	json_object_object_add(object, "chosen", json_object_new_boolean(kernel->is_chosen));
+	add_text(object, "why", kernel->why);
+}
+
 static void add_engine(struct json_object *root, const struct vmmu_replay_report *report)
 {
 	struct json_object *object = add_object(root, "engine");
@@ -119,6 +131,10 @@ static void add_operations(struct json_object *root, const struct vmmu_replay_re
 	object = add_object(root, "invalidations");
 	add(object, "in_slots", report->invalidations);
 	add(object, "outside", report->invalidations_outside);
+	object = add_object(root, "aging");
+	add(object, "in_slots", report->ages);
+	add(object, "outside", report->ages_outside);
+	add(object, "young", report->ages_young);
 	object = add_object(root, "dirty_log");
 	add(object, "reads", report->dirty_reads);
 	add(object, "pages", report->dirty_pages);
@@ -131,13 +147,14 @@ static void add_operations(struct json_object *root, const struct vmmu_replay_re
 }
 
 void report_print_json(const char *path, const struct vmmu_trace *trace,
-		       const struct vmmu_replay_report *report)
+		       const struct kernel *kernel, const struct vmmu_replay_report *report)
 {
 	struct json_object *root = json_object_new_object(), *object;
 	char digest[33];
 
 	add_text(root, "schema", "vmmu-replay/1");
 	add_trace(root, path, trace, report);
+	add_kernel(root, kernel);
 	add_engine(root, report);
 	add_outcomes(root, report);
 	add_tables(root, report);

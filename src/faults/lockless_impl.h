@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What can be done for a fault without lock and memory, by one walk under RCU. Template.
+ */
+#ifndef VMMU_FAULTS_LOCKLESS_IMPL_H
+#define VMMU_FAULTS_LOCKLESS_IMPL_H
+
+#include "base/sync_reader.h"
+#include "faults/map_impl.h"
+
+/* Not an outcome: the next step decides. */
+#define FAULT_GO_ON VMMU_OUTCOMES
+/* Compare-exchanges that the lockless fix may lose before the locked path takes over. */
+#define FAST_TRIES 4
+
+static inline bool fault_has(const struct vmmu_fault *fault, enum vmmu_fault_flag flag)
+{
+	return fault->flags & flag;
+}
+
+/* Is it vmmu_prefault()'s? */
+static inline bool fault_is_ahead(const struct vmmu_fault *fault)
+{
+	return fault->flags & FAULT_AHEAD;
+}
+
+/*
+ * Does hardware of this format say reliably that an entry was there, and that it was an MMIO one?
+ */
+static inline bool hardware_tells_kinds(void)
+{
+	return FMT_CAPS & VMMU_CAP_MMIO_TRAP;
+}
+
+/* Generation as an MMIO entry carries it. */
+static inline uint64_t mmio_stamp(uint64_t generation)
+{
+	return generation & (BIT64(FMT_MMIO_GEN_BITS) - 1);
+}
+
+/* Remember that gfn has no memory in this generation of the slots. Never while they change. */
+static inline void mmio_cache_fill(struct vmmu_vcpu *vcpu, uint64_t gfn, uint64_t generation)
+{
+	if (generation & SLOTS_GEN_UPDATING)
+		return;
+	vcpu->mmio = (struct mmio_cache){.gfn = gfn, .generation = generation, .is_set = true};
+}
+
+static inline bool mmio_cache_hits(const struct vmmu_vcpu *vcpu, uint64_t gfn, uint64_t generation)
+{
+	return vcpu->mmio.is_set && vcpu->mmio.gfn == gfn && vcpu->mmio.generation == generation;
+}
+
+static int fault_is_mmio(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	vcpu->stats.mmio_hits++;
+	fault->mmio_cached = true;
+	return VMMU_EMULATE;
+}
+
+/*
+ * Under RCU: the walk found PTE, an MMIO entry, at REF. EMULATE if it is of GENERATION, which was
+ * that of the slots before the walk; else go on.
+ */
+static NEVER_INLINE int fault_check_mmio(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+					 const struct entry_ref *ref, uint64_t pte,
+					 uint64_t generation)
+{
+	bool is_current = !(generation & SLOTS_GEN_UPDATING) &&
+			  fmt_parse_mmio(pte, ref->level).generation == mmio_stamp(generation);
+
+	vm_event(vcpu->vm, .kind = VMMU_EVENT_MMIO_CHECK, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .level = 1, .gfn = fault->gfn, .new_pte = pte, .generation = generation,
+		 .value = is_current);
+	if (!is_current) {
+		vcpu->stats.mmio_stale++;
+		return FAULT_GO_ON;
+	}
+	mmio_cache_fill(vcpu, fault->gfn, generation);
+	return fault_is_mmio(vcpu, fault);
+}
+
+/* What the outcome says of the mapping. */
+static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, unsigned level)
+{
+	fault->level = level;
+	fault->pfn = leaf_frame(pte, fault->gfn, level);
+}
+
+/* An aged leaf that hardware cannot mark as used: made anew of all that it says. */
+static inline uint64_t fast_fix_aged(uint64_t pte, unsigned level)
+{
+	struct vmmu_leaf leaf = {
+		.pfn = fmt_leaf_pfn(pte, level),
+		.access = fmt_access(pte, level),
+		.memtype = fmt_memtype(pte, level),
+		.host_writable = fmt_host_writable(pte, level),
+		.mmu_writable = fmt_mmu_writable(pte, level),
+		.accessed = true,
+		.dirty = fmt_is_dirty(pte, level),
+	};
+
+	return fmt_make_leaf(leaf, level);
+}
+
+/* Did it lose its accessed bit, and hardware does not set it? */
+static inline bool fast_fix_is_aged(uint64_t pte, unsigned level)
+{
+	return !hardware_marks() && !fmt_is_accessed(pte, level);
+}
+
+/* What the leaf PTE becomes for ACCESS, which it can grant, or WRITE, which it may have back. */
+static inline uint64_t fast_fix_value(uint64_t pte, unsigned level, unsigned access)
+{
+	uint64_t used = fast_fix_is_aged(pte, level) ? fast_fix_aged(pte, level) : pte;
+
+	return fmt_access(pte, level) & access ? used : fmt_write_allow(used, level);
+}
+
+/*
+ * Under RCU: make the leaf PTE at REF say FIXED, which grants more. FIXED, or RETRY: another write
+ * came between.
+ *
+ * 	fast fix                              write-protect (locked)
+ * 	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
+ * 	compare-exchange sets WRITE
+ * 	mark dirty                            bitmap read after the protection: this write is in
+ * 	                                      what is read now, or in what is read next
+ *
+ * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange
+ * here fails. An aged leaf that still had WRITE gets it back with the rest: the page was marked
+ * when it was given, and protecting the page takes it from aged leaves as well.
+ */
+static ALWAYS_INLINE int fast_fix_grant(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+					const struct entry_ref *ref, uint64_t pte, uint64_t fixed)
+{
+	if (!funnel_try(&vcpu->vm->tree, ref, pte, fixed))
+		return VMMU_RETRY;
+	vcpu->stats.fast_fixes++;
+	fault->fast = true;
+	return VMMU_FIXED;
+}
+
+/* Under RCU: what can be done without the lock for the leaf PTE at REF of SLOT. */
+static ALWAYS_INLINE int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+				       const struct entry_ref *ref, uint64_t pte,
+				       struct memslot *slot)
+{
+	/* Where hardware marks, nothing but a write comes here. */
+	unsigned wanted = hardware_marks() ? VMMU_WRITE : fault->access;
+	bool is_granted = fmt_access(pte, ref->level) & wanted;
+	int outcome;
+
+	if (is_granted && !fast_fix_is_aged(pte, ref->level))
+		return VMMU_SPURIOUS;
+	if (!is_granted && (wanted != VMMU_WRITE || !fmt_mmu_writable(pte, ref->level)))
+		return FAULT_GO_ON;
+	/* A huge page under logging must be split to know which part was written. */
+	if (!is_granted && ref->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
+		return FAULT_GO_ON;
+	outcome = fast_fix_grant(vcpu, fault, ref, pte, fast_fix_value(pte, ref->level, wanted));
+	if (outcome == VMMU_FIXED && !is_granted)
+		memslot_mark_dirty(slot, fault->gfn);
+	return outcome;
+}
+
+/*
+ * Under RCU: the walk found PTE, a leaf, at REF. Repair it without the lock, if permission is all
+ * that it lacks.
+ */
+static NEVER_INLINE int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+				       struct entry_ref ref, uint64_t pte)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+	struct memslot *slot = map_slot(vm, vcpu->as_id, fault->gfn, &vcpu->slot_cache);
+	int outcome;
+
+	if (!slot || slot->invalid)
+		return FAULT_GO_ON;
+	for (unsigned i = 1;; i++) {
+		outcome = fast_fix_leaf(vcpu, fault, &ref, pte, slot);
+		if (outcome != VMMU_RETRY || i == FAST_TRIES)
+			break;
+		ref = walk_to(&vm->tree, vcpu->root, fault->gfn, 1, &pte);
+		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
+			return FAULT_GO_ON;
+	}
+	vm_event(vm, .kind = VMMU_EVENT_FAST_FIX, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .level = ref.level, .gpa = fault->gpa, .gfn = fault->gfn, .old_pte = pte,
+		 .new_pte = outcome == VMMU_FIXED ? fast_fix_value(pte, ref.level, fault->access)
+						  : pte,
+		 .value = outcome);
+	if (outcome == VMMU_RETRY)
+		return FAULT_GO_ON;
+	if (outcome != FAULT_GO_ON)
+		fault_report_leaf(fault, pte, ref.level);
+	return outcome;
+}
+
+/*
+ * Can permission, or an accessed bit that hardware does not set, be all that is missing? An aged
+ * leaf of a format without a bit for it (EPT's) is reported as absent.
+ */
+static inline bool fault_may_be_fast(const struct vmmu_fault *fault)
+{
+	bool is_present = fault_has(fault, VMMU_FAULT_PRESENT);
+
+	if (fault_has(fault, VMMU_FAULT_RSVD))
+		return false;
+	if (!hardware_marks() && (is_present || hardware_tells_kinds()))
+		return true;
+	return fault->access == VMMU_WRITE && (is_present || !hardware_tells_kinds());
+}
+
+/* The steps that need neither lock nor memory: one walk, and what the entry found asks for. */
+static ALWAYS_INLINE int fault_lockless(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	bool may_be_mmio = fault_has(fault, VMMU_FAULT_RSVD) ||
+			   (!hardware_tells_kinds() && !fault_has(fault, VMMU_FAULT_PRESENT));
+	bool may_be_fast = fault_may_be_fast(fault);
+	struct vmmu_vm *vm = vcpu->vm;
+	uint64_t generation, pte;
+	struct entry_ref ref;
+	int outcome = FAULT_GO_ON;
+
+	if (!may_be_mmio && !may_be_fast)
+		return FAULT_GO_ON;
+	generation = slot_set_generation(slots_active(&vm->slots, vcpu->as_id));
+	if (may_be_mmio && mmio_cache_hits(vcpu, fault->gfn, generation))
+		return fault_is_mmio(vcpu, fault);
+	sync_reader_enter();
+	ref = walk_to(&vm->tree, vcpu->root, fault->gfn, 1, &pte);
+	switch (fmt_classify(pte, ref.level)) {
+	case VMMU_ENTRY_LEAF:
+		if (may_be_fast)
+			outcome = fault_fast_fix(vcpu, fault, ref, pte);
+		break;
+	case VMMU_ENTRY_MMIO:
+		if (may_be_mmio)
+			outcome = fault_check_mmio(vcpu, fault, &ref, pte, generation);
+		break;
+	default:
+		break;
+	}
+	sync_reader_leave();
+	return outcome;
+}
+
+/*
+ * A VM of VMMU_MODE_RANGES maps nothing by itself: an access that its tables grant is spurious,
+ * WRITE that they would give is given back, and for the rest there is no memory.
+ */
+static NEVER_INLINE int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	int outcome = VMMU_RETRY;
+
+	sync_reader_enter();
+	for (unsigned i = 0; i < FAST_TRIES && outcome == VMMU_RETRY; i++) {
+		uint64_t pte;
+		struct entry_ref ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &pte);
+		enum vmmu_entry_kind kind = fmt_classify(pte, ref.level);
+
+		/* Frozen: somebody is about to put a table or leaf there. */
+		outcome = kind == VMMU_ENTRY_FROZEN ? VMMU_RETRY : VMMU_EMULATE;
+		if (kind != VMMU_ENTRY_LEAF)
+			break;
+		fault_report_leaf(fault, pte, ref.level);
+		if (fmt_access(pte, ref.level) & fault->access)
+			outcome = VMMU_SPURIOUS;
+		else if (fault->access == VMMU_WRITE && fmt_mmu_writable(pte, ref.level))
+			outcome = fast_fix_grant(vcpu, fault, &ref, pte,
+						 fmt_write_allow(pte, ref.level));
+	}
+	sync_reader_leave();
+	return outcome;
+}
+
+#endif
