@@ -18,9 +18,10 @@ extern "C" {
  * since the last vmmu_age()? 1: yes; 0: no. All of them count as unused from now on.
  *
  * How use is seen depends on the format. With VMMU_CAP_HW_DIRTY hardware sets the accessed bit
- * that this call clears. Without it (RISC-V without Svadu, Arm without hardware access flags), an
- * entry whose bit is clear faults at the next access; vmmu_fault() makes it anew (VMMU_FIXED),
- * used. A large mapping is used when any page of it is. What was mapped ahead of any access, by
+ * that this call clears. Without it (RISC-V without Svadu, Arm without hardware access flags, EPT
+ * with accessed and dirty bits off), an entry whose bit is clear faults at the next access;
+ * vmmu_fault() makes it anew (VMMU_FIXED), used, and without the lock where the fault's flags let
+ * it. A large mapping is used when any page of it is. What was mapped ahead of any access, by
  * prefetch or vmmu_prefault(), reads as unused until it is accessed, where hardware can tell.
  *
  * No TLB is flushed: one that still has the translation does not report its next uses, so a page

@@ -29,6 +29,12 @@ struct vmmu_geometry {
 	uint8_t index_bits[VMMU_LEVELS_MAX + 1];
 	/* lg2 bytes of a table frame at this level, also its alignment */
 	uint8_t table_lg2[VMMU_LEVELS_MAX + 1];
+	/*
+	 * lg2 entries of a group: aligned neighbours that together map one aligned range of memory
+	 * and say so, so that a TLB may hold them as one (Arm's contiguous bit, Svnapot). 0: no
+	 * groups. Formats of vmmu_format_register() have none.
+	 */
+	uint8_t group_lg2[VMMU_LEVELS_MAX + 1];
 };
 
 /* What a format can do; flags of vmmu_format_info.caps. */
@@ -68,7 +74,7 @@ struct vmmu_entry {
 	/* LEAF: what hardware grants; MMIO: what the faulting access had */
 	unsigned access;
 	enum vmmu_memtype memtype; /* LEAF */
-	uint64_t pfn;              /* LEAF: first host frame */
+	uint64_t pfn;              /* LEAF: first host frame; see group_lg2 */
 	uint64_t table_hpa;        /* TABLE: bytes */
 	uint64_t gfn;              /* MMIO */
 	uint64_t generation;       /* MMIO: memslot generation, mmio_gen_bits wide */
@@ -76,6 +82,11 @@ struct vmmu_entry {
 	bool mmu_writable;         /* LEAF: write may be given back without a lock */
 	bool accessed, dirty;      /* LEAF, as far as the format has the bits */
 	bool malformed;            /* reserved bits or combinations set */
+	/*
+	 * LEAF: lg2 entries of the group that it belongs to; 0: it stands alone. vmmu_entry_read(),
+	 * which does not know the entry's place, gives the pfn of the group's first entry.
+	 */
+	unsigned group_lg2;
 };
 
 /* The registers in which hardware (or a trace of it) reports a fault; see vmmu_fault_decode(). */

@@ -20,6 +20,16 @@ static const struct {
 	{&format_arm_s2_4k_40, &engine_arm_s2_4k_40},
 	{&format_arm_s2_4k_43, &engine_arm_s2_4k_43},
 	{&format_arm_s2_64k, &engine_arm_s2_64k},
+	{&format_arm_s2_16k, &engine_arm_s2_any},
+	{&format_arm_s2_4k_lpa2, &engine_arm_s2_any},
+	{&format_arm_s2_16k_lpa2, &engine_arm_s2_any},
+	{&format_arm_s2_64k_lpa, &engine_arm_s2_any},
+	{&format_arm_s2_4k_cont, &engine_arm_s2_any},
+	{&format_arm_s2_16k_cont, &engine_arm_s2_any},
+	{&format_arm_s2_64k_cont, &engine_arm_s2_any},
+	{&format_sv39x4_napot, &engine_sv_napot_any},
+	{&format_sv48x4_napot, &engine_sv_napot_any},
+	{&format_sv57x4_napot, &engine_sv_napot_any},
 };
 
 const struct vmmu_engine *engine_of_format(const struct vmmu_format *format)
@@ -29,5 +39,7 @@ const struct vmmu_engine *engine_of_format(const struct vmmu_format *format)
 	for (unsigned i = 0; i < ARRAY_COUNT(engines); i++)
 		if (engines[i].format == format)
 			return engines[i].engine;
-	return arm_geometry_has(format) ? &engine_arm_s2_4k_any : &engine_forward;
+	if (!arm_geometry_has(format))
+		return &engine_forward;
+	return format->ops == format_arm_s2_4k.ops ? &engine_arm_s2_4k_any : &engine_arm_s2_any;
 }

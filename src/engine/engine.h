@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The engines: one for each format of ours, and two that serve many. */
+/* The engines: one for each common format of ours, and four that serve many. */
 #ifndef VMMU_ENGINE_ENGINE_H
 #define VMMU_ENGINE_ENGINE_H
 
@@ -16,9 +16,13 @@ extern const struct vmmu_engine engine_arm_s2_4k;
 extern const struct vmmu_engine engine_arm_s2_4k_40;
 extern const struct vmmu_engine engine_arm_s2_4k_43;
 extern const struct vmmu_engine engine_arm_s2_64k;
-/* Every geometry of arm_geometry_find(). */
+/* The geometries of arm_geometry_find() that have the entries of arm-s2-4k. */
 extern const struct vmmu_engine engine_arm_s2_4k_any;
-/* Every format that vmmu_format_register() gave. */
+/* All other Arm formats of ours, the other geometries included. */
+extern const struct vmmu_engine engine_arm_s2_any;
+/* sv39x4-napot and its like. */
+extern const struct vmmu_engine engine_sv_napot_any;
+/* Every other format: those that vmmu_format_register() gave, and ours without an own engine. */
 extern const struct vmmu_engine engine_forward;
 
 #endif

@@ -37,6 +37,18 @@ static void audit_huge_leaf(struct audit_run *run, const struct entry_ref *ref, 
 		    "leaf-misaligned", &place, "the frame is not aligned to the level");
 }
 
+/* Does the leaf PTE at REF say the same as its group's first member? */
+static inline bool audit_is_in_group(const struct entry_ref *ref, uint64_t pte)
+{
+	uint64_t index = ref->gfn / level_gfns(ref->level) &
+			 (BIT64(leaf_group_lg2(pte, ref->level)) - 1);
+	uint64_t first = pte_load(ref->ptep - index);
+
+	return ref->table->has_groups &&
+	       leaf_group_lg2(first, ref->level) == leaf_group_lg2(pte, ref->level) &&
+	       leaf_alone(first, ref->gfn, ref->level) == leaf_alone(pte, ref->gfn, ref->level);
+}
+
 static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint64_t pte)
 {
 	struct memslot *slot = map_slot(run->vm, ref->table->as_id, ref->gfn, NULL);
@@ -47,6 +59,9 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 		    "reserved bits are set");
 	audit_check(run, spte_is_sane_leaf(pte, ref->level), "leaf-writable", &place,
 		    "WRITE needs mmu-writable, which needs host-writable");
+	if (leaf_group_lg2(pte, ref->level))
+		audit_check(run, audit_is_in_group(ref, pte), "leaf-group", &place,
+			    "the members of a group differ");
 	if (run->vm->mode == VMMU_MODE_RANGES)
 		return;
 	if (!audit_check(run, slot != NULL, "leaf-no-slot", &place,

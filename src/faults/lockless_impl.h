@@ -84,12 +84,42 @@ static NEVER_INLINE int fault_check_mmio(struct vmmu_vcpu *vcpu, struct vmmu_fau
 static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, unsigned level)
 {
 	fault->level = level;
-	fault->pfn = fmt_leaf_pfn(pte, level) + (fault->gfn & (level_gfns(level) - 1));
+	fault->pfn = leaf_frame(pte, fault->gfn, level);
+}
+
+/* An aged leaf that hardware cannot mark as used: made anew of all that it says. */
+static inline uint64_t fast_fix_aged(uint64_t pte, unsigned level)
+{
+	struct vmmu_leaf leaf = {
+		.pfn = fmt_leaf_pfn(pte, level),
+		.access = fmt_access(pte, level),
+		.memtype = fmt_memtype(pte, level),
+		.host_writable = fmt_host_writable(pte, level),
+		.mmu_writable = fmt_mmu_writable(pte, level),
+		.accessed = true,
+		.dirty = fmt_is_dirty(pte, level),
+	};
+
+	return fmt_make_leaf(leaf, level);
+}
+
+/* Did it lose its accessed bit, and hardware does not set it? */
+static inline bool fast_fix_is_aged(uint64_t pte, unsigned level)
+{
+	return !hardware_marks() && !fmt_is_accessed(pte, level);
+}
+
+/* What the leaf PTE becomes for ACCESS, which it can grant, or WRITE, which it may have back. */
+static inline uint64_t fast_fix_value(uint64_t pte, unsigned level, unsigned access)
+{
+	uint64_t used = fast_fix_is_aged(pte, level) ? fast_fix_aged(pte, level) : pte;
+
+	return fmt_access(pte, level) & access ? used : fmt_write_allow(used, level);
 }
 
 /*
- * Under RCU: give WRITE back to the leaf PTE at REF, which has mmu_writable. FIXED, or RETRY:
- * another write came between.
+ * Under RCU: make the leaf PTE at REF say FIXED, which grants more. FIXED, or RETRY: another write
+ * came between.
  *
  * 	fast fix                              write-protect (locked)
  * 	pte has mmu_writable                  WRITE cleared, mmu_writable kept; flush owed
@@ -98,37 +128,38 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
  * 	                                      what is read now, or in what is read next
  *
  * Whoever must make a page read-only for good clears mmu_writable too, and the compare-exchange
- * here fails.
+ * here fails. An aged leaf that still had WRITE gets it back with the rest: the page was marked
+ * when it was given, and protecting the page takes it from aged leaves as well.
  */
 static ALWAYS_INLINE int fast_fix_grant(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-					const struct entry_ref *ref, uint64_t pte)
+					const struct entry_ref *ref, uint64_t pte, uint64_t fixed)
 {
-	if (!funnel_try(&vcpu->vm->tree, ref, pte, fmt_write_allow(pte, ref->level)))
+	if (!funnel_try(&vcpu->vm->tree, ref, pte, fixed))
 		return VMMU_RETRY;
 	vcpu->stats.fast_fixes++;
 	fault->fast = true;
 	return VMMU_FIXED;
 }
 
-/* Under RCU: what can be done without the lock for a write to the leaf PTE at REF of SLOT. */
+/* Under RCU: what can be done without the lock for the leaf PTE at REF of SLOT. */
 static ALWAYS_INLINE int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
 				       const struct entry_ref *ref, uint64_t pte,
 				       struct memslot *slot)
 {
+	/* Where hardware marks, nothing but a write comes here. */
+	unsigned wanted = hardware_marks() ? VMMU_WRITE : fault->access;
+	bool is_granted = fmt_access(pte, ref->level) & wanted;
 	int outcome;
 
-	/* An aged leaf that hardware cannot mark as used faults until it is made anew. */
-	if (!hardware_marks() && !fmt_is_accessed(pte, ref->level))
-		return FAULT_GO_ON;
-	if (fmt_access(pte, ref->level) & VMMU_WRITE)
+	if (is_granted && !fast_fix_is_aged(pte, ref->level))
 		return VMMU_SPURIOUS;
-	if (!fmt_mmu_writable(pte, ref->level))
+	if (!is_granted && (wanted != VMMU_WRITE || !fmt_mmu_writable(pte, ref->level)))
 		return FAULT_GO_ON;
 	/* A huge page under logging must be split to know which part was written. */
-	if (ref->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
+	if (!is_granted && ref->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
 		return FAULT_GO_ON;
-	outcome = fast_fix_grant(vcpu, fault, ref, pte);
-	if (outcome == VMMU_FIXED)
+	outcome = fast_fix_grant(vcpu, fault, ref, pte, fast_fix_value(pte, ref->level, wanted));
+	if (outcome == VMMU_FIXED && !is_granted)
 		memslot_mark_dirty(slot, fault->gfn);
 	return outcome;
 }
@@ -156,7 +187,8 @@ static NEVER_INLINE int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault
 	}
 	vm_event(vm, .kind = VMMU_EVENT_FAST_FIX, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
 		 .level = ref.level, .gpa = fault->gpa, .gfn = fault->gfn, .old_pte = pte,
-		 .new_pte = outcome == VMMU_FIXED ? fmt_write_allow(pte, ref.level) : pte,
+		 .new_pte = outcome == VMMU_FIXED ? fast_fix_value(pte, ref.level, fault->access)
+						  : pte,
 		 .value = outcome);
 	if (outcome == VMMU_RETRY)
 		return FAULT_GO_ON;
@@ -165,14 +197,27 @@ static NEVER_INLINE int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault
 	return outcome;
 }
 
+/*
+ * Can permission, or an accessed bit that hardware does not set, be all that is missing? An aged
+ * leaf of a format without a bit for it (EPT's) is reported as absent.
+ */
+static inline bool fault_may_be_fast(const struct vmmu_fault *fault)
+{
+	bool is_present = fault_has(fault, VMMU_FAULT_PRESENT);
+
+	if (fault_has(fault, VMMU_FAULT_RSVD))
+		return false;
+	if (!hardware_marks() && (is_present || hardware_tells_kinds()))
+		return true;
+	return fault->access == VMMU_WRITE && (is_present || !hardware_tells_kinds());
+}
+
 /* The steps that need neither lock nor memory: one walk, and what the entry found asks for. */
 static ALWAYS_INLINE int fault_lockless(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
-	bool is_present = !hardware_tells_kinds() || fault_has(fault, VMMU_FAULT_PRESENT);
 	bool may_be_mmio = fault_has(fault, VMMU_FAULT_RSVD) ||
 			   (!hardware_tells_kinds() && !fault_has(fault, VMMU_FAULT_PRESENT));
-	bool may_be_fast = fault->access == VMMU_WRITE && is_present &&
-			   !fault_has(fault, VMMU_FAULT_RSVD);
+	bool may_be_fast = fault_may_be_fast(fault);
 	struct vmmu_vm *vm = vcpu->vm;
 	uint64_t generation, pte;
 	struct entry_ref ref;
@@ -223,7 +268,8 @@ static NEVER_INLINE int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_faul
 		if (fmt_access(pte, ref.level) & fault->access)
 			outcome = VMMU_SPURIOUS;
 		else if (fault->access == VMMU_WRITE && fmt_mmu_writable(pte, ref.level))
-			outcome = fast_fix_grant(vcpu, fault, &ref, pte);
+			outcome = fast_fix_grant(vcpu, fault, &ref, pte,
+						 fmt_write_allow(pte, ref.level));
 	}
 	sync_reader_leave();
 	return outcome;

@@ -7,10 +7,12 @@
 #include "format/registry.h"
 #include "walker/walk_impl.h"
 
-/* PTE at LEVEL, in the public struct. */
-static inline void visit_decode(uint64_t pte, unsigned level, struct vmmu_entry *entry)
+/* PTE, which stands at REF, in the public struct. */
+static inline void visit_decode(uint64_t pte, const struct entry_ref *ref, struct vmmu_entry *entry)
 {
-	vmmu_entry_read(&FMT_OBJECT, pte, level, entry);
+	vmmu_entry_read(&FMT_OBJECT, pte, ref->level, entry);
+	if (entry->kind == VMMU_ENTRY_LEAF)
+		entry->pfn = leaf_frame(pte, ref->gfn, ref->level);
 }
 
 /* PTE, which stood at REF, as the public struct has it. */
@@ -21,7 +23,7 @@ static inline void visit_fill(const struct vmmu_vm *vm, const struct entry_ref *
 	walk->pte_hpa = frame_hpa(&vm->tree.frames, (const void *)ref->ptep);
 	walk->gfn = ref->gfn;
 	walk->level = ref->level;
-	visit_decode(pte, ref->level, &walk->entry);
+	visit_decode(pte, ref, &walk->entry);
 	walk->access = walk->entry.access;
 	walk->pfn = walk->entry.pfn + (gfn - ref->gfn);
 }
@@ -68,7 +70,7 @@ static int visit_entry(const struct visit_run *run, const struct entry_ref *ref,
 		.as_id = ref->table->as_id,
 		.obsolete = tree_is_obsolete(&run->vm->tree, ref->table)};
 
-	visit_decode(pte, ref->level, &visit.entry);
+	visit_decode(pte, ref, &visit.entry);
 	return run->fn(run->ctx, &visit);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every legal geometry of Arm stage 2 with a 4K granule, by name: "arm-s2-4k-<IPA bits>-l<start
- * level>", the start level being the manual's number. The entries are those of arm-s2-4k; only the
- * geometry differs.
+ * Every legal geometry of Arm stage 2, by name: "<model>-<IPA bits>-l<start level>". The start
+ * level is the manual's number, the model the format that says what entries look like: arm-s2-4k,
+ * arm-s2-16k, arm-s2-64k, arm-s2-4k-lpa2, arm-s2-16k-lpa2, arm-s2-64k-lpa. Only the geometry
+ * differs from the model's.
  */
 #ifndef VMMU_FORMAT_ARM_GEOMETRY_H
 #define VMMU_FORMAT_ARM_GEOMETRY_H

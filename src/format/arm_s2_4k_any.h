@@ -10,11 +10,10 @@
 #include "format/current.h"
 
 #define ARM_GRANULE_SHIFT 12
-#define ARM_IPA_BITS      48
-#define ARM_START_LEVEL   0
 #define FMT_OBJECT        (*current_format)
 #define fmt_geometry      (*current_format->info.geometry)
 #define FMT_HAS_GEOMETRY
+#define FMT_LINEAR_PFN
 #define FMT_LEVELS_MAX        4
 #define FMT_SHIFT(level)      (12 + 9 * ((level)-1))
 #define FMT_INDEX_BITS(level) 9

@@ -33,6 +33,9 @@ static const char *check_geometry_level(const struct vmmu_geometry *geometry, un
 		return "geometry: index_bits out of range";
 	if ((geometry->leaf_levels >> level & 1) && geometry->pa_bits <= geometry->shift[level])
 		return "geometry: a leaf is larger than the output address";
+	if (geometry->group_lg2[level] > index_bits ||
+	    (geometry->group_lg2[level] && !(geometry->leaf_levels >> level & 1)))
+		return "geometry: a group is larger than a table, or of no leaves";
 	if (level < geometry->levels &&
 	    geometry->shift[level + 1] != geometry->shift[level] + index_bits)
 		return "geometry: a level does not begin where the one below ends";

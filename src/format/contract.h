@@ -27,6 +27,15 @@
  *   FMT_LINEAR_PFN   leaf_with_pfn(leaf, a + b) is leaf_with_pfn(leaf, a) plus
  *                    leaf_with_pfn(0, b), as numbers
  *
+ * A format with groups (vmmu_geometry.group_lg2) defines FMT_GROUPS and three more functions. Of a
+ * leaf in a group leaf_pfn() is the first frame of the group, whichever member it is; what
+ * make_leaf() makes is in none.
+ *   unsigned fmt_group_lg2(pte, level)          LEAF: lg2 entries of its group; 0: alone
+ *   uint64_t fmt_group_make(leaf, level)        the member of a group in place of LEAF, alone;
+ *                                               level has groups
+ *   uint64_t fmt_group_undo(pte, index, level)  the leaf alone in place of member INDEX of the
+ *                                               group that PTE, any member, belongs to
+ *
  * A header whose geometry is no constant may say what does not vary:
  *   FMT_SHIFT(level), FMT_INDEX_BITS(level), FMT_LEVELS_MAX
  *                    shift of each level, index width of its tables but for roots; levels at most
@@ -35,7 +44,7 @@
  *   FMT_TABLE_BYTE   the lowest byte of all that make_table() makes; an entry above level 1 that
  *                    has it is a TABLE, whatever its other bits
  *   FMT_LEAF_MASK, FMT_LEAF_BITS
- *                    an entry at level 1 that has of MASK just BITS is a LEAF
+ *                    an entry at level 1 that has of MASK just BITS is a LEAF, in no group
  *   FMT_QUIET_MASK, FMT_QUIET_BITS
  *                    likewise: a LEAF with WRITE that is not volatile (needs FMT_WRITE_BITS)
  *   FMT_GRANT_MASK, FMT_GRANT_BITS
@@ -59,6 +68,8 @@ struct vmmu_format {
 	const struct vmmu_engine *engine;
 	/* What the registry keeps of a format registered at run time; NULL: a constant one. */
 	struct registration *registration;
+	/* fmt_group_lg2(); NULL: there are no groups. */
+	unsigned (*group_lg2)(uint64_t pte, unsigned level);
 };
 
 #endif

@@ -5,9 +5,11 @@
 #include "format/contract.h"
 
 /* A malformed leaf grants nothing, whatever its permission bits say. */
-static void read_leaf(const struct vmmu_format_ops *ops, uint64_t pte, unsigned level,
+static void read_leaf(const struct vmmu_format *format, uint64_t pte, unsigned level,
 		      struct vmmu_entry *entry)
 {
+	const struct vmmu_format_ops *ops = format->ops;
+
 	entry->access = entry->malformed ? 0 : ops->access(pte, level);
 	entry->memtype = ops->memtype(pte, level);
 	entry->pfn = ops->leaf_pfn(pte, level);
@@ -15,6 +17,7 @@ static void read_leaf(const struct vmmu_format_ops *ops, uint64_t pte, unsigned 
 	entry->mmu_writable = ops->mmu_writable(pte, level);
 	entry->accessed = ops->is_accessed(pte, level);
 	entry->dirty = ops->is_dirty(pte, level);
+	entry->group_lg2 = format->group_lg2 ? format->group_lg2(pte, level) : 0;
 }
 
 static void read_mmio(const struct vmmu_format_ops *ops, uint64_t pte, unsigned level,
@@ -37,7 +40,7 @@ int vmmu_entry_read(const struct vmmu_format *format, uint64_t pte, unsigned lev
 		.malformed = format->ops->is_malformed(pte, level),
 	};
 	if (entry->kind == VMMU_ENTRY_LEAF)
-		read_leaf(format->ops, pte, level, entry);
+		read_leaf(format, pte, level, entry);
 	else if (entry->kind == VMMU_ENTRY_TABLE)
 		entry->table_hpa = format->ops->table_hpa(pte, level);
 	else if (entry->kind == VMMU_ENTRY_MMIO)

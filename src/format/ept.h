@@ -4,10 +4,13 @@
  *
  * Entries are laid out as Linux KVM lays them out on Intel hosts up to 6.12:
  *
- *   63        not present: suppress #VE (we do not use it)
+ *   63        suppress #VE, see EPT_VE
  *   58, 57    software: MMU-writable, host-writable
+ *   56:54     aged leaf without A/D bits: the execute, write, read that it lost
+ *   52        software: without A/D bits, set in every entry that we make present
  *   51:12     address
  *   11        software: set in every entry that we make present
+ *   10        with mode-based execute control: execute in user mode
  *   9, 8      dirty (leaf), accessed: EPTP bit 6 is on, hardware sets them
  *   7         leaf above level 1
  *   6, 5:3    leaf: ignore the guest's PAT; memory type
@@ -17,7 +20,19 @@
  * that a stray value is reported as what the guest would get from it.
  *
  * The including instance header sets EPT_LEVELS, and may set EPT_PA_BITS (the CPU's MAXPHYADDR),
- * EPT_EXEC_ONLY (0, 1: IA32_VMX_EPT_VPID_CAP bit 0) and EPT_LEAF_LEVELS.
+ * EPT_EXEC_ONLY (0, 1: IA32_VMX_EPT_VPID_CAP bit 0), EPT_LEAF_LEVELS, and
+ *
+ *   EPT_AD   0: EPTP bit 6 is off, hardware sets nothing. A leaf is dirty when it is writable. It
+ * is
+ *            aged by taking all its rights away, which it keeps in bits 56:54, so that the next
+ *            access is a violation that gives them back. (KVM keeps read and execute alone and
+ *            flushes more elsewhere; with WRITE kept, write-protecting an aged leaf says that it
+ *            takes something away from a TLB.) Such a leaf reads as one, its rights are those kept.
+ *   EPT_MBE  1: mode-based execute control is on. EXEC is both modes' execute bits; an entry with
+ *            one of them is none that we make, and reads as without EXEC.
+ *   EPT_VE   1: violations may be delivered to the guest as #VE, except where bit 63 is set. It is
+ *            set in all that we make, absent entries included: every violation is an exit. MMIO
+ *            entries need none, since misconfigurations always exit.
  */
 #ifndef VMMU_FORMAT_EPT_H
 #define VMMU_FORMAT_EPT_H
@@ -35,26 +50,33 @@
 #ifndef EPT_EXEC_ONLY
 #define EPT_EXEC_ONLY 0
 #endif
+#ifndef EPT_AD
+#define EPT_AD 1
+#endif
+#ifndef EPT_MBE
+#define EPT_MBE 0
+#endif
+#ifndef EPT_VE
+#define EPT_VE 0
+#endif
 #ifndef EPT_LEAF_LEVELS
 #define EPT_LEAF_LEVELS (1 << 1 | 1 << 2 | 1 << 3)
 #endif
 
 #define FMT_ARCHITECTURE "x86-ept"
-#if EPT_EXEC_ONLY
-#define FMT_CAPS (VMMU_CAP_HW_DIRTY | VMMU_CAP_MMIO_TRAP | VMMU_CAP_EXEC_ONLY)
-#else
-#define FMT_CAPS (VMMU_CAP_HW_DIRTY | VMMU_CAP_MMIO_TRAP)
-#endif
+#define FMT_CAPS                                                 \
+	(VMMU_CAP_MMIO_TRAP | (EPT_AD ? VMMU_CAP_HW_DIRTY : 0) | \
+	 (EPT_EXEC_ONLY ? VMMU_CAP_EXEC_ONLY : 0))
 #define FMT_MMIO_GEN_BITS 19
 
-#define FMT_WRITE_BITS EPT_WRITE
+#define FMT_WRITE_BITS (EPT_WRITE | EPT_KEPT_WRITE)
 #define FMT_LINEAR_PFN
 #define FMT_TABLE_BYTE 0x07
 #define FMT_LEAF_MASK  EPT_READ
 #define FMT_LEAF_BITS  EPT_READ
-#define FMT_QUIET_MASK (EPT_READ | EPT_WRITE | EPT_ACCESSED | EPT_DIRTY)
+#define FMT_QUIET_MASK (EPT_READ | EPT_WRITE | (EPT_AD ? EPT_ACCESSED | EPT_DIRTY : 0))
 #define FMT_QUIET_BITS FMT_QUIET_MASK
-#define FMT_GRANT_MASK (EPT_READ | EPT_ACCESSED | EPT_MMU_WRITABLE)
+#define FMT_GRANT_MASK (EPT_READ | (EPT_AD ? EPT_ACCESSED : 0) | EPT_MMU_WRITABLE)
 #define FMT_GRANT_BITS FMT_GRANT_MASK
 
 #define EPT_READ          BIT64(0)
@@ -73,7 +95,16 @@
 #define EPT_ADDRESS       BITS64(51, 12)
 #define EPT_HOST_WRITABLE BIT64(57)
 #define EPT_MMU_WRITABLE  BIT64(58)
-#define EPT_FROZEN        UINT64_C(0x5a0)
+#define EPT_EXEC_USER     (EPT_MBE ? BIT64(10) : 0)
+#define EPT_RIGHTS        (EPT_RWX | EPT_EXEC_USER) /* any of them: present */
+#define EPT_AD_OFF        (EPT_AD ? 0 : BIT64(52))
+#define EPT_SUPPRESS_VE   (EPT_VE ? BIT64(63) : 0)
+/* Rights that an aged leaf keeps. */
+#define EPT_KEPT_SHIFT 54
+#define EPT_KEPT       (EPT_AD ? 0 : EPT_RWX << EPT_KEPT_SHIFT)
+#define EPT_KEPT_WRITE (EPT_AD ? 0 : EPT_WRITE << EPT_KEPT_SHIFT)
+/* KVM's values up to 6.9, from 6.10, and with mode-based execute control. */
+#define EPT_FROZEN (EPT_SUPPRESS_VE | (EPT_MBE ? UINT64_C(0x1a0) : UINT64_C(0x5a0)))
 
 /*
  * MMIO: write and execute without read, which no CPU accepts whatever its address width. The
@@ -101,10 +132,22 @@ static inline bool ept_has_large(unsigned level)
 	return level > 1 && (EPT_LEAF_LEVELS >> level & 1);
 }
 
+/* Not present to hardware: is it a leaf that was aged? */
+static inline bool ept_is_aged(uint64_t pte, unsigned level)
+{
+	uint64_t marks = EPT_OURS | EPT_AD_OFF | (level > 1 ? EPT_LARGE : 0);
+
+	return (pte & EPT_KEPT) && (pte & (EPT_RIGHTS | marks)) == marks &&
+	       (level == 1 || ept_has_large(level));
+}
+
 static inline enum vmmu_entry_kind fmt_classify(uint64_t pte, unsigned level)
 {
-	if (!(pte & EPT_RWX))
-		return pte == EPT_FROZEN ? VMMU_ENTRY_FROZEN : VMMU_ENTRY_ABSENT;
+	if (!(pte & EPT_RIGHTS)) {
+		if (pte == EPT_FROZEN)
+			return VMMU_ENTRY_FROZEN;
+		return ept_is_aged(pte, level) ? VMMU_ENTRY_LEAF : VMMU_ENTRY_ABSENT;
+	}
 	if (level == 1)
 		return (pte & EPT_RWX) == EPT_MMIO_VALUE ? VMMU_ENTRY_MMIO : VMMU_ENTRY_LEAF;
 	return ept_has_large(level) && (pte & EPT_LARGE) ? VMMU_ENTRY_LEAF : VMMU_ENTRY_TABLE;
@@ -127,10 +170,20 @@ static inline uint64_t fmt_table_hpa(uint64_t pte, unsigned level)
 	return pte & EPT_ADDRESS;
 }
 
+/* Execute bits for ACCESS. */
+static inline uint64_t ept_exec_bits(unsigned access)
+{
+	return access & VMMU_EXEC ? EPT_EXEC | EPT_EXEC_USER : 0;
+}
+
+/* VMMU_READ, WRITE, EXEC are the very bits that hardware has. */
 static inline unsigned fmt_access(uint64_t pte, unsigned level)
 {
-	(void)level;
-	return pte & EPT_RWX; /* VMMU_READ, WRITE, EXEC are these very bits */
+	if (ept_is_aged(pte, level))
+		return pte >> EPT_KEPT_SHIFT & EPT_RWX;
+	if (EPT_MBE && !(pte & EPT_EXEC_USER))
+		return pte & (EPT_READ | EPT_WRITE);
+	return pte & EPT_RWX;
 }
 
 /* Write-through and write-protected, which we never make, read as the stricter neighbour. */
@@ -172,7 +225,7 @@ static inline bool fmt_is_malformed(uint64_t pte, unsigned level)
 
 	if (kind != VMMU_ENTRY_TABLE && kind != VMMU_ENTRY_LEAF)
 		return false;
-	if (!(pte & EPT_READ) && ((pte & EPT_WRITE) || !EPT_EXEC_ONLY))
+	if (!(pte & EPT_READ) && ((pte & EPT_WRITE) || !EPT_EXEC_ONLY) && !ept_is_aged(pte, level))
 		return true;
 	if (kind == VMMU_ENTRY_LEAF && ept_has_bad_type(pte))
 		return true;
@@ -194,9 +247,11 @@ static inline uint64_t ept_type_bits(enum vmmu_memtype memtype)
 
 static inline uint64_t fmt_make_leaf(struct vmmu_leaf leaf, unsigned level)
 {
-	return (leaf.pfn << 12 & EPT_ADDRESS) | (leaf.access & EPT_RWX) |
-	       ept_type_bits(leaf.memtype) | EPT_OURS | (level > 1 ? EPT_LARGE : 0) |
-	       (leaf.accessed ? EPT_ACCESSED : 0) | (leaf.dirty ? EPT_DIRTY : 0) |
+	return (leaf.pfn << 12 & EPT_ADDRESS) | (leaf.access & (EPT_READ | EPT_WRITE)) |
+	       ept_exec_bits(leaf.access) | ept_type_bits(leaf.memtype) | EPT_OURS | EPT_AD_OFF |
+	       EPT_SUPPRESS_VE | (level > 1 ? EPT_LARGE : 0) |
+	       (EPT_AD && leaf.accessed ? EPT_ACCESSED : 0) |
+	       (EPT_AD && leaf.dirty ? EPT_DIRTY : 0) |
 	       (leaf.host_writable ? EPT_HOST_WRITABLE : 0) |
 	       (leaf.mmu_writable ? EPT_MMU_WRITABLE : 0);
 }
@@ -211,13 +266,14 @@ static inline uint64_t fmt_leaf_with_pfn(uint64_t leaf, uint64_t pfn, unsigned l
 static inline uint64_t fmt_make_table(uint64_t hpa, unsigned level)
 {
 	(void)level;
-	return (hpa & EPT_ADDRESS) | EPT_RWX | EPT_ACCESSED | EPT_OURS;
+	return (hpa & EPT_ADDRESS) | EPT_RIGHTS | (EPT_AD ? EPT_ACCESSED : EPT_AD_OFF) | EPT_OURS |
+	       EPT_SUPPRESS_VE;
 }
 
 static inline uint64_t fmt_make_absent(unsigned level)
 {
 	(void)level;
-	return 0;
+	return EPT_SUPPRESS_VE;
 }
 
 static inline uint64_t fmt_make_frozen(unsigned level)
@@ -260,43 +316,49 @@ static inline bool fmt_mmu_writable(uint64_t pte, unsigned level)
 static inline uint64_t fmt_write_protect(uint64_t pte, unsigned level)
 {
 	(void)level;
-	return pte & ~EPT_WRITE;
+	return pte & ~FMT_WRITE_BITS;
 }
 
 static inline uint64_t fmt_write_forbid(uint64_t pte, unsigned level)
 {
 	(void)level;
-	return pte & ~(EPT_WRITE | EPT_MMU_WRITABLE);
+	return pte & ~(FMT_WRITE_BITS | EPT_MMU_WRITABLE);
 }
 
+/* An aged leaf stays aged. */
 static inline uint64_t fmt_write_allow(uint64_t pte, unsigned level)
 {
-	(void)level;
-	return pte | EPT_WRITE | EPT_DIRTY;
+	if (ept_is_aged(pte, level))
+		return pte | EPT_KEPT_WRITE;
+	return pte | EPT_WRITE | (EPT_AD ? EPT_DIRTY : 0);
 }
 
 static inline bool fmt_is_accessed(uint64_t pte, unsigned level)
 {
-	(void)level;
-	return pte & EPT_ACCESSED;
+	return EPT_AD ? pte & EPT_ACCESSED : !ept_is_aged(pte, level);
 }
 
 static inline bool fmt_is_dirty(uint64_t pte, unsigned level)
 {
-	(void)level;
-	return pte & EPT_DIRTY;
+	return EPT_AD ? pte & EPT_DIRTY : fmt_access(pte, level) & VMMU_WRITE;
 }
 
+/* What grants nothing has nothing to keep, and cannot be aged. */
 static inline uint64_t fmt_clear_accessed(uint64_t pte, unsigned level)
 {
-	(void)level;
-	return pte & ~EPT_ACCESSED;
+	uint64_t kept = (uint64_t)fmt_access(pte, level) << EPT_KEPT_SHIFT;
+
+	if (EPT_AD)
+		return pte & ~EPT_ACCESSED;
+	if (!kept)
+		return pte;
+	return (pte & ~(EPT_RIGHTS | EPT_KEPT)) | kept | EPT_OURS | EPT_AD_OFF;
 }
 
+/* Without A/D bits clean is not writable: the next store is a violation. */
 static inline uint64_t fmt_clear_dirty(uint64_t pte, unsigned level)
 {
-	(void)level;
-	return pte & ~EPT_DIRTY;
+	return EPT_AD ? pte & ~EPT_DIRTY : fmt_write_protect(pte, level);
 }
 
 /* No break-before-make on x86: stale and new may coexist until the flush. */

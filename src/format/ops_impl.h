@@ -52,4 +52,7 @@ const struct vmmu_format FMT_OBJECT = {
 		},
 	.ops = &fmt_ops,
 	.engine = FMT_ENGINE,
+#ifdef FMT_GROUPS
+	.group_lg2 = fmt_group_lg2,
+#endif
 };

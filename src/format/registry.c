@@ -15,9 +15,30 @@
 #include "format/conformance.h"
 
 static const struct vmmu_format *const registry_formats[] = {
-	&format_ept4,         &format_ept5,         &format_npt4,       &format_npt5,
-	&format_sv39x4,       &format_sv48x4,       &format_sv57x4,     &format_arm_s2_4k,
-	&format_arm_s2_4k_40, &format_arm_s2_4k_43, &format_arm_s2_64k,
+	&format_ept4,
+	&format_ept5,
+	&format_npt4,
+	&format_npt5,
+	&format_sv39x4,
+	&format_sv48x4,
+	&format_sv57x4,
+	&format_arm_s2_4k,
+	&format_arm_s2_4k_40,
+	&format_arm_s2_4k_43,
+	&format_arm_s2_64k,
+	&format_arm_s2_16k,
+	&format_arm_s2_4k_lpa2,
+	&format_arm_s2_16k_lpa2,
+	&format_arm_s2_64k_lpa,
+	&format_ept4_noad,
+	&format_ept4_mbe,
+	&format_ept4_ve,
+	&format_arm_s2_4k_cont,
+	&format_arm_s2_16k_cont,
+	&format_arm_s2_64k_cont,
+	&format_sv39x4_napot,
+	&format_sv48x4_napot,
+	&format_sv57x4_napot,
 };
 
 /* A registered format with everything that it points to but the functions. */
@@ -170,7 +191,7 @@ static struct registration *copy_format(const struct vmmu_format_info *info,
 		return NULL;
 	copy->ops = *ops;
 	copy->geometry = *info->geometry;
-	copy->format = (struct vmmu_format){*info, &copy->ops, NULL, copy};
+	copy->format = (struct vmmu_format){.info = *info, .ops = &copy->ops, .registration = copy};
 	copy->format.info.geometry = &copy->geometry;
 	strings[0] = &copy->format.info.name;
 	strings[1] = &copy->format.info.architecture;

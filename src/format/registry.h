@@ -19,6 +19,19 @@ extern const struct vmmu_format format_arm_s2_4k;
 extern const struct vmmu_format format_arm_s2_4k_40;
 extern const struct vmmu_format format_arm_s2_4k_43;
 extern const struct vmmu_format format_arm_s2_64k;
+extern const struct vmmu_format format_arm_s2_16k;
+extern const struct vmmu_format format_arm_s2_4k_lpa2;
+extern const struct vmmu_format format_arm_s2_16k_lpa2;
+extern const struct vmmu_format format_arm_s2_64k_lpa;
+extern const struct vmmu_format format_ept4_noad;
+extern const struct vmmu_format format_ept4_mbe;
+extern const struct vmmu_format format_ept4_ve;
+extern const struct vmmu_format format_arm_s2_4k_cont;
+extern const struct vmmu_format format_arm_s2_16k_cont;
+extern const struct vmmu_format format_arm_s2_64k_cont;
+extern const struct vmmu_format format_sv39x4_napot;
+extern const struct vmmu_format format_sv48x4_napot;
+extern const struct vmmu_format format_sv57x4_napot;
 
 /*
  * A VM begins and ends to use FORMAT: until then it cannot be unregistered. Nothing to do for

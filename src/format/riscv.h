@@ -11,14 +11,18 @@
  *   3, 2, 1   execute, write, read; none of them: pointer to a table
  *   0         valid
  *
- * The root has 2 more index bits than other tables: 16 KiB. Svnapot is not used, so bit 63 is
+ * The root has 2 more index bits than other tables: 16 KiB.
+ *
+ * With SV_NAPOT (Svnapot) bit 63 of a leaf at level 1 marks groups of 16: all members are equal,
+ * their PPN is that of the first with 1000 in its low bits. Without, and elsewhere, bit 63 is
  * reserved.
  *
  * Accessed is set in every leaf made here and dirty in every writable one, as KVM does: whether
  * hardware would set them (Svadu) or fault (Svade) is then all the same, hence no
  * VMMU_CAP_HW_DIRTY.
  *
- * The including instance header sets SV_BITS: 39, 48 or 57.
+ * The including instance header sets SV_BITS: 39, 48 or 57. It may set SV_NAPOT to 1. With
+ * FMT_HAS_GEOMETRY fmt_geometry is its own business.
  */
 #ifndef VMMU_FORMAT_RISCV_H
 #define VMMU_FORMAT_RISCV_H
@@ -27,24 +31,23 @@
 #include "format/contract.h"
 #include "format/mmio.h"
 
-#if !defined(SV_BITS) || (SV_BITS != 39 && SV_BITS != 48 && SV_BITS != 57)
-#error "include an instance header (sv39x4.h, sv48x4.h, sv57x4.h)"
+#ifndef SV_NAPOT
+#define SV_NAPOT 0
 #endif
 
 #define FMT_ARCHITECTURE  "riscv64"
 #define FMT_CAPS          (VMMU_CAP_CACHES_ABSENT | VMMU_CAP_EXEC_ONLY)
 #define FMT_MMIO_GEN_BITS 19
 
-#define FMT_WRITE_BITS   SV_WRITE
-#define FMT_LINEAR_PFN   1
-#define FMT_TABLE_BYTE   0x01
-#define FMT_LEAF_MASK    SV_VALID
+#define FMT_WRITE_BITS SV_WRITE
+#define FMT_TABLE_BYTE 0x01
+/* Members of groups take a closer look. */
 #define FMT_LEAF_BITS    SV_VALID
-#define FMT_QUIET_MASK   (SV_VALID | SV_WRITE | SV_USER | SV_ACCESSED | SV_DIRTY)
-#define FMT_QUIET_BITS   FMT_QUIET_MASK
-#define FMT_GRANT_MASK   (SV_VALID | SV_ACCESSED | SV_MMU_WRITABLE)
-#define FMT_GRANT_BITS   FMT_GRANT_MASK
-#define SV_LEVELS        ((SV_BITS - 12) / 9)
+#define FMT_LEAF_MASK    (FMT_LEAF_BITS | (SV_NAPOT ? SV_N : 0))
+#define FMT_QUIET_BITS   (SV_VALID | SV_WRITE | SV_USER | SV_ACCESSED | SV_DIRTY)
+#define FMT_QUIET_MASK   (FMT_QUIET_BITS | (SV_NAPOT ? SV_N : 0))
+#define FMT_GRANT_BITS   (SV_VALID | SV_ACCESSED | SV_MMU_WRITABLE)
+#define FMT_GRANT_MASK   (FMT_GRANT_BITS | (SV_NAPOT ? SV_N : 0))
 #define SV_VALID         BIT64(0)
 #define SV_READ          BIT64(1)
 #define SV_WRITE         BIT64(2)
@@ -59,9 +62,21 @@
 #define SV_PBMT_NC       BIT64(61)
 #define SV_PBMT_IO       BIT64(62)
 #define SV_PBMT          (SV_PBMT_NC | SV_PBMT_IO)
-#define SV_RESERVED      (BITS64(60, 54) | BIT64(63))
+#define SV_N             BIT64(63)
+#define SV_RESERVED      (BITS64(60, 54) | SV_N)
+/* A group: lg2 entries, and what stands in the PPN's low bits. */
+#define SV_GROUP_LG2 4
+#define SV_GROUP_PPN (UINT64_C(0xf) << 10)
+#define SV_GROUP_64K (UINT64_C(0x8) << 10)
 /* valid bit and MMIO mark clear; KVM has no such state here */
 #define SV_FROZEN UINT64_C(0x5a0)
+
+#ifndef FMT_HAS_GEOMETRY
+#if !defined(SV_BITS) || (SV_BITS != 39 && SV_BITS != 48 && SV_BITS != 57)
+#error "include an instance header (sv39x4.h, sv48x4.h, sv57x4.h)"
+#endif
+
+#define SV_LEVELS ((SV_BITS - 12) / 9)
 
 static const struct vmmu_geometry fmt_geometry = {
 	.page_shift = 12,
@@ -80,7 +95,14 @@ static const struct vmmu_geometry fmt_geometry = {
 		      : SV_LEVELS > 4 ? 12
 				      : 0,
 		      SV_LEVELS == 5 ? 14 : 0},
+	.group_lg2 = {0, SV_NAPOT ? SV_GROUP_LG2 : 0},
 };
+#endif
+
+/* Equal members of groups do not differ by a sum. */
+#if !SV_NAPOT
+#define FMT_LINEAR_PFN 1
+#endif
 
 /*
  * A valid pointer at level 1 has nothing to point to and faults like a leaf that grants nothing: it
@@ -101,9 +123,20 @@ static inline uint64_t sv_leaf_ppn(unsigned level)
 	return BITS64(53, fmt_geometry.shift[level] - 2);
 }
 
+/* Encodings other than the one for 64K are reserved. */
+static inline unsigned fmt_group_lg2(uint64_t pte, unsigned level)
+{
+	bool is_member = SV_NAPOT && level == 1 &&
+			 (pte & (SV_N | SV_GROUP_PPN)) == (SV_N | SV_GROUP_64K);
+
+	return is_member ? SV_GROUP_LG2 : 0;
+}
+
 static inline uint64_t fmt_leaf_pfn(uint64_t pte, unsigned level)
 {
-	return (pte & sv_leaf_ppn(level)) >> 10;
+	uint64_t ppn = pte & sv_leaf_ppn(level);
+
+	return (fmt_group_lg2(pte, level) ? ppn & ~SV_GROUP_PPN : ppn) >> 10;
 }
 
 static inline uint64_t fmt_table_hpa(uint64_t pte, unsigned level)
@@ -145,8 +178,9 @@ static inline bool fmt_is_malformed(uint64_t pte, unsigned level)
 		return false;
 	if (!(pte & SV_RWX) || (pte & (SV_READ | SV_WRITE)) == SV_WRITE)
 		return true;
-	return (pte & SV_RESERVED) || (pte & SV_PBMT) == SV_PBMT ||
-	       (pte & SV_PPN & ~sv_leaf_ppn(level));
+	if (pte & (fmt_group_lg2(pte, level) ? SV_RESERVED & ~SV_N : SV_RESERVED))
+		return true;
+	return (pte & SV_PBMT) == SV_PBMT || (pte & SV_PPN & ~sv_leaf_ppn(level));
 }
 
 static inline uint64_t sv_type_bits(enum vmmu_memtype memtype)
@@ -267,6 +301,22 @@ static inline uint64_t fmt_clear_dirty(uint64_t pte, unsigned level)
 	return pte & ~(SV_DIRTY | SV_WRITE);
 }
 
+#if SV_NAPOT
+#define FMT_GROUPS
+
+static inline uint64_t fmt_group_make(uint64_t leaf, unsigned level)
+{
+	(void)level;
+	return (leaf & ~SV_GROUP_PPN) | SV_GROUP_64K | SV_N;
+}
+
+static inline uint64_t fmt_group_undo(uint64_t pte, uint64_t index, unsigned level)
+{
+	(void)level;
+	return (pte & ~(SV_N | SV_GROUP_PPN)) | index << 10;
+}
+#endif
+
 /* No break-before-make; a mixture of old and new is used until the fence. */
 static inline bool fmt_needs_break(uint64_t old_pte, uint64_t new_pte, unsigned level)
 {
@@ -276,7 +326,7 @@ static inline bool fmt_needs_break(uint64_t old_pte, uint64_t new_pte, unsigned 
 
 static inline uint64_t fmt_route(uint64_t pte, unsigned level)
 {
-	return pte & (sv_leaf_ppn(level) | SV_PBMT | SV_USER);
+	return pte & (sv_leaf_ppn(level) | SV_PBMT | SV_USER | (SV_NAPOT ? SV_N : 0));
 }
 
 /*

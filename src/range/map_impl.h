@@ -35,10 +35,43 @@ static inline bool range_map_is_same(struct range_map_state *s, const struct ent
 {
 	uint64_t inside = s->gpa & (range_bytes(ref->level) - 1);
 
-	if (pte != range_leaf(s->attr, s->hpa - inside, ref->level))
+	if (leaf_alone(pte, ref->gfn, ref->level) !=
+	    range_leaf(s->attr, s->hpa - inside, ref->level))
 		return false;
 	range_map_advance(s, min_u64(range_bytes(ref->level) - inside, s->bytes));
 	return true;
+}
+
+/* May what is left begin with a group at LEVEL? */
+static inline bool range_map_fits_group(const struct range_map_state *s, unsigned level)
+{
+	uint64_t bytes = range_bytes(level) << level_group_lg2(level);
+
+	return level_group_lg2(level) && range_is_leaf_level(s->update->vm, level) &&
+	       s->bytes >= bytes && is_aligned(s->gpa | s->hpa, bytes);
+}
+
+/*
+ * A group of leaves from REF on, if what is left begins with one and nothing is mapped there.
+ * Returns the entries, or 0.
+ */
+static uint64_t range_map_group(struct range_map_state *s, struct entry_ref ref)
+{
+	uint64_t count = BIT64(level_group_lg2(ref.level));
+
+	if (likely(!range_map_fits_group(s, ref.level)))
+		return 0;
+	for (uint64_t i = 0; i < count; i++)
+		if (pte_load(ref.ptep + i) != fmt_make_absent(ref.level))
+			return 0;
+	ref.table->has_groups = true;
+	for (uint64_t i = 0; i < count; i++, ref.ptep++, ref.gfn += level_gfns(ref.level)) {
+		uint64_t leaf = range_leaf(s->attr, s->hpa, ref.level);
+
+		funnel_fill(&s->update->vm->tree, &ref, leaf_grouped(leaf, ref.level));
+		range_map_advance(s, range_bytes(ref.level));
+	}
+	return count;
 }
 
 /* Leaves at level 1 from REF on, to the end of its table or of what is left. 0, -EEXIST. */
@@ -48,15 +81,22 @@ static int range_map_pages(struct range_map_state *s, struct entry_ref ref)
 	uint64_t count = min_u64(s->bytes >> fmt_geometry.page_shift,
 				 table_entry_count(1) - range_index(s->gpa, 1));
 
-	for (; count; count--, ref.ptep++, ref.gfn++) {
+	while (count) {
 		uint64_t leaf = range_leaf(s->attr, s->hpa, 1);
-		uint64_t old_pte = atomic_load_explicit(ref.ptep, memory_order_relaxed);
+		uint64_t old_pte = pte_load(ref.ptep);
+		uint64_t step = range_map_group(s, ref);
 
-		if (likely(old_pte == fmt_make_absent(1)))
-			funnel_fill(tree, &ref, leaf);
-		else if (old_pte != leaf)
-			return -EEXIST;
-		range_map_advance(s, RANGE_PAGE);
+		if (!step) {
+			if (likely(old_pte == fmt_make_absent(1)))
+				funnel_fill(tree, &ref, leaf);
+			else if (leaf_alone(old_pte, ref.gfn, 1) != leaf)
+				return -EEXIST;
+			range_map_advance(s, RANGE_PAGE);
+			step = 1;
+		}
+		count -= step;
+		ref.ptep += step;
+		ref.gfn += step;
 	}
 	return 0;
 }
@@ -69,8 +109,11 @@ static int range_map_absent(struct range_map_state *s, const struct entry_ref *r
 {
 	struct vmmu_vm *vm = s->update->vm;
 	unsigned below = ref->level - 1;
+	uint64_t leaf;
 	bool is_full;
 
+	if (range_map_group(s, *ref))
+		return 1;
 	if (range_map_fits(s, ref->level)) {
 		funnel_fill(&vm->tree, ref, range_leaf(s->attr, s->hpa, ref->level));
 		range_map_advance(s, range_bytes(ref->level));
@@ -81,7 +124,10 @@ static int range_map_absent(struct range_map_state *s, const struct entry_ref *r
 		  is_aligned(s->hpa, range_bytes(below)) && !vm->tree.hooks.event;
 	if (!is_full)
 		return range_link_empty(vm, ref) ? 0 : -ENOMEM;
-	if (!range_link_full(vm, ref, range_leaf(s->attr, s->hpa, below), UINT64_MAX))
+	leaf = range_leaf(s->attr, s->hpa, below);
+	if (range_map_fits_group(s, below))
+		leaf = leaf_grouped(leaf, below);
+	if (!range_link_full(vm, ref, leaf, UINT64_MAX))
 		return -ENOMEM;
 	range_map_advance(s, range_bytes(ref->level));
 	return 1;

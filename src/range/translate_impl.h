@@ -11,7 +11,9 @@
 /* What the leaf PTE at LEVEL makes of gpa. */
 static inline uint64_t translate_leaf(uint64_t pte, unsigned level, uint64_t gpa)
 {
-	return fmt_leaf_pfn(pte, level) << FMT_SHIFT(1) | (gpa & (range_bytes(level) - 1));
+	uint64_t bytes = range_bytes(level) << leaf_group_lg2(pte, level);
+
+	return fmt_leaf_pfn(pte, level) << FMT_SHIFT(1) | (gpa & (bytes - 1));
 }
 
 /* The end of a walk that met PTE at LEVEL, which is not what it mostly is. */

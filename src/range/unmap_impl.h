@@ -67,6 +67,24 @@ static int64_t range_unmap_cut(struct vmmu_vm *vm, const struct entry_ref *ref, 
 }
 
 /*
+ * The leaf at REF is in a group. If the range, up to END, begins with all of it, all of it goes;
+ * else its members stand alone from now on. Returns the bytes done with, or 0.
+ */
+static int64_t range_unmap_group(struct vmmu_vm *vm, struct entry_ref ref, uint64_t gpa,
+				 uint64_t end)
+{
+	uint64_t count = BIT64(level_group_lg2(ref.level)), bytes = count * range_bytes(ref.level);
+
+	if (!is_aligned(gpa, bytes) || end - gpa < bytes) {
+		range_ungroup(vm, &ref, 1);
+		return 0;
+	}
+	for (uint64_t i = 0; i < count; i++, ref.ptep++, ref.gfn += level_gfns(ref.level))
+		funnel_set(&vm->tree, &ref, fmt_make_absent(ref.level));
+	return (int64_t)bytes;
+}
+
+/*
  * Deal with what is at gpa: bytes done with, or -ENOMEM. END of the range in bytes.
  */
 static int64_t range_unmap_step(struct vmmu_update *update, uint64_t gpa, uint64_t end)
@@ -84,6 +102,11 @@ static int64_t range_unmap_step(struct vmmu_update *update, uint64_t gpa, uint64
 		last = first + range_bytes(ref.level) - 1;
 		if (pte == fmt_make_absent(ref.level))
 			return (int64_t)(min_u64(last, end - 1) + 1 - gpa);
+		if (fmt_classify(pte, ref.level) == VMMU_ENTRY_LEAF &&
+		    leaf_group_lg2(pte, ref.level)) {
+			done = range_unmap_group(update->vm, ref, gpa, end);
+			continue;
+		}
 		if (first == gpa && last < end) {
 			range_unmap_whole(update->vm, &ref, pte);
 			return (int64_t)range_bytes(ref.level);

@@ -22,10 +22,65 @@
 #include "spte/spte_impl.h"
 #include "walker/tree.h"
 
+/* Groups that are taken apart at once. */
+#define FUNNEL_GROUPS 64
+
 /* gfns that an entry at LEVEL covers. */
 static inline uint64_t level_gfns(unsigned level)
 {
 	return UINT64_C(1) << (fmt_geometry.shift[level] - fmt_geometry.page_shift);
+}
+
+/* lg2 entries of a group at LEVEL; 0: the format makes none there. */
+static inline unsigned level_group_lg2(unsigned level)
+{
+#ifdef FMT_GROUPS
+	return fmt_geometry.group_lg2[level];
+#else
+	return (void)level, 0;
+#endif
+}
+
+/* lg2 entries of the group that the leaf PTE belongs to; 0: it stands alone. */
+static inline unsigned leaf_group_lg2(uint64_t pte, unsigned level)
+{
+#ifdef FMT_GROUPS
+	return fmt_group_lg2(pte, level);
+#else
+	return (void)pte, (void)level, 0;
+#endif
+}
+
+/* The member of a group in place of LEAF, whose level has groups. */
+static inline uint64_t leaf_grouped(uint64_t leaf, unsigned level)
+{
+#ifdef FMT_GROUPS
+	return fmt_group_make(leaf, level);
+#else
+	return (void)level, leaf;
+#endif
+}
+
+/* What the leaf PTE, which stands at gfn, would be alone. */
+static inline uint64_t leaf_alone(uint64_t pte, uint64_t gfn, unsigned level)
+{
+#ifdef FMT_GROUPS
+	unsigned lg2 = fmt_group_lg2(pte, level);
+
+	if (lg2)
+		return fmt_group_undo(pte, gfn / level_gfns(level) & (BIT64(lg2) - 1), level);
+#else
+	(void)gfn, (void)level;
+#endif
+	return pte;
+}
+
+/* The frame that the leaf PTE gives gfn. */
+static inline uint64_t leaf_frame(uint64_t pte, uint64_t gfn, unsigned level)
+{
+	uint64_t gfns = level_gfns(level) << leaf_group_lg2(pte, level);
+
+	return fmt_leaf_pfn(pte, level) + (gfn & (gfns - 1));
 }
 
 /* One-past-the-last gfn that REF covers. */
@@ -309,6 +364,57 @@ static inline void funnel_adopt(struct tree *tree, struct table *table, uint64_t
 {
 	table->used = (uint32_t)used;
 	tree->leaves[table->level] += used;
+}
+
+/* Exclusive: freeze all members of COUNT groups from FIRST on. MEMBER[i]: one of each group's. */
+static inline bool funnel_freeze_groups(const struct entry_ref *first, uint64_t count,
+					uint64_t member[FUNNEL_GROUPS])
+{
+	unsigned level = first->level, lg2 = level_group_lg2(level);
+	bool is_any = false;
+
+	for (uint64_t i = 0; i < count << lg2; i++) {
+		if (!(i & (BIT64(lg2) - 1)))
+			member[i >> lg2] = pte_load(first->ptep + i);
+		if (!leaf_group_lg2(member[i >> lg2], level))
+			continue;
+		is_any = true;
+		atomic_store_explicit(first->ptep + i, fmt_make_frozen(level),
+				      memory_order_release);
+	}
+	return is_any;
+}
+
+/*
+ * Exclusive: turn COUNT groups, FUNNEL_GROUPS at most, the first of which begins at FIRST, into
+ * leaves that stand alone and map the same; places of no group are left as they are. All members go
+ * at once before any comes back (Arm: the contiguous bit changes by break-before-make alone; RISC-V
+ * advises the same): a TLB must not find some in the group and some out of it. Lockless readers
+ * meet frozen entries meanwhile. Members are never volatile: they have WRITE if they may, and the
+ * accessed bit.
+ */
+static inline void funnel_ungroup(const struct tree *tree, const struct entry_ref *first,
+				  uint64_t count)
+{
+	unsigned level = first->level, lg2 = level_group_lg2(level);
+	struct vmmu_flush flush = {.gfn_start = first->gfn,
+				   .gfn_end = first->gfn + (count << lg2) * level_gfns(level),
+				   .as_id = first->table->as_id};
+	struct entry_ref ref = *first;
+	uint64_t member[FUNNEL_GROUPS];
+
+	if (!funnel_freeze_groups(first, count, member))
+		return;
+	tree->hooks.flush(tree->hooks.ctx, &flush);
+	for (uint64_t i = 0; i < count << lg2; i++, ref.ptep++, ref.gfn += level_gfns(level)) {
+		uint64_t old_pte = member[i >> lg2];
+		uint64_t new_pte = leaf_alone(old_pte, ref.gfn, level);
+
+		if (!leaf_group_lg2(old_pte, level))
+			continue;
+		atomic_store_explicit(ref.ptep, new_pte, memory_order_release);
+		funnel_event(tree, &ref, old_pte, new_pte);
+	}
 }
 
 #ifdef FMT_WRITE_BITS

@@ -30,6 +30,7 @@ struct table {
 	uint32_t used;         /* entries that are not absent */
 	bool is_hashed;
 	bool has_volatile; /* an entry may be volatile; never false when one is */
+	bool has_groups;   /* an entry may belong to a group; never false when one does */
 };
 
 _Static_assert(sizeof(struct table) <= FRAME_META_BYTES, "a table's record is frame metadata");

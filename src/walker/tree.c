@@ -11,7 +11,8 @@
 int tree_init_over(struct tree *tree, const struct vmmu_geometry *geometry, void *memory,
 		   uint64_t hpa, uint64_t bytes, const struct tree_hooks *hooks)
 {
-	unsigned min_lg2 = FRAME_LG2_MAX;
+	/* A lone root may be larger than a page, and than what the pool takes as its smallest. */
+	unsigned min_lg2 = geometry->page_shift;
 	int err;
 
 	memset(tree, 0, sizeof(*tree));

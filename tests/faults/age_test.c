@@ -150,11 +150,13 @@ FORMAT_TEST(age, next_use__is_seen)
 	static const unsigned kinds[] = {VMMU_READ, VMMU_WRITE, VMMU_EXEC};
 	struct machine *machine = machine_of_32_pages(*index);
 	struct access_result result;
+	uint64_t resolves;
 
 	for (unsigned i = 0; i < 3; i++) {
 		machine_touch(machine, 35, VMMU_WRITE);
 		cr_assert_eq(age(machine, 3, 1), 1);
 		evict_tlb(machine);
+		resolves = machine->resolves;
 		if (hardware_marks(machine)) {
 			cr_assert_eq(machine_touch(machine, 35, kinds[i]).faults, 0);
 			hardware_reads(machine, 35);
@@ -162,6 +164,8 @@ FORMAT_TEST(age, next_use__is_seen)
 			result = machine_touch(machine, 35, kinds[i]);
 			cr_assert_eq(result.faults, 1);
 			cr_assert_eq(result.first_outcome, VMMU_FIXED);
+			cr_assert(result.fault.fast, "nothing but the mark was missing");
+			cr_assert_eq(machine->resolves, resolves);
 		}
 		cr_assert_eq(test_age(machine, 3, 1), 1);
 	}

@@ -3,6 +3,8 @@
  * Each invariant of the audit, broken by a word or two. Not here: "leaf-misaligned", which no entry
  * can break as long as a format reads aligned frames only.
  */
+#include <string.h>
+
 #include "faults/stage.h"
 
 static struct memslot *slot_of(struct stage *stage, unsigned as_id, unsigned id)
@@ -378,7 +380,21 @@ static void break_invalidate_balance(struct stage *stage)
 	POKE(stage, stage->vm->invalidate.in_progress, 1);
 }
 
+/* One entry says that it is in a group, the others do not: Arm's bit 52, Svnapot's 63 and PPN. */
+static void break_leaf_group(struct stage *stage)
+{
+	_Atomic uint64_t *ptep = entry_at(stage, 0, logged_gfn(stage));
+
+	if (!stage->machine->geometry->group_lg2[1])
+		return;
+	if (!strcmp(stage->machine->info->architecture, "arm64"))
+		POKE(stage, *ptep, *ptep | UINT64_C(1) << 52);
+	else
+		POKE(stage, *ptep, (*ptep & ~UINT64_C(0x3c00)) | UINT64_C(0x8000000000002000));
+}
+
 const struct audit_break audit_breaks[] = {
+	{"leaf-group ", break_leaf_group},
 	{"leaf-malformed ", break_leaf_malformed},
 	{"leaf-writable ", break_leaf_writable},
 	{"leaf-no-slot rmap-count quota-slots ", break_leaf_no_slot},

@@ -26,6 +26,7 @@ static const struct pair pairs[] = {
 	{"arm-s2-4k", "arm-s2-4k-48-l0"},
 	{"arm-s2-4k-40", "arm-s2-4k-40-l1"},
 	{"arm-s2-4k-43", "arm-s2-4k-43-l1"},
+	{"arm-s2-64k", "arm-s2-64k-48-l1"},
 };
 
 static uint64_t seed_of_run(void)
@@ -33,19 +34,6 @@ static uint64_t seed_of_run(void)
 	const char *text = getenv("VMMU_SEED");
 
 	return text ? strtoull(text, NULL, 0) : 1;
-}
-
-/* The index that outside_at() has for the format called NAME. */
-static unsigned index_of(const char *name)
-{
-	static const unsigned starts[] = {0, OUTSIDE_GEOMETRIES};
-
-	for (unsigned i = 0; i < ARRAY_COUNT(starts); i++)
-		for (unsigned at = starts[i]; outside_at(at); at++)
-			if (!strcmp(vmmu_format_info(outside_at(at))->name, name))
-				return at;
-	cr_assert_fail("no format %s", name);
-	abort();
 }
 
 static struct vmmu_digest digest_of(struct machine *machine)
@@ -71,7 +59,7 @@ static void expect_same(struct machine *a, struct machine *b)
 
 ParameterizedTestParameters(door, random_operations__same_tables)
 {
-	static unsigned indexes[] = {0, 1, 2, 3};
+	static unsigned indexes[] = {0, 1, 2, 3, 4};
 
 	return cr_make_param_array(unsigned, indexes, ARRAY_COUNT(indexes));
 }
@@ -80,8 +68,9 @@ ParameterizedTest(unsigned *index, door, random_operations__same_tables)
 {
 	const struct pair *pair = &pairs[*index];
 	uint64_t seed = seed_of_run(), mapped = 0;
-	struct world worlds[2] = {world_create(index_of(pair->built_in), draw_from_seed(seed), 3),
-				  world_create(index_of(pair->outside), draw_from_seed(seed), 3)};
+	struct world worlds[2] = {
+		world_create(outside_index(pair->built_in), draw_from_seed(seed), 3),
+		world_create(outside_index(pair->outside), draw_from_seed(seed), 3)};
 
 	for (unsigned op = 1; op <= OPS; op++) {
 		world_op(&worlds[0]);
@@ -198,7 +187,7 @@ ParameterizedTest(unsigned *index, door, arm_geometry__agrees_with_its_model)
 /* 25 bits from level 3: 16 root tables side by side, and pages in them. */
 Test(door, root_that_holds_pages__works_to_both_ends)
 {
-	struct machine *machine = machine_create(index_of("arm-s2-4k-25-l3"), NULL);
+	struct machine *machine = machine_create(outside_index("arm-s2-4k-25-l3"), NULL);
 	uint64_t last = (UINT64_C(1) << 13) - 1;
 
 	machine_slot(machine, 0, 0, 8, 0, 0);

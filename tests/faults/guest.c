@@ -190,7 +190,8 @@ static bool hardware_try(struct machine *machine, struct machine_vcpu *vcpu, uin
 	 */
 	if (walk->entry.kind == VMMU_ENTRY_LEAF && !walk->entry.accessed &&
 	    !(machine->info->caps & VMMU_CAP_HW_DIRTY)) {
-		*flags = VMMU_FAULT_PRESENT;
+		/* EPT has no fault of its own for it: the leaf has no rights left. */
+		*flags = machine->info->caps & VMMU_CAP_MMIO_TRAP ? 0 : VMMU_FAULT_PRESENT;
 		return false;
 	}
 	if (walk->entry.kind == VMMU_ENTRY_LEAF) {

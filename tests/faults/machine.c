@@ -9,15 +9,21 @@
 
 #define FINDINGS_SHOWN 4
 
+/* Faults make no groups: of the formats that have them, one of each engine is enough. */
+static bool is_worth_a_run(const struct vmmu_format_info *info)
+{
+	return !info->geometry->group_lg2[1] || !strcmp(info->name, "arm-s2-4k-cont") ||
+	       !strcmp(info->name, "sv39x4-napot");
+}
+
 struct criterion_test_params machine_formats(void)
 {
 	static unsigned indexes[32];
 	unsigned count = 0;
 
-	while (count < 32 && outside_at(count)) {
-		indexes[count] = count;
-		count++;
-	}
+	for (unsigned i = 0; count < 32 && outside_at(i); i++)
+		if (is_worth_a_run(vmmu_format_info(outside_at(i))))
+			indexes[count++] = i;
 	return cr_make_param_array(unsigned, indexes, count);
 }
 

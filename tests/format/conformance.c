@@ -66,12 +66,25 @@ CONFORMANCE_SUITE(conformance_arm_s2_4k, "arm-s2-4k")
 CONFORMANCE_SUITE(conformance_arm_s2_4k_40, "arm-s2-4k-40")
 CONFORMANCE_SUITE(conformance_arm_s2_4k_43, "arm-s2-4k-43")
 CONFORMANCE_SUITE(conformance_arm_s2_64k, "arm-s2-64k")
+CONFORMANCE_SUITE(conformance_arm_s2_16k, "arm-s2-16k")
+CONFORMANCE_SUITE(conformance_arm_s2_4k_lpa2, "arm-s2-4k-lpa2")
+CONFORMANCE_SUITE(conformance_arm_s2_16k_lpa2, "arm-s2-16k-lpa2")
+CONFORMANCE_SUITE(conformance_arm_s2_64k_lpa, "arm-s2-64k-lpa")
+CONFORMANCE_SUITE(conformance_ept4_noad, "ept4-noad")
+CONFORMANCE_SUITE(conformance_ept4_mbe, "ept4-mbe")
+CONFORMANCE_SUITE(conformance_ept4_ve, "ept4-ve")
+CONFORMANCE_SUITE(conformance_arm_s2_4k_cont, "arm-s2-4k-cont")
+CONFORMANCE_SUITE(conformance_arm_s2_16k_cont, "arm-s2-16k-cont")
+CONFORMANCE_SUITE(conformance_arm_s2_64k_cont, "arm-s2-64k-cont")
+CONFORMANCE_SUITE(conformance_sv39x4_napot, "sv39x4-napot")
+CONFORMANCE_SUITE(conformance_sv48x4_napot, "sv48x4-napot")
+CONFORMANCE_SUITE(conformance_sv57x4_napot, "sv57x4-napot")
 
 /* A format that is registered but has no suite above would go unnoticed. */
 Test(conformance, registered_formats__all_have_a_suite)
 {
-	cr_expect(vmmu_format_at(10));
-	cr_expect_null(vmmu_format_at(11));
+	cr_expect(vmmu_format_at(23));
+	cr_expect_null(vmmu_format_at(24));
 }
 
 Test(conformance, variants__keep_the_laws)

@@ -346,6 +346,8 @@ SPOIL(spoil_45, draft->format.info.caps &= ~(unsigned)VMMU_CAP_HW_DIRTY)
 SPOIL(spoil_46, draft->format.info.caps |= VMMU_CAP_EXEC_ONLY)
 SPOIL(spoil_47, draft->format.info.mmio_gen_bits = 20)
 SPOIL(spoil_48, draft->geometry.shift[3] = 31)
+SPOIL(spoil_83, draft->geometry.group_lg2[1] = 10)
+SPOIL(spoil_84, draft->geometry.group_lg2[4] = 4)
 SPOIL(spoil_49, draft->geometry.gpa_bits = 47)
 SPOIL(spoil_50, draft->geometry.leaf_levels = 0x0c)
 SPOIL(spoil_51, draft->geometry.leaf_levels = 0x2e)
@@ -427,6 +429,8 @@ static const struct broken_format broken_formats[] = {
 	{"leaves: a leaf does not read as one", spoil_46},
 	{"mmio: generation, gfn or access is lost", spoil_47},
 	{"geometry: a level does not begin where the one below ends", spoil_48},
+	{"geometry: a group is larger than a table, or of no leaves", spoil_83},
+	{"geometry: a group is larger than a table, or of no leaves", spoil_84},
 	{"geometry: gpa_bits is not what the tables translate", spoil_49},
 	{"geometry: leaf_levels lacks level 1 or has a level that is none", spoil_50},
 	{"geometry: leaf_levels lacks level 1 or has a level that is none", spoil_51},

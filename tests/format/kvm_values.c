@@ -22,6 +22,51 @@ struct leaf_case {
 };
 
 static const struct leaf_case leaf_cases[] = {
+	{"ept4-noad",
+	 "page",
+	 1,
+	 UINT64_C(0x0610000012345877),
+	 {.pfn = 0x12345, .access = VMMU_RWX, WRITABLE}},
+	{"ept4-noad",
+	 "host read-only",
+	 1,
+	 UINT64_C(0x0010000012345875),
+	 {.pfn = 0x12345, .access = VMMU_READ | VMMU_EXEC, READONLY}},
+	{"ept4-mbe",
+	 "both execute bits",
+	 1,
+	 UINT64_C(0x0600000012345f77),
+	 {.pfn = 0x12345, .access = VMMU_RWX, WRITABLE}},
+	{"ept4-mbe",
+	 "no execute",
+	 1,
+	 UINT64_C(0x0600000012345b73),
+	 {.pfn = 0x12345, .access = VMMU_READ | VMMU_WRITE, WRITABLE}},
+	{"ept4-ve",
+	 "page",
+	 1,
+	 UINT64_C(0x8600000012345b77),
+	 {.pfn = 0x12345, .access = VMMU_RWX, WRITABLE}},
+	{"arm-s2-4k-lpa2",
+	 "page, bits 51:48 spread",
+	 1,
+	 UINT64_C(0x01830000400807ff),
+	 {.pfn = UINT64_C(0xf000040080), .access = VMMU_RWX, WRITABLE}},
+	{"arm-s2-4k-lpa2",
+	 "no shareability bits",
+	 1,
+	 UINT64_C(0x01800000400804ff),
+	 {.pfn = 0x40080, .access = VMMU_RWX, WRITABLE}},
+	{"arm-s2-64k-lpa",
+	 "page, bits 51:48 in 15:12",
+	 1,
+	 UINT64_C(0x018000004001f7ff),
+	 {.pfn = UINT64_C(0xf00004001), .access = VMMU_RWX, WRITABLE}},
+	{"arm-s2-16k",
+	 "page",
+	 1,
+	 UINT64_C(0x01800000000047ff),
+	 {.pfn = 1, .access = VMMU_RWX, WRITABLE}},
 	{"npt4", "page", 1, 0x2a4ae67, {.pfn = 0x2a4a, .access = VMMU_RWX, WRITABLE}},
 	{"npt4", "page", 1, 0xc507e67, {.pfn = 0xc507, .access = VMMU_RWX, WRITABLE}},
 	{"npt4", "2M page", 2, 0x10400ee7, {.pfn = 0x10400, .access = VMMU_RWX, WRITABLE}},
@@ -165,9 +210,17 @@ struct table_case {
  * recorded values.
  */
 static const struct table_case table_cases[] = {
-	{"ept4", 0x12345000, 0x12345907},         {"npt4", 0x12345000, 0x12345827},
-	{"sv39x4", 0x80200000, 0x20080001},       {"arm-s2-4k", 0x43642000, 0x43642003},
-	{"arm-s2-4k-40", 0x40080000, 0x40080003}, {"arm-s2-64k", 0x40080000, 0x40080003},
+	{"ept4", 0x12345000, 0x12345907},
+	{"npt4", 0x12345000, 0x12345827},
+	{"sv39x4", 0x80200000, 0x20080001},
+	{"arm-s2-4k", 0x43642000, 0x43642003},
+	{"arm-s2-4k-40", 0x40080000, 0x40080003},
+	{"arm-s2-64k", 0x40080000, 0x40080003},
+	{"arm-s2-4k-lpa2", UINT64_C(0xf000040080000), UINT64_C(0x3000040080303)},
+	{"arm-s2-64k-lpa", UINT64_C(0xf000040080000), 0x4008f003},
+	{"ept4-noad", 0x12345000, UINT64_C(0x0010000012345807)},
+	{"ept4-mbe", 0x12345000, 0x12345d07},
+	{"ept4-ve", 0x12345000, UINT64_C(0x8000000012345907)},
 };
 
 Test(kvm_values, table__is_bit_exact)
@@ -217,8 +270,49 @@ Test(kvm_values, frozen_and_absent__as_kvm_has_them)
 	cr_expect_eq(vmmu_format_find("npt4")->ops->make_frozen(2), 0x5a0);
 	cr_expect_eq(vmmu_format_find("sv39x4")->ops->make_frozen(1), 0x5a0);
 	cr_expect_eq(vmmu_format_find("arm-s2-4k")->ops->make_frozen(3), 0x400);
-	for (unsigned i = 0; vmmu_format_at(i); i++)
-		cr_expect_eq(vmmu_format_at(i)->ops->make_absent(1), 0, "zeroed tables are empty");
+	/* KVM's from 6.10, and, with bit 10 in use, of 7.2. */
+	cr_expect_eq(vmmu_format_find("ept4-ve")->ops->make_frozen(1),
+		     UINT64_C(0x80000000000005a0));
+	cr_expect_eq(vmmu_format_find("ept4-mbe")->ops->make_frozen(1), 0x1a0);
+	for (unsigned i = 0; vmmu_format_at(i); i++) {
+		bool is_ve = vmmu_format_at(i) == vmmu_format_find("ept4-ve");
+
+		cr_expect_eq(vmmu_format_at(i)->ops->make_absent(1), is_ve ? BIT64(63) : 0,
+			     "zeroed tables are empty, but for the mark against #VE");
+	}
+}
+
+/*
+ * Aged leaves without A/D bits, as KVM makes them: READ and EXEC in bits 54 and 56. WRITE in bit 55
+ * is ours. Bit 52 says that A/D bits are off.
+ */
+Test(kvm_values, aged_without_accessed_bits__rights_are_kept_above)
+{
+	static const struct {
+		unsigned level;
+		uint64_t leaf, aged;
+	} cases[] = {
+		{1, UINT64_C(0x0010000012345875), UINT64_C(0x0150000012345870)},
+		{1, UINT64_C(0x0610000012345877), UINT64_C(0x07d0000012345870)},
+		{1, UINT64_C(0x0610000012345873), UINT64_C(0x06d0000012345870)},
+		{2, UINT64_C(0x06100000122008f7), UINT64_C(0x07d00000122008f0)},
+	};
+	const struct vmmu_format_ops *ops = vmmu_format_find("ept4-noad")->ops;
+
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		cr_expect_eq(ops->clear_accessed(cases[i].leaf, cases[i].level), cases[i].aged);
+		cr_expect_eq(ops->classify(cases[i].aged, cases[i].level), VMMU_ENTRY_LEAF);
+		cr_expect_eq(ops->access(cases[i].aged, cases[i].level),
+			     ops->access(cases[i].leaf, cases[i].level));
+		cr_expect(!ops->is_accessed(cases[i].aged, cases[i].level));
+		cr_expect(ops->is_volatile(cases[i].aged, cases[i].level));
+	}
+	cr_expect_eq(ops->classify(UINT64_C(0x0140000012345870), 1), VMMU_ENTRY_ABSENT,
+		     "bit 52 missing");
+	cr_expect_eq(ops->classify(UINT64_C(0x0150000012345070), 1), VMMU_ENTRY_ABSENT,
+		     "bit 11 missing");
+	cr_expect_eq(ops->classify(UINT64_C(0x0150000012345870), 2), VMMU_ENTRY_ABSENT,
+		     "a table has no rights to keep");
 }
 
 /* Pairs that KVM wrote: dirty logging took WRITE away, and a write fault gave it back. */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "format/hostile.h"
 
@@ -31,19 +32,36 @@ static void register_all(void)
 	register_one(&hostile_info, &hostile_ops);
 }
 
-/* Arm geometry number INDEX, by start level and then by IPA bits; NULL past the last. */
+/*
+ * Arm geometries to run on: of each granule and layout, for each start level, the smallest that has
+ * room for the tests' large pages, and the largest.
+ */
+static const struct {
+	const char *model;
+	int start;
+	unsigned ipa_bits[2];
+} geometries[] = {
+	{"arm-s2-4k", 3, {16, 25}},       {"arm-s2-4k", 2, {25, 34}},
+	{"arm-s2-4k", 1, {31, 43}},       {"arm-s2-4k", 1, {40, 42}},
+	{"arm-s2-4k", 0, {40, 48}},       {"arm-s2-16k", 3, {16, 29}},
+	{"arm-s2-16k", 2, {28, 40}},      {"arm-s2-16k", 1, {37, 48}},
+	{"arm-s2-64k", 3, {17, 33}},      {"arm-s2-64k", 2, {32, 46}},
+	{"arm-s2-64k", 1, {43, 48}},      {"arm-s2-4k-lpa2", 2, {25, 34}},
+	{"arm-s2-4k-lpa2", 0, {40, 52}},  {"arm-s2-4k-lpa2", -1, {49, 52}},
+	{"arm-s2-16k-lpa2", 1, {37, 51}}, {"arm-s2-16k-lpa2", 0, {48, 52}},
+	{"arm-s2-64k-lpa", 2, {32, 46}},  {"arm-s2-64k-lpa", 1, {43, 52}},
+};
+
+/* Number INDEX of them; NULL past the last. */
 static const struct vmmu_format *geometry_at(unsigned index)
 {
-	for (unsigned at = 0; at < 4 * 64; at++) {
-		const struct vmmu_format *format;
-		char name[32];
+	char name[64];
 
-		snprintf(name, sizeof(name), "arm-s2-4k-%u-l%u", at % 64, at / 64);
-		format = vmmu_format_find(name);
-		if (format && !index--)
-			return format;
-	}
-	return NULL;
+	if (index / 2 >= sizeof(geometries) / sizeof(geometries[0]))
+		return NULL;
+	snprintf(name, sizeof(name), "%s-%u-l%d", geometries[index / 2].model,
+		 geometries[index / 2].ipa_bits[index % 2], geometries[index / 2].start);
+	return vmmu_format_find(name);
 }
 
 const struct vmmu_format *outside_at(unsigned index)
@@ -57,6 +75,18 @@ const struct vmmu_format *outside_at(unsigned index)
 		return format;
 	register_all();
 	return vmmu_format_at(index);
+}
+
+unsigned outside_index(const char *name)
+{
+	static const unsigned starts[] = {0, OUTSIDE_GEOMETRIES};
+
+	for (unsigned i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		for (unsigned at = starts[i]; outside_at(at); at++)
+			if (!strcmp(vmmu_format_info(outside_at(at))->name, name))
+				return at;
+	fprintf(stderr, "no format %s\n", name);
+	abort();
 }
 
 const struct vmmu_format *outside_find(const char *name)

@@ -20,6 +20,8 @@
  * one. NULL past the last.
  */
 const struct vmmu_format *outside_at(unsigned index);
+/* The index that outside_at() has for the format called NAME; there must be one. */
+unsigned outside_index(const char *name);
 /* vmmu_format_find(), these included. */
 const struct vmmu_format *outside_find(const char *name);
 

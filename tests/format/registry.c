@@ -31,6 +31,19 @@ static const struct expected_format expected_formats[] = {
 	{"arm-s2-4k-40", "arm64", 3, 12, 40, 48, 0x0e, 13, ARM_CAPS},
 	{"arm-s2-4k-43", "arm64", 3, 12, 43, 48, 0x0e, 16, ARM_CAPS},
 	{"arm-s2-64k", "arm64", 3, 16, 48, 48, 0x06, 16, ARM_CAPS},
+	{"arm-s2-16k", "arm64", 3, 14, 48, 48, 0x06, 15, ARM_CAPS},
+	{"arm-s2-4k-lpa2", "arm64", 5, 12, 52, 52, 0x1e, 12, ARM_CAPS},
+	{"arm-s2-16k-lpa2", "arm64", 4, 14, 52, 52, 0x0e, 14, ARM_CAPS},
+	{"arm-s2-64k-lpa", "arm64", 3, 16, 52, 52, 0x0e, 16, ARM_CAPS},
+	{"ept4-noad", "x86-ept", 4, 12, 48, 52, 0x0e, 12, VMMU_CAP_MMIO_TRAP},
+	{"ept4-mbe", "x86-ept", 4, 12, 48, 52, 0x0e, 12, X86_CAPS},
+	{"ept4-ve", "x86-ept", 4, 12, 48, 52, 0x0e, 12, X86_CAPS},
+	{"arm-s2-4k-cont", "arm64", 4, 12, 48, 48, 0x0e, 12, ARM_CAPS},
+	{"arm-s2-16k-cont", "arm64", 3, 14, 48, 48, 0x06, 15, ARM_CAPS},
+	{"arm-s2-64k-cont", "arm64", 3, 16, 48, 48, 0x06, 16, ARM_CAPS},
+	{"sv39x4-napot", "riscv64", 3, 12, 41, 56, 0x0e, 14, RISCV_CAPS},
+	{"sv48x4-napot", "riscv64", 4, 12, 50, 56, 0x1e, 14, RISCV_CAPS},
+	{"sv57x4-napot", "riscv64", 5, 12, 59, 56, 0x3e, 14, RISCV_CAPS},
 };
 
 Test(registry, listing__is_these_formats_in_this_order)

@@ -106,11 +106,13 @@ RANGE_TEST(range_protect, a_whole_large_page__stays_one)
 RANGE_TEST(range_write_protect, a_page__flushes_just_it)
 {
 	struct stand *stand = stand_create(*index, NULL);
+	unsigned group = stand->geometry->group_lg2[1];
 	uint64_t flushes;
 
 	map(stand, 0, 64, VMMU_RWX);
 	write_protect(stand, 9, 1);
-	cr_assert_eq(stand->flushes, 1);
+	/* a group is flushed as a whole before it is taken apart */
+	cr_assert_eq(stand->flushes, group && group <= 6 ? 2 : 1);
 	cr_assert_eq(stand->last.gfn_start, 9);
 	cr_assert_eq(stand->last.gfn_end, 10);
 	cr_assert(!stand->last.local);

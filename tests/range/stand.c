@@ -13,6 +13,8 @@
 #define PAGE_MAPPED        UINT64_C(0x40)
 /* Not a multiple of what the library may take at once. */
 #define BATCH 1000
+/* Smallest pages in the largest page that a window has: 1G in 4K. */
+#define GIANT_GFNS (UINT64_C(1) << 18)
 
 static uint64_t page_make(uint64_t pfn, unsigned access, enum vmmu_memtype memtype)
 {
@@ -115,6 +117,9 @@ struct stand *stand_create(unsigned format_index, const struct stand_options *op
 	stand->geometry = vmmu_format_info(format)->geometry;
 	stand->page_shift = stand->geometry->page_shift;
 	stand->max_level = leaf_level(stand->geometry, 3);
+	/* 64G and 4T, of larger granules, make too large a window. */
+	while (stand_pages(stand, stand->max_level) > GIANT_GFNS)
+		stand->max_level = leaf_level(stand->geometry, stand->max_level - 1);
 	stand->gfns = stand->options.window_gfns;
 	if (!stand->gfns)
 		stand->gfns = stand_pages(stand, stand->max_level) * (stand->max_level > 2 ? 2 : 4);

@@ -205,3 +205,22 @@ Test(json, formats__are_listed_with_their_geometry)
 	cr_expect(found);
 	json_object_put(root);
 }
+
+Test(json, formats_by_name__are_these_in_this_order)
+{
+	struct json_object *root = replay("formats --json arm-s2-16k-40-l2 ept5 arm-s2-4k-lpa2");
+	struct json_object *formats = at(root, "formats"), *format;
+
+	cr_assert(eq(sz, json_object_array_length(formats), 3));
+	format = json_object_array_get_idx(formats, 0);
+	cr_expect(eq(str, (char *)text(format, "name"), "arm-s2-16k-40-l2"));
+	/* 16 concatenated root tables of 16 KiB. */
+	cr_expect(eq(u64, number(json_object_array_get_idx(at(format, "levels"), 1), "table_bytes"),
+		     16 * 16384));
+	format = json_object_array_get_idx(formats, 1);
+	cr_expect(eq(str, (char *)text(format, "name"), "ept5"));
+	format = json_object_array_get_idx(formats, 2);
+	cr_expect(eq(u64, number(format, "gpa_bits"), 52));
+	cr_expect(eq(sz, json_object_array_length(at(format, "levels")), 5));
+	json_object_put(root);
+}

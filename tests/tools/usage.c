@@ -36,7 +36,8 @@ Test(usage, wrong_command_or_option__exits_2_and_says_which)
 	expect("replay --repeat 1x x", 2, "not '1x'");
 	expect("replay --backing 3m x", 2, "--backing does not take '3m'");
 	expect("replay --fault-semantics tdp x", 2, "--fault-semantics does not take 'tdp'");
-	expect("formats x", 2, "unexpected 'x'");
+	expect("formats x", 2, "no format 'x'");
+	expect("formats arm-s2-4k-99-l0", 2, "no format 'arm-s2-4k-99-l0'");
 	expect("walk 0x1000", 2, "are required");
 	expect("walk --tables x 0x1000z", 2, "no guest-physical address");
 	expect("walk --tables x 1 2", 2, "no guest-physical address");

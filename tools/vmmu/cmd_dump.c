@@ -111,7 +111,8 @@ static bool is_alike(const struct vmmu_profile_entry *a, const struct vmmu_profi
 	return a->entry.kind == b->entry.kind && a->entry.access == b->entry.access &&
 	       a->entry.memtype == b->entry.memtype && a->entry.malformed == b->entry.malformed &&
 	       a->entry.host_writable == b->entry.host_writable &&
-	       a->entry.mmu_writable == b->entry.mmu_writable && a->is_tracked == b->is_tracked &&
+	       a->entry.mmu_writable == b->entry.mmu_writable &&
+	       a->entry.group_lg2 == b->entry.group_lg2 && a->is_tracked == b->is_tracked &&
 	       a->saved_access == b->saved_access && a->is_unexpected == b->is_unexpected;
 }
 
@@ -131,6 +132,15 @@ static bool continues(const struct dump *dump, const struct vmmu_profile_entry *
 	return first->pfn + (run->count << (shift - dump->geometry->page_shift)) ==
 		       read->entry.pfn ||
 	       read->is_unexpected;
+}
+
+/* A member of a group says where the group begins: the frame of its own place. */
+static void find_own_frame(const struct vmmu_geometry *geometry, struct vmmu_entry *entry,
+			   unsigned level, uint64_t gpa)
+{
+	uint64_t index = gpa >> geometry->shift[level] & ((UINT64_C(1) << entry->group_lg2) - 1);
+
+	entry->pfn += index << (geometry->shift[level] - geometry->page_shift);
 }
 
 static void take_entry(struct dump *dump, const struct vmmu_profile_entry *read, unsigned level,
@@ -181,6 +191,7 @@ static int dump_table(struct dump *dump, struct table_frame *frame, uint64_t bas
 				      &read) ||
 		    (read.entry.kind == VMMU_ENTRY_ABSENT && !read.is_unexpected))
 			continue;
+		find_own_frame(dump->geometry, &read.entry, frame->level, gpa);
 		if (read.entry.kind == VMMU_ENTRY_TABLE)
 			code = dump_child(dump, read.entry.table_hpa, frame->level - 1, gpa);
 		else

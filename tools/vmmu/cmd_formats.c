@@ -7,8 +7,12 @@
 
 #include "tool.h"
 
+#define NAMES_MAX 64
+
 struct formats_args {
 	bool as_json;
+	unsigned name_count; /* 0: all that are listed */
+	const char *names[NAMES_MAX];
 };
 
 enum {
@@ -26,8 +30,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	if (key == KEY_JSON)
 		args->as_json = true;
+	else if (key == ARGP_KEY_ARG && args->name_count == NAMES_MAX)
+		argp_error(state, "more than %d names", NAMES_MAX);
+	else if (key == ARGP_KEY_ARG && !vmmu_format_find(arg))
+		argp_error(state, "no format '%s'; see 'vmmu formats'", arg);
 	else if (key == ARGP_KEY_ARG)
-		argp_error(state, "unexpected '%s'", arg);
+		args->names[args->name_count++] = arg;
 	else
 		return ARGP_ERR_UNKNOWN;
 	return 0;
@@ -36,6 +44,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
+	.args_doc = "[NAME...]",
 	.doc = "List the page-table formats with their geometry and capabilities, and the KVM "
 	       "versions whose entries can be told apart (--kvm).",
 };
@@ -58,8 +67,8 @@ static void print_format(const struct vmmu_format_info *info)
 	unsigned level;
 	size_t i;
 
-	printf("%-12s %s\n", info->name, info->description);
-	printf("%12s %s, %u levels, %u-bit input, %u-bit output, pages of ", "", info->architecture,
+	printf("%-16s %s\n", info->name, info->description);
+	printf("%16s %s, %u levels, %u-bit input, %u-bit output, pages of ", "", info->architecture,
 	       geometry->levels, geometry->gpa_bits, geometry->pa_bits);
 	for (level = 1; level <= geometry->levels; level++) {
 		if (!(geometry->leaf_levels & (1u << level)))
@@ -67,8 +76,16 @@ static void print_format(const struct vmmu_format_info *info)
 		printf("%s%s", comma, tool_size(geometry->shift[level]));
 		comma = ", ";
 	}
+	comma = ", groups of ";
+	for (level = 1; level <= geometry->levels; level++) {
+		if (!geometry->group_lg2[level])
+			continue;
+		printf("%s%s", comma,
+		       tool_size(geometry->shift[level] + geometry->group_lg2[level]));
+		comma = ", ";
+	}
 	printf(", root of %s\n", tool_size(geometry->table_lg2[geometry->levels]));
-	printf("%12s", "");
+	printf("%16s", "");
 	for (i = 0; i < CAPS; i++)
 		if (info->caps & caps[i].cap)
 			printf(" %s", caps[i].name);
@@ -92,13 +109,23 @@ static void print_profile(const struct vmmu_profile_info *info)
 	printf(" (%s)\n", info->source);
 }
 
-static void print_all(void)
+/* Format number INDEX of those asked for; NULL past the last. */
+static const struct vmmu_format *format_at(const struct formats_args *args, unsigned index)
+{
+	if (!args->name_count)
+		return vmmu_format_at(index);
+	return index < args->name_count ? vmmu_format_find(args->names[index]) : NULL;
+}
+
+static void print_all(const struct formats_args *args)
 {
 	const struct vmmu_format *format;
 	const struct vmmu_profile *profile;
 
-	for (unsigned i = 0; (format = vmmu_format_at(i)); i++)
+	for (unsigned i = 0; (format = format_at(args, i)); i++)
 		print_format(vmmu_format_info(format));
+	if (args->name_count)
+		return;
 	puts("\nKVM versions");
 	for (unsigned i = 0; (profile = vmmu_profile_at(i)); i++)
 		print_profile(vmmu_profile_info(profile));
@@ -127,6 +154,7 @@ static struct json_object *json_levels(const struct vmmu_geometry *geometry)
 		json_object_object_add(object, "leaf",
 				       json_object_new_boolean(geometry->leaf_levels >> level & 1));
 		add(object, "table_bytes", UINT64_C(1) << geometry->table_lg2[level]);
+		add(object, "group_entries", UINT64_C(1) << geometry->group_lg2[level]);
 		json_object_array_add(levels, object);
 	}
 	return levels;
@@ -189,7 +217,7 @@ static struct json_object *json_profile(const struct vmmu_profile_info *info)
 	return object;
 }
 
-static void print_json(void)
+static void print_json(const struct formats_args *args)
 {
 	struct json_object *root = json_object_new_object(), *formats = json_object_new_array();
 	struct json_object *profiles = json_object_new_array();
@@ -197,7 +225,7 @@ static void print_json(void)
 	const struct vmmu_format *format;
 	unsigned index;
 
-	for (index = 0; (format = vmmu_format_at(index)); index++)
+	for (index = 0; (format = format_at(args, index)); index++)
 		json_object_array_add(formats, json_format(vmmu_format_info(format)));
 	add_text(root, "schema", "vmmu-formats/1");
 	for (index = 0; (profile = vmmu_profile_at(index)); index++)
@@ -215,8 +243,8 @@ int cmd_formats(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	if (args.as_json)
-		print_json();
+		print_json(&args);
 	else
-		print_all();
+		print_all(&args);
 	return tool_finish_output();
 }

@@ -101,12 +101,16 @@ static void print_leaf(const struct vmmu_geometry *geometry, const struct vmmu_p
 		       unsigned level, uint64_t gpa)
 {
 	const struct vmmu_entry *entry = &read->entry;
-	uint64_t inside = gpa & ((UINT64_C(1) << geometry->shift[level]) - 1);
+	uint64_t bytes = UINT64_C(1) << (geometry->shift[level] + entry->group_lg2);
+	uint64_t inside = gpa & (bytes - 1);
 	uint64_t hpa = (entry->pfn << geometry->page_shift) + inside;
 
 	printf("gpa 0x%" PRIx64 " -> hpa 0x%" PRIx64 "  %s  %s  %s page\n", gpa, hpa,
 	       tool_access(entry->access), tool_memtype(entry->memtype),
 	       tool_size(geometry->shift[level]));
+	if (entry->group_lg2)
+		printf("  in a group of %s\n",
+		       tool_size(geometry->shift[level] + entry->group_lg2));
 	printf("  host-writable %s, mmu-writable %s, accessed %s, dirty %s\n",
 	       entry->host_writable ? "yes" : "no", entry->mmu_writable ? "yes" : "no",
 	       entry->accessed ? "yes" : "no", entry->dirty ? "yes" : "no");
