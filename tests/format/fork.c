@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fork() while other threads look names up, register and unregister: the child does all of that too,
- * with the list as it was. One that hangs is killed by its alarm.
+ * fork() while other threads look names up, register and unregister: the child does all of that
+ * too, with the list as it was. One that hangs is killed by its alarm.
  */
 #include <pthread.h>
 #include <stdatomic.h>
