@@ -223,8 +223,8 @@ static void flush_that_looks(void *ctx, const struct vmmu_flush *flush)
 }
 
 /*
- * A page is mapped where a table just went, which some TLB still knows: break-before-make is for the
- * flush to come first.
+ * A page is mapped where a table just went, which some TLB still knows: break-before-make is for
+ * the flush to come first.
  */
 FORMAT_TEST(quota, reached_by_a_fault_where_the_oldest_table_is__flushes_before_it_maps)
 {
