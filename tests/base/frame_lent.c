@@ -207,6 +207,10 @@ Test(frame_lent, unusable_ranges__are_refused)
 	struct frame_pool other;
 
 	cr_assert_eq(frame_pool_init_lent(&other, memory, RANGE_HPA, 0, 12, &lender), -EINVAL);
+	cr_assert_eq(frame_pool_init_lent(&other, memory, RANGE_HPA, RANGE_BYTES, 11, &lender),
+		     -EINVAL);
+	cr_assert_eq(frame_pool_init_lent(&other, memory, RANGE_HPA, RANGE_BYTES, 17, &lender),
+		     -EINVAL);
 	cr_assert_eq(frame_pool_init_lent(&other, memory, RANGE_HPA, 512, 12, &lender), -EINVAL);
 	cr_assert_eq(frame_pool_init_lent(&other, memory, 512, RANGE_BYTES, 12, &lender), -EINVAL);
 }

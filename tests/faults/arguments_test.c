@@ -349,6 +349,8 @@ FORMAT_TEST(arguments, calls_about_faults__are_not_for_ranges)
 					  .mode = VMMU_MODE_RANGES};
 	struct vmmu_hva_range range = {machine_hva(machine, 1), machine_hva(machine, 2)};
 	struct vmmu_page page = {.pfn = 1};
+	struct vmmu_update update;
+	struct vmmu_reader reader;
 	struct vmmu_vcpu *vcpu;
 	struct vmmu_vm *vm;
 
@@ -359,6 +361,11 @@ FORMAT_TEST(arguments, calls_about_faults__are_not_for_ranges)
 	cr_assert_eq(vmmu_remap(vm, range.start, &page), -ENOTSUP);
 	cr_assert_eq(vmmu_prefault(vcpu, 0, machine_gpa(machine, 1), NULL), -ENOTSUP);
 	cr_assert_eq(vmmu_tables_quota_set(vm, 100), -ENOTSUP);
+	cr_assert_eq(vmmu_update_begin(vm, 0, &update), 0);
+	vmmu_update_end(&update);
+	cr_assert_eq(vmmu_reader_begin(vm, 0, &reader), 0);
+	cr_assert_eq(vmmu_update_begin(vm, 0, &update), -EDEADLK);
+	vmmu_reader_end(&reader);
 	vmmu_vm_destroy(vm);
 	machine_destroy(machine);
 }

@@ -180,6 +180,28 @@ Test(hostile, gzip_members_and_trailing_zeros__are_one_text, .timeout = 30)
 	vmmu_trace_close(trace);
 }
 
+/*
+ * An unfinished line, as a recording that was stopped ends: too long for one, and too long at all.
+ */
+Test(hostile, last_line_without_an_end__is_counted_like_others)
+{
+	size_t bytes = strlen(LINE), more = 400000;
+	char *text = malloc(bytes + more);
+	struct vmmu_trace *trace;
+	int result;
+
+	memcpy(text, LINE, bytes);
+	memset(text + bytes, 'x', more);
+	trace = help_open_bytes(text, bytes + more);
+	cr_expect_eq(help_count_events(trace, &result), 1);
+	cr_expect_eq(result, 0);
+	cr_expect_eq(help_count(trace, "(line too long)", NULL), 1);
+	cr_expect_not(vmmu_trace_count_at(trace, 0, NULL));
+	cr_expect_not(vmmu_trace_count_at(NULL, 0, &(struct vmmu_trace_count){0}));
+	vmmu_trace_close(trace);
+	free(text);
+}
+
 /* 100,000 lines: far more than the first look takes in. */
 Test(hostile, gzip_cut_off_anywhere__gives_its_lines_then_an_error)
 {
