@@ -75,6 +75,56 @@ Test(zstd, cut_off_anywhere__gives_its_lines_then_an_error)
 	}
 }
 
+#define BLOCK 131072
+
+/*
+ * A frame made by hand of the first COUNT whole blocks of text, not compressed: RFC 8878 3.1.1 (no
+ * content size, no checksum, a window of 1 MiB), 3.1.1.2 (type 0, and the size).
+ */
+static size_t store_blocks(unsigned count)
+{
+	unsigned char *at = packed;
+
+	memcpy(at, "\x28\xb5\x2f\xfd\x00\x50", 6);
+	at += 6;
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t header = BLOCK << 3 | (i == count - 1);
+
+		memcpy(at, &header, 3);
+		memcpy(at + 3, text + i * BLOCK, BLOCK);
+		at += 3 + BLOCK;
+	}
+	return (size_t)(at - packed);
+}
+
+static uint64_t lines_in(size_t bytes)
+{
+	uint64_t lines = 0;
+
+	for (size_t i = 0; i < bytes; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
+/* Every line that whole blocks have in full, wherever the reader's own buffer ends. */
+Test(zstd, cut_off_inside_a_block__gives_all_lines_before_it)
+{
+	unsigned blocks = 20;
+
+	pack(0, 0, LINES);
+	cr_assert_gt(strlen(text), blocks * BLOCK);
+	store_blocks(blocks);
+	for (unsigned whole = 1; whole < blocks; whole++) {
+		struct vmmu_trace *trace = help_open_bytes(packed,
+							   6 + whole * (3 + BLOCK) + 3 + 1000);
+		int result;
+
+		cr_expect_eq(help_count_events(trace, &result), lines_in(whole * BLOCK));
+		cr_expect_eq(result, -EBADMSG);
+		vmmu_trace_close(trace);
+	}
+}
+
 /* In its header, too, where nothing has come out yet. */
 Test(zstd, cut_off_at_the_start__is_refused)
 {
@@ -166,22 +216,30 @@ Test(zstd, data_on_a_pipe__is_unpacked_and_read_again)
 /* A pipe hands out pieces, its copy does not: the same lines come before the error. */
 Test(zstd, damage_on_a_pipe__shows_at_the_same_line_again)
 {
-	size_t bytes = pack(0, 0, LINES);
+	unsigned blocks = 20;
 	struct vmmu_trace *trace;
 	char error[256];
 	uint64_t count;
 	int result;
 
-	packed[bytes / 2] ^= 0x10;
-	help_stdin(packed, bytes);
-	cr_assert_eq(vmmu_trace_open("-", NULL, &trace, error, sizeof(error)), 0, "%s", error);
-	count = help_count_events(trace, &result);
-	cr_expect_eq(result, -EBADMSG);
-	cr_expect_gt(count, LINES / 4);
-	cr_assert_eq(vmmu_trace_rewind(trace), 0);
-	cr_expect_eq(help_count_events(trace, &result), count);
-	cr_expect_eq(result, -EBADMSG);
-	vmmu_trace_close(trace);
+	pack(0, 0, LINES);
+	for (unsigned broken = 2; broken < blocks; broken += 3) {
+		size_t bytes = store_blocks(blocks);
+
+		packed[6 + broken * (3 + BLOCK)] |= 6; /* a type of blocks that there is not */
+		help_stdin(packed, bytes);
+		cr_assert_eq(vmmu_trace_open("-", NULL, &trace, error, sizeof(error)), 0, "%s",
+			     error);
+		count = help_count_events(trace, &result);
+		cr_expect_eq(result, -EBADMSG);
+		/* the block before may be lost: its end and the next header are one piece */
+		cr_expect_geq(count, lines_in((broken - 1) * BLOCK));
+		cr_expect_leq(count, lines_in(broken * BLOCK));
+		cr_assert_eq(vmmu_trace_rewind(trace), 0);
+		cr_expect_eq(help_count_events(trace, &result), count);
+		cr_expect_eq(result, -EBADMSG);
+		vmmu_trace_close(trace);
+	}
 }
 
 Test(zstd, layout__is_unpacked)
