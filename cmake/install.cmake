@@ -21,6 +21,9 @@ install(FILES ${PROJECT_BINARY_DIR}/vmmuConfig.cmake ${PROJECT_BINARY_DIR}/vmmuC
   DESTINATION ${vmmu_cmake_dir} COMPONENT dev)
 
 set(vmmu_requires "liburcu-memb libxxhash zlib")
+if(ZSTD_FOUND)
+  string(APPEND vmmu_requires " libzstd")
+endif()
 if(VMMU_ALLOCATOR STREQUAL "jemalloc")
   string(APPEND vmmu_requires " jemalloc")
 endif()

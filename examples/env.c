@@ -3,8 +3,13 @@
 #include <stdio.h>
 #include <vmmu/vmmu.h>
 
+/* Memory that tables may be lent from, 64 frames; hardware sees it at TABLES_HPA. */
+#define TABLES_HPA UINT64_C(0x80000000)
+static _Alignas(4096) unsigned char tables[64][4096];
+
 struct host {
 	unsigned lookups, flushes;
+	unsigned lent, returned;             /* frames for tables */
 	uint64_t flushed_start, flushed_end; /* gfns of the last flush */
 };
 
@@ -31,14 +36,37 @@ static void flush(void *ctx, const struct vmmu_flush *what)
 	host->flushed_end = what->gfn_end;
 }
 
+/* EPT's tables are all of one size. Each is lent but once here, which is simple and enough. */
+static void *table_get(void *ctx, uint64_t bytes)
+{
+	struct host *host = ctx;
+
+	return bytes == 4096 && host->lent < 64 ? tables[host->lent++] : NULL;
+}
+
+static void table_put(void *ctx, void *table, uint64_t bytes)
+{
+	struct host *host = ctx;
+
+	(void)table, (void)bytes;
+	host->returned++;
+}
+
 int main(void)
 {
 	struct host host = {0};
-	struct vmmu_env env = {.size = sizeof(env), .resolve = resolve, .flush = flush};
+	struct vmmu_env env = {.size = sizeof(env),
+			       .resolve = resolve,
+			       .flush = flush,
+			       .table_get = table_get,
+			       .table_put = table_put};
 	struct vmmu_vm_options options = {.size = sizeof(options),
 					  .format = vmmu_format_find("ept4"),
 					  .env = &env,
-					  .env_ctx = &host};
+					  .env_ctx = &host,
+					  .tables = tables,
+					  .tables_hpa = TABLES_HPA,
+					  .tables_bytes = sizeof(tables)};
 	struct vmmu_slot ram = {.gpa = 0, .bytes = 1 << 20, .hva = 0x40000000};
 	struct vmmu_fault fault = {.gpa = 0x10000, .access = VMMU_READ};
 	struct vmmu_hva_range gone = {0x40010000, 0x40011000};
@@ -50,8 +78,9 @@ int main(void)
 	    vmmu_vcpu_create(vm, 0, &vcpu) || vmmu_fault(vcpu, &fault) != VMMU_FIXED ||
 	    vmmu_invalidate_begin(vm, &gone) || vmmu_invalidate_end(vm, &gone))
 		return 1;
-	printf("%u lookup, %u flush of gfns [0x%x, 0x%x)\n", host.lookups, host.flushes,
-	       (unsigned)host.flushed_start, (unsigned)host.flushed_end);
 	vmmu_vm_destroy(vm);
+	printf("%u lookup, %u flush of gfns [0x%x, 0x%x), %u frames lent, %u returned\n",
+	       host.lookups, host.flushes, (unsigned)host.flushed_start, (unsigned)host.flushed_end,
+	       host.lent, host.returned);
 	vmmu_thread_unregister();
 }

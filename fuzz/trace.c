@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The readers of trace text (and gzip data): whatever the bytes, events that make sense, in bounded
- * memory, and the same ones when read again; then a replay of them, which must leave sound tables.
+ * The readers of trace text (and gzip and zstd data): whatever the bytes, events that make sense,
+ * in bounded memory, and the same ones when read again; then a replay of them, which must leave
+ * sound tables.
  *
  * Input: a byte for the options, then the file.
  */

@@ -105,6 +105,23 @@ struct vmmu_env {
 	void (*on_bug)(void *ctx, const char *what);
 	/* See vmmu/event.h. NULL: no events, at no cost. */
 	void (*event)(void *ctx, const struct vmmu_event *event);
+	/*
+	 * Lend memory for one table: BYTES bytes, a power of two (4096, or what the format's
+	 * geometry says of a root or a larger granule), whatever is in them. All lies where
+	 * vmmu_vm_options.tables says that it may, aligned to BYTES as hardware sees it, and is the
+	 * library's until table_put(). What is not so, or lent twice, is not touched, but breaks
+	 * the VM: on_bug(), -EIO. NULL: there is none; the call fails with -ENOMEM, or gets by
+	 * without.
+	 * NULL for both: tables are taken from anywhere in vmmu_vm_options.tables. Locked: it must
+	 * not wait for a thread that may be in a call on VM.
+	 */
+	void *(*table_get)(void *ctx, uint64_t bytes);
+	/*
+	 * Take back, in one piece, what table_get() gave: no table any more, and neither a reader
+	 * nor a TLB knows of it. A VM keeps up to 16 free ones, or as many as it asked for ahead of
+	 * a fault, until vmmu_vm_destroy() gives back the last. Locked.
+	 */
+	void (*table_put)(void *ctx, void *table, uint64_t bytes);
 };
 
 /* All that must be there of a caller's struct vmmu_env: up to resolve. See vmmu/vm.h. */

@@ -169,7 +169,8 @@ VMMU_API int vmmu_format_register(const struct vmmu_format_info *info,
 
 /*
  * Take FORMAT, which vmmu_format_register() gave, out of the list and free it; nobody may use it
- * afterwards. -EINVAL: NULL, or one of ours; -EBUSY: a VM uses it. Any thread.
+ * afterwards. -EINVAL: NULL, or one of ours; -EBUSY: a VM uses it. Any thread. The child of a
+ * fork() has the list as it was, whatever other threads were doing to it.
  */
 VMMU_API int vmmu_format_unregister(const struct vmmu_format *format);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading recorded traces: the kernel's `trace` file, `trace-cmd report`, `perf script`, gzip'ed or
- * not, `trace.dat` files, and memslot layouts. One stream of events in file order, whatever the
- * tool that wrote them.
+ * Reading recorded traces: the kernel's `trace` file, `trace-cmd report`, `perf script`, and
+ * memslot layouts, plain or compressed with gzip or zstd; and `trace.dat` files. One stream of
+ * events in file order, whatever the tool that wrote them.
  */
 #ifndef VMMU_TRACE_H
 #define VMMU_TRACE_H
@@ -159,7 +159,8 @@ struct vmmu_trace;
  * vmmu_trace_close().
  * -ENOENT, -EACCES, -EISDIR ... from the system; -ENOMEM; -EINVAL: options; -ENOEXEC: the file (or
  * the layout) is no trace: nothing in its first lines looks like one; -EBADMSG: damaged; -ENOPKG: a
- * trace.dat file, and the program that reads them is not installed. With an error, ERROR (may be
+ * trace.dat file, and the program that reads them is not installed, or data compressed with zstd,
+ * and the library was built without libzstd. With an error, ERROR (may be
  * NULL, ERROR_BYTES long) gets "file:line: what".
  *
  * A trace.dat file is read by a child process, vmmu-trace-dat (docs/traces.md), which is reaped
@@ -169,9 +170,9 @@ VMMU_API int vmmu_trace_open(const char *path, const struct vmmu_trace_options *
 			     struct vmmu_trace **trace, char *error, size_t error_bytes);
 /*
  * Next event: 1 and *EVENT filled; 0 at the end; -EIO and what read() says, -EBADMSG (corrupt
- * gzip or trace.dat), -ENOMEM: see vmmu_trace_error(); the error stays until a rewind; -EINVAL:
- * NULL. Memory
- * does not grow with the trace.
+ * compressed data or trace.dat), -ENOMEM: see vmmu_trace_error(); the error stays until a rewind;
+ * -EINVAL: NULL. Memory does not grow with the trace, but zstd's window is the packer's choice: up
+ * to 128 MiB.
  */
 VMMU_API int vmmu_trace_next(struct vmmu_trace *trace, struct vmmu_trace_event *event);
 /*

@@ -53,7 +53,12 @@ struct vmmu_vm_options {
 	 * memory for tables: tables_bytes bytes that hardware sees at tables_hpa, all three
 	 * multiples of the smallest table (4 KiB; 64 KiB for Arm's 64K granule). The caller's, who
 	 * writes nothing there before vmmu_vm_destroy(); what is in it does not matter. NULL: the
-	 * library reserves memory of its own, and tables_hpa is what it is to take for its address
+	 * library reserves memory of its own, and tables_hpa is what it is to take for its address.
+	 *
+	 * With vmmu_env.table_get: the range in which those lie, which may have holes and be as
+	 * large as the address space: only what is lent is touched. That pointers lie as their hpas
+	 * do is what it means to be one range: whoever has memory in several places maps each at
+	 * `tables + (hpa - tables_hpa)`. The library reserves, but does not use, 1/63 of its size
 	 */
 	void *tables;
 };

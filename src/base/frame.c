@@ -9,9 +9,11 @@
  * State byte of the smallest frame with index i:
  * 	0          no frame handed out begins here
  * 	lg2        a frame of 2^lg2 bytes that begins here is handed out
+ * 	FRAME_LENT the lender's, and no frame handed out begins here
  * It tells a free of something that is not handed out from a good one, in every build: one byte to
  * read. Builds with a sanitizer or with assertions then stop; others leave the pool as it was,
- * which leaks at worst.
+ * which leaks at worst. A lent pool has all bytes of a frame set while it has the frame, and so
+ * tells a loan of the same memory twice.
  *
  * While a frame is free, its first metadata record holds a struct free_frame.
  */
@@ -28,6 +30,7 @@
 #define FRAME_UNIT         BIT64(FRAME_LG2_MAX)
 #define FRAME_LG2_MIN      12
 #define FRAME_LG2_MIN_LAST 16
+#define FRAME_LENT         0xff
 
 #if BASE_HAS_ASAN || !defined(NDEBUG)
 #define FRAME_STOPS_ON_MISUSE 1
@@ -170,12 +173,32 @@ int frame_pool_init_over(struct frame_pool *pool, void *memory, uint64_t hpa, ui
 	return 0;
 }
 
+int frame_pool_init_lent(struct frame_pool *pool, void *memory, uint64_t hpa, uint64_t bytes,
+			 unsigned min_lg2, const struct frame_lender *lender)
+{
+	int err = frame_pool_init_over(pool, memory, hpa, bytes, min_lg2);
+
+	if (err)
+		return err;
+	/* Nothing of the range is ours to take. */
+	pool->first = pool->bump;
+	pool->bump = pool->bytes;
+	pool->is_lent = true;
+	pool->lender = *lender;
+	return 0;
+}
+
+static void frame_give_back_spares(struct frame_pool *pool);
+
 void frame_pool_destroy(struct frame_pool *pool)
 {
 	if (!pool->base)
 		return;
 	/* The next mapping at these addresses must not inherit the poison. */
-	sanitize_unpoison(pool->meta, (pool->bump >> pool->min_lg2) * FRAME_META_BYTES);
+	if (pool->is_lent)
+		frame_give_back_spares(pool);
+	else
+		sanitize_unpoison(pool->meta, (pool->bump >> pool->min_lg2) * FRAME_META_BYTES);
 	if (!pool->is_borrowed) {
 		sanitize_unpoison(pool->base, align_up(pool->bump, FRAME_UNIT));
 		munmap(pool->base, pool->bytes);
@@ -184,11 +207,16 @@ void frame_pool_destroy(struct frame_pool *pool)
 	*pool = (struct frame_pool){0};
 }
 
-/* Put the frame at OFFSET on its free list. Its state byte is 0. */
+static uint64_t frame_meta_bytes_of(const struct frame_pool *pool, unsigned lg2)
+{
+	return (BIT64(lg2) >> pool->min_lg2) * FRAME_META_BYTES;
+}
+
+/* Put the frame at OFFSET on its free list. Its state byte says that it is not handed out. */
 static void frame_push(struct frame_pool *pool, uint64_t offset, unsigned lg2, uint64_t zeroed)
 {
 	struct free_frame *record = frame_meta(pool, pool->base + offset);
-	uint64_t meta_bytes = (BIT64(lg2) >> pool->min_lg2) * FRAME_META_BYTES;
+	uint64_t meta_bytes = frame_meta_bytes_of(pool, lg2);
 
 	record->next = pool->free[lg2];
 	record->zeroed = zeroed;
@@ -208,6 +236,64 @@ static uint64_t frame_pop(struct frame_pool *pool, unsigned lg2, uint64_t *zeroe
 	*zeroed = record->zeroed;
 	return (uint64_t)((unsigned char *)frame_of_meta(pool, record) - pool->base);
 }
+
+/* ---- frames of a lender's ---- */
+
+/* Is [offset, + 2^lg2) what a frame may be, and nothing of it lent already? */
+static bool frame_may_borrow(const struct frame_pool *pool, uint64_t offset, unsigned lg2)
+{
+	const unsigned char *state;
+
+	if (!is_aligned(offset, BIT64(lg2)) || offset < pool->first || offset >= pool->bytes ||
+	    pool->bytes - offset < BIT64(lg2))
+		return false;
+	state = frame_state(pool, offset);
+	for (uint64_t i = 0; i < BIT64(lg2) >> pool->min_lg2; i++)
+		if (state[i])
+			return false;
+	return true;
+}
+
+/* Another frame from the lender. False: there is none. */
+static bool frame_borrow(struct frame_pool *pool, unsigned lg2, uint64_t *offset)
+{
+	unsigned char *frame = NULL;
+
+	/* Who did not know once what was lent is not asked again. */
+	if (!pool->is_misled)
+		frame = pool->lender.get(pool->lender.ctx, BIT64(lg2));
+	if (!frame)
+		return false;
+	*offset = (uint64_t)(frame - pool->base);
+	if (!frame_may_borrow(pool, *offset, lg2)) {
+		pool->is_misled = true;
+		return false;
+	}
+	memset(frame_state(pool, *offset), FRAME_LENT, BIT64(lg2) >> pool->min_lg2);
+	pool->lent++;
+	return true;
+}
+
+/* The newest free frame of 2^lg2 bytes goes back; there is one. */
+static void frame_give_back(struct frame_pool *pool, unsigned lg2)
+{
+	uint64_t zeroed, offset = frame_pop(pool, lg2, &zeroed);
+	unsigned char *frame = pool->base + offset;
+
+	sanitize_unpoison(frame_meta(pool, frame), frame_meta_bytes_of(pool, lg2));
+	memset(frame_state(pool, offset), 0, BIT64(lg2) >> pool->min_lg2);
+	pool->lent--;
+	pool->lender.put(pool->lender.ctx, frame, BIT64(lg2));
+}
+
+static void frame_give_back_spares(struct frame_pool *pool)
+{
+	for (unsigned lg2 = pool->min_lg2; lg2 <= FRAME_LG2_MAX; lg2++)
+		while (pool->free[lg2])
+			frame_give_back(pool, lg2);
+}
+
+/* ---- frames of our range ---- */
 
 /*
  * Give [start, end), never handed out, to the free lists in the largest naturally aligned pieces.
@@ -253,13 +339,20 @@ static bool frame_split(struct frame_pool *pool, unsigned lg2, uint64_t *offset,
 	if (from > FRAME_LG2_MAX)
 		return false;
 	*offset = frame_pop(pool, from, zeroed);
-	sanitize_unpoison(frame_meta(pool, pool->base + *offset),
-			  (BIT64(from) >> pool->min_lg2) * FRAME_META_BYTES);
+	sanitize_unpoison(frame_meta(pool, pool->base + *offset), frame_meta_bytes_of(pool, from));
 	while (from > lg2) {
 		from--;
 		frame_push(pool, *offset + BIT64(from), from, *zeroed);
 	}
 	return true;
+}
+
+/* A frame of a size of which none is free. False: there is none. */
+static bool frame_find(struct frame_pool *pool, unsigned lg2, uint64_t *offset, uint64_t *zeroed)
+{
+	if (pool->is_lent)
+		return frame_borrow(pool, lg2, offset);
+	return frame_bump(pool, lg2, offset) || frame_split(pool, lg2, offset, zeroed);
 }
 
 void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed)
@@ -271,10 +364,10 @@ void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed)
 		return NULL;
 	if (pool->free[lg2])
 		offset = frame_pop(pool, lg2, &fresh);
-	else if (!frame_bump(pool, lg2, &offset) && !frame_split(pool, lg2, &offset, &fresh))
+	else if (!frame_find(pool, lg2, &offset, &fresh))
 		return NULL;
 	meta = frame_meta(pool, pool->base + offset);
-	meta_bytes = (BIT64(lg2) >> pool->min_lg2) * FRAME_META_BYTES;
+	meta_bytes = frame_meta_bytes_of(pool, lg2);
 	if (!pool->is_borrowed)
 		sanitize_unpoison(pool->base + offset, BIT64(lg2));
 	sanitize_unpoison(meta, meta_bytes);
@@ -289,11 +382,31 @@ void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed)
 	return pool->base + offset;
 }
 
-bool frame_pool_has_room(const struct frame_pool *pool, unsigned lg2, unsigned count)
+/* The same where frames are borrowed: what we ask for ahead is kept as free frames. */
+static bool frame_pool_stock(struct frame_pool *pool, unsigned lg2, unsigned count)
+{
+	const struct free_frame *frame = pool->free[lg2];
+	uint64_t borrowed;
+
+	if (pool->left < count)
+		return false;
+	for (; frame && count; frame = frame->next)
+		count--;
+	for (; count; count--) {
+		if (!frame_borrow(pool, lg2, &borrowed))
+			return false;
+		frame_push(pool, borrowed, lg2, 0);
+	}
+	return true;
+}
+
+bool frame_pool_has_room(struct frame_pool *pool, unsigned lg2, unsigned count)
 {
 	uint64_t start = align_up(pool->bump, BIT64(lg2));
 	uint64_t fresh = start < pool->bytes ? (pool->bytes - start) >> lg2 : 0;
 
+	if (unlikely(pool->is_lent))
+		return frame_pool_stock(pool, lg2, count);
 	for (unsigned list = lg2; fresh < count && list <= FRAME_LG2_MAX; list++) {
 		const struct free_frame *frame = pool->free[list];
 
@@ -319,9 +432,11 @@ void frame_free(struct frame_pool *pool, void *frame, unsigned lg2)
 			abort();
 		return;
 	}
-	*frame_state(pool, offset) = 0;
+	*frame_state(pool, offset) = pool->is_lent ? FRAME_LENT : 0;
 	pool->live--;
 	pool->live_bytes -= BIT64(lg2);
 	pool->freed++;
 	frame_push(pool, offset, lg2, 0);
+	if (unlikely(pool->is_lent) && pool->lent - pool->live > FRAME_SPARES)
+		frame_give_back(pool, lg2);
 }

@@ -7,6 +7,10 @@
  * Memory is reserved, not used: a frame costs memory when first touched. Freed frames are reused,
  * newest first. Callers serialise (the VM's mmu lock); hpa/pointer conversions are free for all.
  *
+ * A pool may instead borrow each frame when it is needed, from a lender whose frames all lie in the
+ * range: then only they are touched, and the rest of the range may be a hole. Up to FRAME_SPARES of
+ * them are kept for the next allocations; what is over goes back as it is freed.
+ *
  * A free of what is not handed out (twice, misaligned, with another size) ends the program in
  * sanitizer and assertion builds and is ignored in others. Sanitizer builds poison free frames, and
  * all of their metadata but the first 16 bytes.
@@ -22,6 +26,19 @@
 /* Bytes of metadata per smallest frame. */
 #define FRAME_META_LG2   6
 #define FRAME_META_BYTES (1 << FRAME_META_LG2)
+/* Free frames that a pool keeps rather than give back to its lender; more than tables in a walk. */
+#define FRAME_SPARES 16
+
+/* Who lends frames; both called by whoever calls the pool. CTX is handed back. */
+struct frame_lender {
+	void *ctx;
+	/*
+	 * BYTES bytes, a power of two and naturally aligned by hpa, inside the pool's range and not
+	 * lent already; NULL: none
+	 */
+	void *(*get)(void *ctx, uint64_t bytes);
+	void (*put)(void *ctx, void *frame, uint64_t bytes); /* what get() gave, in one piece */
+};
 
 struct frame_pool {
 	/* first byte of the range; a borrowed one begins inside of the first 2^FRAME_LG2_MAX */
@@ -31,10 +48,15 @@ struct frame_pool {
 	uint64_t bump;       /* offset of the first byte never handed out */
 	unsigned min_lg2;    /* smallest frame */
 	bool is_borrowed;    /* the range is the caller's, and holds who knows what */
+	bool is_lent;        /* frames come from lender */
+	bool is_misled;      /* the lender gave what no frame can be: it was not used */
 	unsigned char *meta; /* FRAME_META_BYTES for each 2^min_lg2 bytes of the range */
 	/* a frame is its metadata's address << meta_shift, plus meta_offset: see frame_of_meta() */
 	unsigned meta_shift;
 	uint64_t meta_offset;
+	struct frame_lender lender;
+	uint64_t lent;                 /* frames that we have of the lender's: live and free ones */
+	uint64_t first;                /* offset of the first byte that may be lent */
 	void *free[FRAME_LG2_MAX + 1]; /* free frames by lg2, linked through their metadata */
 	uint64_t live;                 /* frames handed out now */
 	uint64_t live_bytes;
@@ -55,6 +77,12 @@ int frame_pool_init(struct frame_pool *pool, uint64_t hpa, uint64_t bytes, unsig
  */
 int frame_pool_init_over(struct frame_pool *pool, void *memory, uint64_t hpa, uint64_t bytes,
 			 unsigned min_lg2);
+/*
+ * The same, but frames are lent one by one: the range is where they may lie. Frames live at
+ * frame_pool_destroy() do not go back.
+ */
+int frame_pool_init_lent(struct frame_pool *pool, void *memory, uint64_t hpa, uint64_t bytes,
+			 unsigned min_lg2, const struct frame_lender *lender);
 /* Gives everything back, live frames too. */
 void frame_pool_destroy(struct frame_pool *pool);
 /*
@@ -62,8 +90,11 @@ void frame_pool_destroy(struct frame_pool *pool);
  * contents are all zero. Its metadata is zeroed.
  */
 void *frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed);
-/* Will COUNT allocations of 2^lg2 bytes succeed? Pieces cut from larger free frames count. */
-bool frame_pool_has_room(const struct frame_pool *pool, unsigned lg2, unsigned count);
+/*
+ * Will COUNT allocations of 2^lg2 bytes succeed? Pieces cut from larger free frames count. Borrows
+ * what is wanting.
+ */
+bool frame_pool_has_room(struct frame_pool *pool, unsigned lg2, unsigned count);
 /* Give it back; lg2 as when allocated. */
 void frame_free(struct frame_pool *pool, void *frame, unsigned lg2);
 

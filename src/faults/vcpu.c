@@ -216,6 +216,9 @@ int vcpu_reload(struct vmmu_vcpu *vcpu)
 	vm_unlock(vm);
 	if (!err)
 		return 0;
+	/* A lender of tables may have broken the VM. */
+	if (vm_is_poisoned(vm))
+		return -EIO;
 	vm_reap(vm);
 	vm_lock(vm);
 	err = vcpu_load_root(vcpu);

@@ -34,7 +34,10 @@ static void vm_free_retired(struct vmmu_vm *vm, struct table *retired)
 {
 	sync_wait_readers();
 	lock_take(&vm->mmu_lock);
+	/* A callback that takes a frame back must not call for the lock: see vm_may_lock(). */
+	sync_read_lock();
 	tree_free(&vm->tree, retired);
+	sync_read_unlock();
 	lock_give(&vm->mmu_lock);
 }
 
@@ -146,7 +149,8 @@ static bool vm_options_take(struct vmmu_vm_options *options, struct vmmu_env *en
 	       struct_take(options, sizeof(*options), VMMU_VM_OPTIONS_MIN, from, from->size) &&
 	       options->format && options->env &&
 	       struct_take(env, sizeof(*env), VMMU_ENV_MIN, options->env, options->env->size) &&
-	       env->resolve;
+	       env->resolve && !env->table_get == !env->table_put &&
+	       (!env->table_get || options->tables);
 }
 
 static bool vm_options_are_valid(const struct vmmu_vm_options *options)
@@ -208,6 +212,11 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 					.flush = vm_hook_flush,
 					.event = vm->env.event ? vm_hook_event : NULL,
 					.bug = vm_hook_bug};
+	struct frame_lender lender = {vm->env_ctx, vm->env.table_get, vm->env.table_put};
+	struct tree_memory memory = {.memory = options->tables,
+				     .hpa = hpa,
+				     .bytes = bytes,
+				     .lender = lender.get ? &lender : NULL};
 	int err;
 
 	/* A table entry must be able to point to every frame. */
@@ -219,7 +228,7 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 	err = slots_init(&vm->slots, vm->geometry, vm->max_level, vm->as_count, &slot_hooks);
 	if (err)
 		goto no_slots;
-	err = tree_init_over(&vm->tree, vm->geometry, options->tables, hpa, bytes, &tree_hooks);
+	err = tree_init_over(&vm->tree, vm->geometry, &memory, &tree_hooks);
 	if (!err)
 		return 0;
 	slots_destroy(&vm->slots);
@@ -281,7 +290,10 @@ void vmmu_vm_destroy(struct vmmu_vm *vm)
 		vm_bug(vm, "tables or entries left when the VM was destroyed");
 	vm_unlock(vm);
 	slots_destroy(&vm->slots);
+	/* As above, though no lock is held. */
+	sync_read_lock();
 	tree_destroy(&vm->tree);
+	sync_read_unlock();
 	vm_destroy_locks(vm);
 	registry_unpin(vm->format);
 	mem_free(vm);

@@ -54,6 +54,37 @@ struct registration {
 /* Guards the list below, in order of registration. Innermost: nothing is called under it. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct registration *registry_outside;
+static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
+
+/*
+ * Whoever forks takes the lock, so that the child finds a whole list and a lock that its one thread
+ * can take.
+ */
+static void registry_before_fork(void)
+{
+	pthread_mutex_lock(&registry_lock);
+}
+
+static void registry_after_fork(void)
+{
+	pthread_mutex_unlock(&registry_lock);
+}
+
+static void registry_init(void)
+{
+	pthread_atfork(registry_before_fork, registry_after_fork, registry_after_fork);
+}
+
+static void registry_enter(void)
+{
+	pthread_once(&registry_once, registry_init);
+	pthread_mutex_lock(&registry_lock);
+}
+
+static void registry_leave(void)
+{
+	pthread_mutex_unlock(&registry_lock);
+}
 
 static bool has_name(const struct vmmu_format *format, const char *name)
 {
@@ -89,10 +120,10 @@ const struct vmmu_format *vmmu_format_find(const char *name)
 	format = find_constant(name);
 	if (format)
 		return format;
-	pthread_mutex_lock(&registry_lock);
+	registry_enter();
 	outside = *find_outside(name);
 	format = outside ? &outside->format : NULL;
-	pthread_mutex_unlock(&registry_lock);
+	registry_leave();
 	return format;
 }
 
@@ -104,12 +135,12 @@ const struct vmmu_format *vmmu_format_at(unsigned index)
 	if (index < ARRAY_COUNT(registry_formats))
 		return registry_formats[index];
 	index -= ARRAY_COUNT(registry_formats);
-	pthread_mutex_lock(&registry_lock);
+	registry_enter();
 	outside = registry_outside;
 	while (outside && index--)
 		outside = outside->next;
 	format = outside ? &outside->format : NULL;
-	pthread_mutex_unlock(&registry_lock);
+	registry_leave();
 	return format;
 }
 
@@ -127,18 +158,18 @@ void registry_pin(const struct vmmu_format *format)
 {
 	if (!format->registration)
 		return;
-	pthread_mutex_lock(&registry_lock);
+	registry_enter();
 	format->registration->users++;
-	pthread_mutex_unlock(&registry_lock);
+	registry_leave();
 }
 
 void registry_unpin(const struct vmmu_format *format)
 {
 	if (!format->registration)
 		return;
-	pthread_mutex_lock(&registry_lock);
+	registry_enter();
 	format->registration->users--;
-	pthread_mutex_unlock(&registry_lock);
+	registry_leave();
 }
 
 /* ---- coming and going ---- */
@@ -212,12 +243,12 @@ static int link_format(struct registration *copy)
 	struct registration **at;
 	bool is_taken;
 
-	pthread_mutex_lock(&registry_lock);
+	registry_enter();
 	at = find_outside(copy->format.info.name);
 	is_taken = *at != NULL;
 	if (!is_taken)
 		*at = copy;
-	pthread_mutex_unlock(&registry_lock);
+	registry_leave();
 	return is_taken ? -EEXIST : 0;
 }
 
@@ -254,13 +285,13 @@ int vmmu_format_unregister(const struct vmmu_format *format)
 
 	if (!format || !format->registration)
 		return -EINVAL;
-	pthread_mutex_lock(&registry_lock);
+	registry_enter();
 	at = find_outside(format->info.name);
 	if (*at == format->registration && !(*at)->users) {
 		gone = *at;
 		*at = gone->next;
 	}
-	pthread_mutex_unlock(&registry_lock);
+	registry_leave();
 	mem_free(gone);
 	return gone ? 0 : -EBUSY;
 }

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-#include "tracing/gunzip.h"
-
+/* gzip data, by zlib. */
 #include <errno.h>
 #include <string.h>
 #include <zlib.h>
 
+#include "base/bits.h"
 #include "base/mem.h"
+#include "tracing/unpack.h"
 
 struct gunzip {
+	struct unpack unpack;
 	z_stream stream;
 	bool is_between; /* a member has ended and no other one has begun */
 	bool is_over;    /* only bytes that are no gzip data follow: ignored, as gzip does */
 	bool is_broken;  /* inflate() has failed and will fail again */
-	const char *error;
-	unsigned char input[GUNZIP_FIRST_BYTES];
+	unsigned char input[UNPACK_FIRST_BYTES];
 };
 
-bool gunzip_is_gzip(const void *bytes, size_t count)
+static bool gunzip_can_begin_with(const void *bytes, size_t count)
 {
 	return count >= 2 && !memcmp(bytes, "\x1f\x8b", 2);
 }
@@ -33,7 +34,7 @@ static void gunzip_free(void *opaque, void *block)
 	mem_free(block);
 }
 
-struct gunzip *gunzip_create(const void *bytes, size_t count)
+static struct unpack *gunzip_create(const void *bytes, size_t count)
 {
 	struct gunzip *gunzip = mem_alloc(sizeof(*gunzip));
 
@@ -45,16 +46,16 @@ struct gunzip *gunzip_create(const void *bytes, size_t count)
 		mem_free(gunzip);
 		return NULL;
 	}
-	gunzip->error = "";
+	gunzip->unpack = (struct unpack){&gunzip_ops, ""};
 	memcpy(gunzip->input, bytes, count);
 	gunzip->stream.next_in = gunzip->input;
 	gunzip->stream.avail_in = (unsigned)count;
-	return gunzip;
+	return &gunzip->unpack;
 }
 
 static int gunzip_fail(struct gunzip *gunzip, const char *what)
 {
-	gunzip->error = what;
+	gunzip->unpack.error = what;
 	return -EBADMSG;
 }
 
@@ -82,8 +83,9 @@ static int gunzip_refill(struct gunzip *gunzip, struct source *source)
 	return 1;
 }
 
-ssize_t gunzip_read(struct gunzip *gunzip, struct source *source, void *buffer, size_t bytes)
+static ssize_t gunzip_read(struct unpack *unpack, struct source *source, void *buffer, size_t bytes)
 {
+	struct gunzip *gunzip = container_of(unpack, struct gunzip, unpack);
 	int result = 1;
 
 	gunzip->stream.next_out = buffer;
@@ -107,15 +109,17 @@ ssize_t gunzip_read(struct gunzip *gunzip, struct source *source, void *buffer, 
 	return (ssize_t)(bytes - gunzip->stream.avail_out);
 }
 
-const char *gunzip_error(const struct gunzip *gunzip)
+static void gunzip_destroy(struct unpack *unpack)
 {
-	return gunzip->error;
-}
+	struct gunzip *gunzip = container_of(unpack, struct gunzip, unpack);
 
-void gunzip_destroy(struct gunzip *gunzip)
-{
-	if (!gunzip)
-		return;
 	inflateEnd(&gunzip->stream);
 	mem_free(gunzip);
 }
+
+const struct unpack_ops gunzip_ops = {
+	.can_begin_with = gunzip_can_begin_with,
+	.create = gunzip_create,
+	.read = gunzip_read,
+	.destroy = gunzip_destroy,
+};

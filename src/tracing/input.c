@@ -6,17 +6,18 @@
 
 #include "base/mem.h"
 
-/* Enough to tell a trace.dat file. */
+/* Enough to tell a trace.dat file, and what is packed. */
 #define INPUT_MAGIC_BYTES 10
 
-/* The first bytes decide between plain text, gzip and trace.dat. */
+/* The first bytes decide between plain text, trace.dat and what is to be unpacked. */
 static ssize_t input_first_bytes(struct input *input, char *buffer, size_t bytes)
 {
+	const struct unpack_ops *ops;
 	size_t have = 0;
 	ssize_t count = 1;
 
-	if (bytes > GUNZIP_FIRST_BYTES)
-		bytes = GUNZIP_FIRST_BYTES;
+	if (bytes > UNPACK_FIRST_BYTES)
+		bytes = UNPACK_FIRST_BYTES;
 	while (have < INPUT_MAGIC_BYTES && count > 0) {
 		count = source_read(&input->source, buffer + have, bytes - have);
 		if (count < 0)
@@ -28,12 +29,13 @@ static ssize_t input_first_bytes(struct input *input, char *buffer, size_t bytes
 		count = dat_create(&input->source, &input->dat);
 		return count ? count : dat_read(input->dat, buffer, bytes);
 	}
-	if (!gunzip_is_gzip(buffer, have))
+	ops = unpack_find(buffer, have);
+	if (!ops)
 		return (ssize_t)have;
-	input->gunzip = gunzip_create(buffer, have);
-	if (!input->gunzip)
+	input->unpack = unpack_create(ops, buffer, have);
+	if (!input->unpack)
 		return -ENOMEM;
-	return gunzip_read(input->gunzip, &input->source, buffer, bytes);
+	return unpack_read(input->unpack, &input->source, buffer, bytes);
 }
 
 /* More bytes behind those in the buffer; sets is_eof, and error with it, at the end. */
@@ -47,8 +49,8 @@ static void input_fill(struct input *input)
 		count = input_first_bytes(input, at, room);
 	else if (input->dat)
 		count = dat_read(input->dat, at, room);
-	else if (input->gunzip)
-		count = gunzip_read(input->gunzip, &input->source, at, room);
+	else if (input->unpack)
+		count = unpack_read(input->unpack, &input->source, at, room);
 	else
 		count = source_read(&input->source, at, room);
 	if (count > 0) {
@@ -215,8 +217,8 @@ int input_rewind(struct input *input)
 		return error;
 	dat_destroy(input->dat);
 	input->dat = NULL;
-	gunzip_destroy(input->gunzip);
-	input->gunzip = NULL;
+	unpack_destroy(input->unpack);
+	input->unpack = NULL;
 	input->end = 0;
 	input->error = 0;
 	input->is_started = false;
@@ -231,7 +233,7 @@ const char *input_error(const struct input *input)
 {
 	if (input->dat)
 		return dat_error(input->dat);
-	return input->gunzip ? gunzip_error(input->gunzip) : "";
+	return input->unpack ? input->unpack->error : "";
 }
 
 void input_progress(const struct input *input, uint64_t *done, uint64_t *total)
@@ -250,10 +252,10 @@ void input_progress(const struct input *input, uint64_t *done, uint64_t *total)
 void input_close(struct input *input)
 {
 	dat_destroy(input->dat);
-	gunzip_destroy(input->gunzip);
+	unpack_destroy(input->unpack);
 	source_close(&input->source);
 	mem_free(input->buffer);
 	input->dat = NULL;
-	input->gunzip = NULL;
+	input->unpack = NULL;
 	input->buffer = NULL;
 }

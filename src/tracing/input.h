@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines of a text file, plain or gzip'ed, or of what a trace.dat file says as text, in bounded
- * memory: one buffer, and no line longer than INPUT_LINE_MAX.
+ * Lines of a text file, plain or packed (unpack.h), or of what a trace.dat file says as text, in
+ * bounded memory: one buffer, and no line longer than INPUT_LINE_MAX.
  */
 #ifndef VMMU_TRACING_INPUT_H
 #define VMMU_TRACING_INPUT_H
 
 #include "tracing/dat.h"
-#include "tracing/gunzip.h"
 #include "tracing/source.h"
+#include "tracing/unpack.h"
 
 #define INPUT_LINE_MAX     65536u
 #define INPUT_BUFFER_BYTES 262144u
 
 struct input {
 	struct source source;
-	struct gunzip *gunzip; /* NULL: not compressed */
+	struct unpack *unpack; /* NULL: not compressed */
 	struct dat *dat;       /* not NULL: a trace.dat file */
 	char *buffer;          /* INPUT_BUFFER_BYTES + 1: room for a NUL after the last line */
 	size_t start, end;     /* unread bytes of the buffer */
@@ -43,7 +43,7 @@ int input_open(struct input *input, const char *path);
 /*
  * The next line without its newline, in place, NUL after it, good until the next call. Returns an
  * enum input_result; after the last whole line the error that ended the input: -errno of read(),
- * -EBADMSG (gzip, trace.dat), -ENOPKG (trace.dat), -ENOMEM, errors of dat_create().
+ * -EBADMSG (packed data, trace.dat), -ENOPKG (zstd, trace.dat), -ENOMEM, errors of dat_create().
  */
 int input_line(struct input *input, const char **text);
 /* True when the next line can be had from the buffer alone. */

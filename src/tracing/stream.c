@@ -189,7 +189,6 @@ static const struct {
 	{"PERFILE2", 8, "a perf.data file: give the text of perf script"},
 	{"\xff\xfe", 2, "UTF-16 text: convert it to UTF-8"},
 	{"\xfe\xff", 2, "UTF-16 text: convert it to UTF-8"},
-	{"\x28\xb5\x2f\xfd", 4, "compressed with zstd: unpack it first"},
 	{"\xfd"
 	 "7zXZ",
 	 5, "compressed with xz: unpack it first"},

@@ -8,8 +8,19 @@
 
 #define BUCKETS_FIRST 64u
 
-int tree_init_over(struct tree *tree, const struct vmmu_geometry *geometry, void *memory,
-		   uint64_t hpa, uint64_t bytes, const struct tree_hooks *hooks)
+static int tree_init_frames(struct tree *tree, const struct tree_memory *from, unsigned min_lg2)
+{
+	if (from->lender)
+		return frame_pool_init_lent(&tree->frames, from->memory, from->hpa, from->bytes,
+					    min_lg2, from->lender);
+	if (from->memory)
+		return frame_pool_init_over(&tree->frames, from->memory, from->hpa, from->bytes,
+					    min_lg2);
+	return frame_pool_init(&tree->frames, from->hpa, from->bytes, min_lg2);
+}
+
+int tree_init_over(struct tree *tree, const struct vmmu_geometry *geometry,
+		   const struct tree_memory *from, const struct tree_hooks *hooks)
 {
 	/* A lone root may be larger than a page, and than what the pool takes as its smallest. */
 	unsigned min_lg2 = geometry->page_shift;
@@ -21,9 +32,11 @@ int tree_init_over(struct tree *tree, const struct vmmu_geometry *geometry, void
 		if (tree_table_lg2(tree, level) < min_lg2)
 			min_lg2 = tree_table_lg2(tree, level);
 	tree->below_lg2 = tree_table_lg2(tree, 1);
-	for (unsigned level = 2; level < geometry->levels; level++)
+	for (unsigned level = 1; level < geometry->levels; level++) {
+		tree->below_lg2s |= UINT32_C(1) << tree_table_lg2(tree, level);
 		if (tree_table_lg2(tree, level) > tree->below_lg2)
 			tree->below_lg2 = tree_table_lg2(tree, level);
+	}
 	tree->hooks = *hooks;
 	list_init(&tree->tables);
 	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++)
@@ -32,8 +45,7 @@ int tree_init_over(struct tree *tree, const struct vmmu_geometry *geometry, void
 	tree->buckets = mem_alloc_array(BUCKETS_FIRST, sizeof(struct table *));
 	if (!tree->buckets)
 		return -ENOMEM;
-	err = memory ? frame_pool_init_over(&tree->frames, memory, hpa, bytes, min_lg2)
-		     : frame_pool_init(&tree->frames, hpa, bytes, min_lg2);
+	err = tree_init_frames(tree, from, min_lg2);
 	if (err) {
 		mem_free(tree->buckets);
 		tree->buckets = NULL;
@@ -41,8 +53,18 @@ int tree_init_over(struct tree *tree, const struct vmmu_geometry *geometry, void
 	return err;
 }
 
+/* What is lent goes back to the last frame, those still in the tree too. */
+static void tree_free_all(struct tree *tree)
+{
+	while (!list_is_empty(&tree->tables))
+		tree_retire(tree, container_of(tree->tables.next, struct table, link));
+	tree_free(tree, tree_take_retired(tree));
+}
+
 void tree_destroy(struct tree *tree)
 {
+	if (tree->frames.is_lent)
+		tree_free_all(tree);
 	frame_pool_destroy(&tree->frames);
 	mem_free(tree->buckets);
 	tree->buckets = NULL;
@@ -92,10 +114,35 @@ static void tree_hash_grow(struct tree *tree)
 	mem_free(old);
 }
 
+/* No frame, because the lender does not know what it lends? Then nothing else of it is safe. */
+static void tree_check_lender(struct tree *tree)
+{
+	if (!tree->frames.is_misled || tree->is_misled)
+		return;
+	tree->is_misled = true;
+	tree->hooks.bug(tree->hooks.ctx,
+			"a borrowed table is misplaced, misaligned or lent already");
+}
+
+/* What is borrowed comes in one size: the next table's may be any that stands below a root. */
+static bool tree_has_lent_room(struct tree *tree, unsigned tables)
+{
+	for (unsigned lg2 = tree->frames.min_lg2; lg2 <= tree->below_lg2; lg2++)
+		if ((tree->below_lg2s >> lg2 & 1) &&
+		    !frame_pool_has_room(&tree->frames, lg2, tables))
+			return false;
+	return true;
+}
+
 bool tree_has_room(struct tree *tree, unsigned tables)
 {
 	tree_hash_grow(tree);
-	return frame_pool_has_room(&tree->frames, tree->below_lg2, tables);
+	if (likely(!tree->frames.is_lent))
+		return frame_pool_has_room(&tree->frames, tree->below_lg2, tables);
+	if (tree_has_lent_room(tree, tables))
+		return true;
+	tree_check_lender(tree);
+	return false;
 }
 
 struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level)
@@ -115,8 +162,10 @@ struct table *tree_alloc_unhashed(struct tree *tree, unsigned as_id, uint64_t gf
 	void *frame = frame_alloc(&tree->frames, lg2, zeroed);
 	struct table *table;
 
-	if (!frame)
+	if (!frame) {
+		tree_check_lender(tree);
 		return NULL;
+	}
 	table = frame_meta(&tree->frames, frame);
 	table->gfn = gfn;
 	table->level = (uint8_t)level;

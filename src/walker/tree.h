@@ -34,7 +34,9 @@ struct tree_pending {
 struct tree {
 	struct frame_pool frames;
 	const struct vmmu_geometry *geometry;
-	unsigned below_lg2; /* lg2 bytes of the largest table below a root */
+	unsigned below_lg2;  /* lg2 bytes of the largest table below a root */
+	uint32_t below_lg2s; /* bit n: a table of 2^n bytes may stand below a root */
+	bool is_misled;      /* hooks.bug was told of a frame that no lender may lend */
 	struct tree_hooks hooks;
 	struct table **buckets;
 	uint32_t bucket_count; /* a power of two */
@@ -55,16 +57,23 @@ struct tree {
 		generation;
 };
 
-/*
- * Frames in MEMORY, or, if that is NULL, in a range of our own: BYTES bytes at HPA, see frame.h.
- * -EINVAL: hpa, bytes or memory; -ENOMEM.
- */
-int tree_init_over(struct tree *tree, const struct vmmu_geometry *geometry, void *memory,
-		   uint64_t hpa, uint64_t bytes, const struct tree_hooks *hooks);
+/* Where a tree's frames come from: see frame.h. */
+struct tree_memory {
+	void *memory; /* NULL: a range of our own */
+	uint64_t hpa, bytes;
+	const struct frame_lender
+		*lender; /* frames of MEMORY one by one; NULL: all of it is ours */
+};
+
+/* -EINVAL: what FROM says of its memory; -ENOMEM. */
+int tree_init_over(struct tree *tree, const struct vmmu_geometry *geometry,
+		   const struct tree_memory *from, const struct tree_hooks *hooks);
 static inline int tree_init(struct tree *tree, const struct vmmu_geometry *geometry, uint64_t hpa,
 			    uint64_t bytes, const struct tree_hooks *hooks)
 {
-	return tree_init_over(tree, geometry, NULL, hpa, bytes, hooks);
+	struct tree_memory own = {.hpa = hpa, .bytes = bytes};
+
+	return tree_init_over(tree, geometry, &own, hooks);
 }
 void tree_destroy(struct tree *tree);
 
@@ -76,7 +85,7 @@ static inline unsigned tree_table_lg2(const struct tree *tree, unsigned level)
 	return lg2 < TREE_FRAME_LG2_MIN ? TREE_FRAME_LG2_MIN : lg2;
 }
 
-/* Can TABLES tables below a root be made without failing? May grow the hash. */
+/* Can TABLES tables below a root be made without failing? May grow the hash, and borrow frames. */
 bool tree_has_room(struct tree *tree, unsigned tables);
 /* The valid table of this generation that maps gfn at level, or NULL. */
 struct table *tree_find(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level);

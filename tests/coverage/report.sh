@@ -12,13 +12,14 @@ build=$(realpath "$1")
 root=$(realpath "$2")
 least=${3:-92}
 
-# gcov without options that write files: the annotated sources on its output, one after another.
+# gcov without options that write files: the annotated sources on its output, one after another. A compiler that was called
+# with relative paths (a build through ccache) left such ones, from the build directory on.
 annotated() {
-	find "$build/CMakeFiles" "$build/src" -name '*.gcno' -print0 2>/dev/null |
-		xargs -0 -r -n 16 gcov --stdout 2>/dev/null
+	(cd "$build" && find CMakeFiles src -name '*.gcno' -print0 2>/dev/null |
+		xargs -0 -r -n 16 gcov --stdout 2>/dev/null)
 }
 
-annotated | awk -v root="$root/" -v least="$least" '
+annotated | awk -v root="$root/" -v build="$build/" -v least="$least" '
 	FILENAME != "-" {
 		if (!/^#/ && split($0, cell, "\t") == 3) {
 			reason_file[++reasons] = cell[1]
@@ -31,6 +32,11 @@ annotated | awk -v root="$root/" -v least="$least" '
 	/^ *-: *0:Source:/ {
 		file = $0
 		sub(/^[^S]*Source:/, "", file)
+		if (file !~ /^\//) {
+			file = build file
+			while (sub(/[^\/]+\/\.\.\//, "", file))
+				;
+		}
 		counts = index(file, root "src/") == 1
 		file = substr(file, length(root) + 1)
 		next

@@ -75,6 +75,15 @@ FORMAT_TEST(arguments, vm_create__refuses_bad_options)
 	bad.max_level = vmmu_format_info(format)->geometry->levels + 1;
 	cr_assert_eq(vmmu_vm_create(&bad, &vm), -EINVAL);
 	bad = good;
+	bad.mode = (enum vmmu_mode)7;
+	cr_assert_eq(vmmu_vm_create(&bad, &vm), -EINVAL);
+	bad = good;
+	bad.tables_max = VMMU_TABLES_MIN - 1;
+	cr_assert_eq(vmmu_vm_create(&bad, &vm), -EINVAL);
+	bad.tables_max = VMMU_TABLES_MIN;
+	bad.mode = VMMU_MODE_RANGES;
+	cr_assert_eq(vmmu_vm_create(&bad, &vm), -EINVAL, "nobody would bring back what goes");
+	bad = good;
 	bad.max_level = UINT32_MAX;
 	cr_assert_eq(vmmu_vm_create(&bad, &vm), -EINVAL);
 	cr_assert_null(vm);
@@ -326,6 +335,69 @@ FORMAT_TEST(arguments, invalidate__refuses_empty_ranges_and_ends_without_begin)
 	cr_assert_eq(vmmu_invalidate_end(machine->vm, &page), 0);
 	cr_assert_eq(vmmu_invalidate_end(machine->vm, &page), -EINVAL);
 	machine_touch(machine, 3, VMMU_WRITE);
+	machine_destroy(machine);
+}
+
+/* Calls of the other mode. */
+FORMAT_TEST(arguments, calls_about_faults__are_not_for_ranges)
+{
+	struct machine *machine = machine_create(*index, NULL);
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .format = machine->format,
+					  .env = &machine_env,
+					  .env_ctx = machine,
+					  .mode = VMMU_MODE_RANGES};
+	struct vmmu_hva_range range = {machine_hva(machine, 1), machine_hva(machine, 2)};
+	struct vmmu_page page = {.pfn = 1};
+	struct vmmu_update update;
+	struct vmmu_reader reader;
+	struct vmmu_vcpu *vcpu;
+	struct vmmu_vm *vm;
+
+	cr_assert_eq(vmmu_vm_create(&options, &vm), 0);
+	cr_assert_eq(vmmu_vcpu_create(vm, 0, &vcpu), 0);
+	cr_assert_eq(vmmu_age(vm, &range), -ENOTSUP);
+	cr_assert_eq(vmmu_test_age(vm, &range), -ENOTSUP);
+	cr_assert_eq(vmmu_remap(vm, range.start, &page), -ENOTSUP);
+	cr_assert_eq(vmmu_prefault(vcpu, 0, machine_gpa(machine, 1), NULL), -ENOTSUP);
+	cr_assert_eq(vmmu_tables_quota_set(vm, 100), -ENOTSUP);
+	cr_assert_eq(vmmu_update_begin(vm, 0, &update), 0);
+	vmmu_update_end(&update);
+	cr_assert_eq(vmmu_reader_begin(vm, 0, &reader), 0);
+	cr_assert_eq(vmmu_update_begin(vm, 0, &update), -EDEADLK);
+	vmmu_reader_end(&reader);
+	vmmu_vm_destroy(vm);
+	machine_destroy(machine);
+}
+
+static int count_visit(void *ctx, const struct vmmu_visit *visit)
+{
+	(void)visit;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+static int count_frame(void *ctx, const struct vmmu_table_frame *frame)
+{
+	(void)frame;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+FORMAT_TEST(arguments, calls_that_lock_inside_a_reader__are_refused)
+{
+	struct machine *machine = machine_in_use(*index);
+	struct vmmu_reader reader;
+	unsigned count = 0;
+
+	cr_assert_eq(vmmu_reader_begin(machine->vm, 0, &reader), 0);
+	cr_assert_eq(vmmu_visit(machine->vm, count_visit, &count), -EDEADLK);
+	cr_assert_eq(vmmu_tables(machine->vm, count_frame, &count), -EDEADLK);
+	vmmu_reader_end(&reader);
+	cr_assert_eq(count, 0);
+	cr_assert_eq(vmmu_visit(machine->vm, count_visit, &count), 0);
+	cr_assert_eq(vmmu_tables(machine->vm, count_frame, &count), 0);
+	cr_assert_gt(count, 0);
 	machine_destroy(machine);
 }
 

@@ -282,6 +282,55 @@ FORMAT_TEST(embed, vcpu_that_moves_between_threads__goes_on)
 	machine_destroy(machine);
 }
 
+static void *translate_once(void *arg)
+{
+	struct machine *machine = arg;
+	uint64_t hpa = vmmu_translate_once(machine->vm, 0, machine_gpa(machine, 70));
+
+	return hpa == machine_gpa(machine, HOST_PFN + 38) ? NULL : machine;
+}
+
+FORMAT_TEST(embed, first_call_of_a_thread__may_be_a_translation)
+{
+	struct machine *machine = machine_of_env(*index, &machine_env);
+	pthread_t thread;
+	void *failed;
+
+	machine_touch(machine, 70, VMMU_READ);
+	cr_assert_eq(pthread_create(&thread, NULL, translate_once, machine), 0);
+	pthread_join(thread, &failed);
+	cr_assert_null(failed);
+	cr_assert_eq(vmmu_zap_all(machine->vm), 0, "waits for no reader that is gone");
+	machine_destroy(machine);
+}
+
+static enum vmmu_resolve_status resolve_nonsense_ahead(void *ctx,
+						       const struct vmmu_page_request *request,
+						       struct vmmu_page *page)
+{
+	enum vmmu_resolve_status status = machine_env.resolve(ctx, request, page);
+
+	if (!(request->flags & VMMU_RESOLVE_NO_FAULT))
+		return status;
+	calls++;
+	*page = (struct vmmu_page){.pfn = UINT64_MAX, .level = 99, .writable = true, .memtype = 99};
+	return VMMU_RESOLVE_OK;
+}
+
+/* No pfn that an entry could hold, no level, no type. */
+FORMAT_TEST(embed, nonsense_for_a_page_ahead__maps_nothing)
+{
+	struct vmmu_env env = machine_env;
+	struct machine *machine;
+
+	env.resolve = resolve_nonsense_ahead;
+	machine = machine_of_env(*index, &env);
+	machine_touch(machine, 70, VMMU_READ);
+	cr_assert_eq(!calls, !(machine->info->caps & VMMU_CAP_HW_DIRTY));
+	cr_assert_eq(machine_stats(machine).mapped[1], 1);
+	machine_destroy(machine);
+}
+
 /* Nothing of one VM shows in another, of the same format or not. */
 FORMAT_TEST(embed, several_vms__do_not_meet)
 {

@@ -14,6 +14,7 @@ enum inject_kind {
 	INJECT_HEAP,     /* an allocation */
 	INJECT_FRAME,    /* a table frame, and all after it */
 	INJECT_CALLBACK, /* a page lookup, in each way that one may end */
+	INJECT_LENDER,   /* a frame that the embedder lends, and all after it */
 	INJECT_KINDS,
 };
 
@@ -36,6 +37,7 @@ struct inject_stage {
 	long lookups_left;
 	enum vmmu_resolve_status answer;
 	bool has_answered;
+	bool is_lent;  /* lender.h has the tables */
 	unsigned bugs; /* calls of on_bug */
 };
 
@@ -56,8 +58,9 @@ static inline uint64_t inject_gpa(const struct inject_stage *stage, uint64_t pag
 	return page << stage->geometry->page_shift;
 }
 
+/* KIND: tables are lent with INJECT_LENDER. */
 void inject_stage_make(struct inject_stage *stage, const struct vmmu_format *format,
-		       enum vmmu_mode mode);
+		       enum vmmu_mode mode, enum inject_kind kind);
 void inject_stage_end(struct inject_stage *stage);
 
 #endif

@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "faults/inject.h"
+#include "faults/lender.h"
 
-#define HVA     (UINT64_C(1) << 46)
-#define HEAP    (1u << INJECT_HEAP)
-#define FRAME   (1u << INJECT_FRAME)
+#define HVA   (UINT64_C(1) << 46)
+#define HEAP  (1u << INJECT_HEAP)
+#define FRAME (1u << INJECT_FRAME | 1u << INJECT_LENDER)
+/* a lent one may be left of what was asked for ahead */
+#define OWN     (1u << INJECT_FRAME)
 #define LOOKUP  (1u << INJECT_CALLBACK)
 #define DATA(x) VMMU_TEST_DATA "/traces/" x
 
@@ -48,6 +51,7 @@ static const struct vmmu_env env = {
 
 static int vm_create(struct inject_stage *stage, enum vmmu_mode mode, struct vmmu_vm **vm)
 {
+	struct vmmu_env lent = env;
 	struct vmmu_vm_options options = {.size = sizeof(options),
 					  .format = stage->format,
 					  .env = &env,
@@ -55,6 +59,8 @@ static int vm_create(struct inject_stage *stage, enum vmmu_mode mode, struct vmm
 					  .address_spaces = 2,
 					  .mode = mode};
 
+	if (stage->is_lent)
+		lender_serve(&options, &lent);
 	return vmmu_vm_create(&options, vm);
 }
 
@@ -71,11 +77,14 @@ static int slot_set(struct inject_stage *stage, unsigned id, uint64_t page, uint
 }
 
 void inject_stage_make(struct inject_stage *stage, const struct vmmu_format *format,
-		       enum vmmu_mode mode)
+		       enum vmmu_mode mode, enum inject_kind kind)
 {
 	*stage = (struct inject_stage){.format = format,
 				       .geometry = vmmu_format_info(format)->geometry,
+				       .is_lent = kind == INJECT_LENDER,
 				       .lookups_left = -1};
+	if (stage->is_lent)
+		lender_begin(inject_gpa(stage, 1));
 	stage->large = UINT64_C(1) << (stage->geometry->shift[2] - stage->geometry->page_shift);
 	cr_assert_eq(vm_create(stage, mode, &stage->vm), 0);
 	cr_assert_eq(vmmu_vcpu_create(stage->vm, 0, &stage->vcpu), 0);
@@ -91,6 +100,8 @@ void inject_stage_end(struct inject_stage *stage)
 	vmmu_trace_close(stage->trace);
 	vmmu_vm_destroy(stage->other_vm);
 	vmmu_vm_destroy(stage->vm);
+	if (stage->is_lent)
+		lender_end();
 	if (stage->other_format)
 		cr_assert_eq(vmmu_format_unregister(stage->other_format), 0);
 }
@@ -368,7 +379,7 @@ const struct inject_op inject_ops[] = {
 	{"root", NULL, run_root, VMMU_MODE_FAULTS, FRAME},
 	{"root of another as", prepare_root_other_as, run_root, VMMU_MODE_FAULTS, FRAME},
 	{"quota", prepare_mapped, run_quota, VMMU_MODE_FAULTS, 0},
-	{"zap_all", prepare_mapped, run_zap_all, VMMU_MODE_FAULTS, FRAME},
+	{"zap_all", prepare_mapped, run_zap_all, VMMU_MODE_FAULTS, OWN},
 	{"fault, large", NULL, run_fault_large, VMMU_MODE_FAULTS, HEAP | FRAME | LOOKUP},
 	{"fault, small", NULL, run_fault_small, VMMU_MODE_FAULTS, HEAP | FRAME | LOOKUP},
 	{"fault, mmio", NULL, run_fault_mmio, VMMU_MODE_FAULTS, FRAME},

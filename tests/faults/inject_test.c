@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "faults/inject.h"
+#include "faults/lender.h"
 #include "faults/vm.h"
 #include "format/outside.h"
 
@@ -47,6 +48,7 @@ struct failure {
 static const struct failure failures[] = {
 	{.kind = INJECT_HEAP},
 	{.kind = INJECT_FRAME},
+	{.kind = INJECT_LENDER},
 	{INJECT_CALLBACK, VMMU_RESOLVE_READ_ONLY},
 	{INJECT_CALLBACK, VMMU_RESOLVE_UNMAPPED},
 	{INJECT_CALLBACK, VMMU_RESOLVE_POISONED},
@@ -63,6 +65,8 @@ static void arm(struct inject_stage *stage, const struct failure *failure, long 
 	stage->lookups_left = failure->kind == INJECT_CALLBACK ? n : -1;
 	if (failure->kind == INJECT_FRAME)
 		stage->vm->tree.frames.left = (uint64_t)n;
+	lender.left = failure->kind == INJECT_LENDER ? n : -1;
+	lender.has_refused = false;
 }
 
 /* Did anything fail? */
@@ -71,10 +75,11 @@ static bool disarm(struct inject_stage *stage, const struct failure *failure, in
 	heap_left = -1;
 	stage->lookups_left = -1;
 	stage->vm->tree.frames.left = UINT64_MAX;
+	lender.left = -1;
 	/* frames are looked for before they are taken: the refusal is all that shows */
 	if (failure->kind == INJECT_FRAME)
 		return result == -ENOMEM || result == -EAGAIN;
-	return has_failed || stage->has_answered;
+	return has_failed || stage->has_answered || lender.has_refused;
 }
 
 static unsigned descriptors(void)
@@ -134,7 +139,7 @@ static struct vmmu_digest run_undisturbed(const struct vmmu_format *format,
 	struct inject_stage stage;
 	struct vmmu_digest digest;
 
-	inject_stage_make(&stage, format, op->mode);
+	inject_stage_make(&stage, format, op->mode, INJECT_KINDS);
 	if (op->prepare)
 		op->prepare(&stage);
 	*result = op->run(&stage);
@@ -161,7 +166,7 @@ static bool run_failing(const struct vmmu_format *format, const struct inject_op
 	bool is_hit, is_repeated;
 	int result;
 
-	inject_stage_make(&stage, format, op->mode);
+	inject_stage_make(&stage, format, op->mode, failure->kind);
 	if (op->prepare)
 		op->prepare(&stage);
 	arm(&stage, failure, n);

@@ -113,6 +113,10 @@ static void check_everything_is_refused(struct machine *machine)
 	cr_assert_eq(vmmu_invalidate_begin(machine->vm, &range), -EIO);
 	cr_assert_eq(vmmu_invalidate_end(machine->vm, &range), -EIO);
 	cr_assert_eq(vmmu_zap_all(machine->vm), -EIO);
+	cr_assert_eq(vmmu_age(machine->vm, &range), -EIO);
+	cr_assert_eq(vmmu_test_age(machine->vm, &range), -EIO);
+	cr_assert_eq(vmmu_prefault(vcpu, 0, machine_gpa(machine, 1), NULL), -EIO);
+	cr_assert_eq(vmmu_tables_quota_set(machine->vm, 100), -EIO);
 }
 
 /* A second VM in the same process does not notice. */

@@ -39,6 +39,7 @@ FORMAT_TEST(prefault, range__is_mapped_and_not_used)
 
 	cr_assert_eq(prefault(machine, 34, 5, &pages), 0);
 	cr_assert_eq(pages, 5);
+	cr_assert_eq(machine->request.access, VMMU_READ, "no page is broken out for a write");
 	cr_assert_eq(machine_stats(machine).mapped[1], 5);
 	cr_assert_eq(machine_stats(machine).prefaulted, 5);
 	cr_assert_eq(machine->events[VMMU_EVENT_FAULT], 0, "no fault of the guest");

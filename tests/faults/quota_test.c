@@ -205,6 +205,56 @@ FORMAT_TEST(quota, reached_by_a_stale_fault__retries)
 	machine_destroy(machine);
 }
 
+/* Flushes that found the page of the fault not mapped yet, and those that found it mapped. */
+static unsigned flushes_before, flushes_after;
+static uint64_t flushed_gfn;
+
+static void flush_that_looks(void *ctx, const struct vmmu_flush *flush)
+{
+	struct machine *machine = ctx;
+
+	if (!flush->local) {
+		bool is_mapped = machine_kind(machine, 0, flushed_gfn) == VMMU_ENTRY_LEAF;
+
+		flushes_after += is_mapped;
+		flushes_before += !is_mapped;
+	}
+	machine_env.flush(ctx, flush);
+}
+
+/*
+ * A page is mapped where a table just went, which some TLB still knows: break-before-make is for
+ * the flush to come first.
+ */
+FORMAT_TEST(quota, reached_by_a_fault_where_the_oldest_table_is__flushes_before_it_maps)
+{
+	struct machine *machine = machine_of_blocks(*index, 0);
+	unsigned full = rows[machine->geometry->levels - 3].full_after;
+	struct vmmu_env env = machine_env;
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .format = machine->format,
+					  .env = &env,
+					  .env_ctx = machine,
+					  .tables_max = 16};
+	struct vmmu_fault fault;
+
+	env.flush = flush_that_looks;
+	vmmu_vm_destroy(machine->vm);
+	machine->vcpu_count = 1;
+	cr_assert_eq(vmmu_vm_create(&options, &machine->vm), 0);
+	cr_assert_eq(vmmu_vcpu_create(machine->vm, 0, &machine->vcpu[0].vcpu), 0);
+	machine_slot(machine, 0, 0, BLOCKS * machine_pages(machine, 2), 0, 0);
+	for (unsigned block = 0; block < full; block++)
+		touch_block(machine, block);
+	flushed_gfn = 1;
+	flushes_before = flushes_after = 0;
+	cr_assert_eq(machine_fault(machine, 1, VMMU_WRITE, 0, &fault), VMMU_FIXED);
+	cr_assert_gt(machine_stats(machine).tables_reclaimed, 0);
+	cr_assert_eq(flushes_before, 1);
+	cr_assert_eq(flushes_after, 0);
+	machine_destroy(machine);
+}
+
 static enum vmmu_resolve_status resolve_any(void *ctx, const struct vmmu_page_request *request,
 					    struct vmmu_page *page)
 {

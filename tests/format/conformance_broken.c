@@ -81,6 +81,21 @@ static enum vmmu_memtype always_writeback(uint64_t pte, unsigned level)
 	return VMMU_MEM_WRITEBACK;
 }
 
+static enum vmmu_memtype type_of_its_own(uint64_t pte, unsigned level)
+{
+	return pte >> 55 & 1 ? (enum vmmu_memtype)77 : sound()->memtype(pte, level);
+}
+
+static uint64_t table_with_flag(uint64_t pte, unsigned level)
+{
+	return sound()->table_hpa(pte, level) | (pte >> 52 & 1);
+}
+
+static uint64_t allow_and_mark(uint64_t pte, unsigned level)
+{
+	return sound()->write_allow(pte, level) | BIT64(55);
+}
+
 static bool mmio_malformed(uint64_t pte, unsigned level)
 {
 	return (pte & 7) == 6 || sound()->is_malformed(pte, level);
@@ -379,6 +394,9 @@ SPOIL(spoil_70, draft->format.info.name = "ept 4")
 SPOIL(spoil_71,
       draft->format.info.name = "eptttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt")
 SPOIL(spoil_72, draft->geometry.pa_bits = 21)
+SPOIL(spoil_73, draft->ops.memtype = type_of_its_own)
+SPOIL(spoil_74, draft->ops.table_hpa = table_with_flag)
+SPOIL(spoil_75, draft->ops.write_allow = allow_and_mark)
 
 static const struct broken_format broken_formats[] = {
 	{"values: a leaf at a level that has none", spoil_01},
@@ -455,6 +473,9 @@ static const struct broken_format broken_formats[] = {
 	{"info: the name is empty, too long, or has a space or unprintable character", spoil_70},
 	{"info: the name is empty, too long, or has a space or unprintable character", spoil_71},
 	{"geometry: pa_bits out of range", spoil_72},
+	{"values: unknown memory type", spoil_73},
+	{"values: table address misaligned or too wide", spoil_74},
+	{"leaves: write_allow does not undo write_protect", spoil_75},
 };
 
 static void draft_init(struct draft *draft)

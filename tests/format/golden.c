@@ -172,7 +172,7 @@ Test(golden, fault_rows__decode_to_what_was_accessed)
 		cr_expect_eq(fault.flags, flags_of(row.flags), "%sflags 0x%x", line, fault.flags);
 		count++;
 	}
-	cr_assert_eq(count, 43 + 18 + 38 + 37);
+	cr_assert_eq(count, 43 + 18 + 38 + 39);
 }
 
 /* ---- indexes ---- */

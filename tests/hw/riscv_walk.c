@@ -520,6 +520,12 @@ Test(riscv_walk, registers_that_cannot_be__einval)
 	cpu.u.riscv.hgatp = UINT32_MAX;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), 0);
 	cpu = stand.cpu;
+	cpu.u.riscv.features |= 1u << 31;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
+	cpu = stand.cpu;
+	cpu.u.riscv.vsxlen = 128;
+	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
+	cpu = stand.cpu;
 	cpu.u.riscv.pa_bits = 31;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
 	cpu.u.riscv.pa_bits = 32;

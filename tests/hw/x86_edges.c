@@ -251,6 +251,9 @@ Test(x86_edges, requests_that_are_none__einval)
 	gpa.guest_page = 0;
 	cpu.arch = VMMU_HW_X86;
 	cr_assert_eq(vmmu_hw_translate_gpa(&cpu, &bus, &stand.access, &gpa, &stand.walk), -EINVAL);
+	cr_assert_eq(vmmu_hw_pdptes_load(NULL, &bus, &stand.walk), -EINVAL);
+	cpu.arch = VMMU_HW_RISCV;
+	cr_assert_eq(vmmu_hw_pdptes_load(&cpu, &bus, &stand.walk), -EINVAL, "no such registers");
 	cpu.arch = VMMU_HW_ARCHES;
 	cr_assert_eq(vmmu_hw_translate(&cpu, &bus, &stand.access, &stand.walk), -EINVAL);
 	cr_assert_eq(vmmu_hw_pdptes_load(&stand.cpu, &bus, &stand.walk), -EINVAL, "not PAE");

@@ -73,6 +73,45 @@ RANGE_TEST(range_protect, write_given_back__the_entry_is_as_it_was)
 	stand_destroy(stand);
 }
 
+static void write_allow(struct stand *stand, uint64_t gfn, uint64_t pages)
+{
+	stand_begin(stand);
+	cr_assert_eq(stand_write_allow(stand, gfn, pages), 0);
+	stand_end(stand);
+}
+
+/* What write_protect took and nothing else; what it was mapped without, it does not get. */
+RANGE_TEST(range_write_allow, write_taken__is_given_back)
+{
+	struct stand *stand = stand_create(*index, NULL);
+	uint64_t large = stand_pages(stand, 2), high = (700 / large + 1) * large, flushes;
+	struct vmmu_digest before, after;
+
+	stand_begin(stand);
+	stand_map(stand, 0, 600, PFN + 1, VMMU_RWX, VMMU_MEM_WRITEBACK);
+	stand_map(stand, 600, 8, PFN + 601, VMMU_READ | VMMU_EXEC, VMMU_MEM_WRITEBACK);
+	stand_map(stand, high, large, PFN, VMMU_RWX, VMMU_MEM_WRITEBACK);
+	stand_end(stand);
+	cr_assert_eq(vmmu_digest(stand->vm, &before), 0);
+	write_protect(stand, 0, high + large);
+	flushes = stand->flushes;
+	for (uint64_t gfn = 0; gfn < 50; gfn++)
+		write_allow(stand, gfn, 1);
+	cr_assert_eq(access_of(stand, 49), VMMU_RWX);
+	cr_assert_eq(access_of(stand, 50), VMMU_READ | VMMU_EXEC);
+	write_allow(stand, 0, high + large);
+	write_allow(stand, 603, 1);
+	write_allow(stand, high - 1, 1);
+	cr_assert_eq(access_of(stand, high), VMMU_RWX);
+	cr_assert_eq(access_of(stand, 603), VMMU_READ | VMMU_EXEC);
+	/* Arm's TLBs may keep the old rights until they are told. */
+	if (!(vmmu_format_info(vmmu_vm_format(stand->vm))->caps & VMMU_CAP_BREAK_FIRST))
+		cr_assert_eq(stand->flushes, flushes, "nobody lost anything");
+	cr_assert_eq(vmmu_digest(stand->vm, &after), 0);
+	cr_assert(before.high == after.high && before.low == after.low);
+	stand_destroy(stand);
+}
+
 RANGE_TEST(range_protect, a_part_of_a_large_page__splits_it)
 {
 	struct stand *stand = stand_create(*index, NULL);

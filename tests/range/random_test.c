@@ -66,7 +66,7 @@ static void random_op(struct stand *stand, struct random_state *random)
 	uint64_t gfn, pages;
 
 	random_range(stand, random, &gfn, &pages);
-	switch (random_below(random, 8)) {
+	switch (random_below(random, 9)) {
 	case 0:
 	case 1:
 		stand_unmap(stand, gfn, pages);
@@ -76,6 +76,9 @@ static void random_op(struct stand *stand, struct random_state *random)
 		break;
 	case 3:
 		stand_write_protect(stand, gfn, pages);
+		break;
+	case 4:
+		stand_write_allow(stand, gfn, pages);
 		break;
 	default:
 		stand_map(stand, gfn, pages, random_pfn(stand, random, gfn), random_access(random),

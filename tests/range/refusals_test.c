@@ -26,10 +26,14 @@ static void check_bad_range(struct stand *stand, uint64_t gpa, uint64_t bytes)
 	done = 77;
 	cr_assert_eq(vmmu_write_protect(update, gpa, bytes, &done), -EINVAL);
 	cr_assert_eq(done, 0);
+	done = 77;
+	cr_assert_eq(vmmu_write_allow(update, gpa, bytes, &done), -EINVAL);
+	cr_assert_eq(done, 0);
 	cr_assert_eq(vmmu_map(update, gpa, page, bytes, &attr, NULL), -EINVAL);
 	cr_assert_eq(vmmu_unmap(update, gpa, bytes, NULL), -EINVAL);
 	cr_assert_eq(vmmu_protect(update, gpa, bytes, VMMU_READ, NULL), -EINVAL);
 	cr_assert_eq(vmmu_write_protect(update, gpa, bytes, NULL), -EINVAL);
+	cr_assert_eq(vmmu_write_allow(update, gpa, bytes, NULL), -EINVAL);
 }
 
 RANGE_TEST(range_refusals, ranges_that_are_none__change_nothing)

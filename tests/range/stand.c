@@ -281,6 +281,19 @@ int stand_write_protect(struct stand *stand, uint64_t gfn, uint64_t pages)
 	return err;
 }
 
+int stand_write_allow(struct stand *stand, uint64_t gfn, uint64_t pages)
+{
+	unsigned shift = stand->page_shift;
+	uint64_t done = ~UINT64_C(0), reach;
+	int err = vmmu_write_allow(&stand->update, gfn << shift, pages << shift, &done);
+
+	reach = stand_reach(stand, err, 0, pages, done);
+	for (uint64_t i = gfn; i < gfn + reach; i++)
+		if (stand->pages[i] & PAGE_MADE_WRITABLE)
+			model_set(stand, i, stand->pages[i] | VMMU_WRITE);
+	return err;
+}
+
 static uint64_t model_hpa(const struct stand *stand, uint64_t gfn)
 {
 	return stand->pages[gfn] ? stand->pages[gfn] >> 8 << stand->page_shift : VMMU_NOT_MAPPED;

@@ -70,6 +70,7 @@ int stand_map(struct stand *stand, uint64_t gfn, uint64_t pages, uint64_t pfn, u
 int stand_unmap(struct stand *stand, uint64_t gfn, uint64_t pages);
 int stand_protect(struct stand *stand, uint64_t gfn, uint64_t pages, unsigned access);
 int stand_write_protect(struct stand *stand, uint64_t gfn, uint64_t pages);
+int stand_write_allow(struct stand *stand, uint64_t gfn, uint64_t pages);
 
 /* Translate and walk GFN: as the model says. */
 void stand_check_gfn(struct stand *stand, uint64_t gfn);

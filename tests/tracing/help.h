@@ -124,4 +124,70 @@ static inline uint64_t help_not_understood(const struct vmmu_trace *trace)
 	return sum;
 }
 
+/*
+ * Open CONTENT, which must fail: its error text in *ERROR starts with the file name, left out here.
+ */
+static inline int help_open_bad(const void *content, size_t bytes, char *error, size_t error_bytes)
+{
+	char path[HELP_PATH_BYTES], text[256];
+	struct vmmu_trace *trace;
+	int result;
+
+	help_file(path, content, bytes);
+	result = vmmu_trace_open(path, NULL, &trace, text, sizeof(text));
+	unlink(path);
+	cr_assert_lt(result, 0, "opened");
+	cr_assert_null(trace);
+	cr_assert(!strncmp(text, path, strlen(path)), "%s", text);
+	snprintf(error, error_bytes, "%s", text + strlen(path));
+	return result;
+}
+
+/* Open BYTES, whatever is in them. */
+static inline struct vmmu_trace *help_open_bytes(const void *bytes, size_t count)
+{
+	char path[HELP_PATH_BYTES], error[256];
+	struct vmmu_trace *trace;
+
+	help_file(path, bytes, count);
+	cr_assert_eq(vmmu_trace_open(path, NULL, &trace, error, sizeof(error)), 0, "%s", error);
+	unlink(path);
+	return trace;
+}
+
+/* How many events are left; *RESULT: how they end. */
+static inline uint64_t help_count_events(struct vmmu_trace *trace, int *result)
+{
+	struct vmmu_trace_event event;
+	uint64_t count = 0;
+
+	while ((*result = vmmu_trace_next(trace, &event)) > 0)
+		count++;
+	return count;
+}
+
+/* A pipe with BYTES bytes from a child as standard input. */
+static inline void help_stdin(const void *content, size_t bytes)
+{
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	if (!fork()) {
+		size_t done = 0;
+
+		close(ends[0]);
+		while (done < bytes) {
+			ssize_t count = write(ends[1], (const char *)content + done, bytes - done);
+
+			if (count <= 0)
+				break;
+			done += (size_t)count;
+		}
+		_exit(0);
+	}
+	close(ends[1]);
+	cr_assert_eq(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+	close(ends[0]);
+}
+
 #endif

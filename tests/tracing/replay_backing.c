@@ -223,6 +223,7 @@ Test(replay_backing, absent_page_or_empty_range__changes_nothing, .fini = end)
 	replay_backing_learn(&backing, &host);
 	replay_backing_drop(&backing, HVA + 5, HVA + 5);
 	replay_backing_forbid(&backing, HVA + 5, HVA + 4);
+	replay_backing_allow(&backing, HVA + 5, HVA + 5);
 	replay_backing_drop(&backing, UINT64_MAX - 4, UINT64_MAX);
 	expect_page(page_at(HVA, VMMU_WRITE), HVA >> 12, 1, true);
 }

@@ -170,8 +170,8 @@ static const struct argp argp = {
 	       " TRACE into page tables of any format, and report.\v"
 	       "TRACE is text of the kernel's trace file, of 'trace-cmd report' or of 'perf "
 	       "script',"
-	       " gzip'ed or not, or a trace.dat file of 'trace-cmd record'; '-' is standard "
-	       "input.",
+	       " plain or compressed with gzip or zstd, or a trace.dat file of 'trace-cmd record'; "
+	       "'-' is standard input.",
 };
 
 static void print_finding(void *ctx, const struct vmmu_finding *finding)
