@@ -378,12 +378,7 @@ static struct machine *machine_in_window(unsigned format_index, struct window *w
 	options.tables = window->memory;
 	options.tables_hpa = window->hpa;
 	options.tables_bytes = window->bytes;
-	vmmu_vm_destroy(machine->vm);
-	/* The modelled CPUs know the memory of the VM they came with. */
-	hardware_destroy(machine);
-	machine->hardware = NULL;
-	cr_assert_eq(vmmu_vm_create(&options, &machine->vm), 0);
-	cr_assert_eq(vmmu_vcpu_create(machine->vm, 0, &machine->vcpu[0].vcpu), 0);
+	machine_replace(machine, &options);
 	return machine;
 }
 

@@ -185,6 +185,11 @@ struct criterion_test_params machine_formats(void);
 /* machine.c */
 /* Create; NULL options: one address space, one vCPU, 64 listed host pages. Never NULL. */
 struct machine *machine_create(unsigned format_index, const struct machine_options *options);
+/*
+ * Another VM of OPTIONS in the place of its VM, with one vCPU. The modelled CPUs, which know the
+ * memory of the other one, go.
+ */
+void machine_replace(struct machine *machine, const struct vmmu_vm_options *options);
 /* Audit, then destroy. */
 void machine_destroy(struct machine *machine);
 void machine_op(struct machine *machine, const char *format, ...)

@@ -24,9 +24,7 @@ static struct machine *machine_that_borrows(unsigned format_index, uint64_t tabl
 
 	lender_begin(UINT64_C(1) << machine->page_shift);
 	lender_serve(&options, &env);
-	vmmu_vm_destroy(machine->vm);
-	cr_assert_eq(vmmu_vm_create(&options, &machine->vm), 0);
-	cr_assert_eq(vmmu_vcpu_create(machine->vm, 0, &machine->vcpu[0].vcpu), 0);
+	machine_replace(machine, &options);
 	machine_slot(machine, 0, 0, 40 * machine_pages(machine, 2), 0, 0);
 	return machine;
 }

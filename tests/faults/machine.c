@@ -186,6 +186,16 @@ void machine_check_counters(struct machine *machine)
 			     (unsigned long long)stats.mmio_installed);
 }
 
+void machine_replace(struct machine *machine, const struct vmmu_vm_options *options)
+{
+	vmmu_vm_destroy(machine->vm);
+	hardware_destroy(machine);
+	machine->hardware = NULL;
+	machine->vcpu_count = 1;
+	cr_assert_eq(vmmu_vm_create(options, &machine->vm), 0);
+	cr_assert_eq(vmmu_vcpu_create(machine->vm, 0, &machine->vcpu[0].vcpu), 0);
+}
+
 void machine_destroy(struct machine *machine)
 {
 	machine_audit(machine);

@@ -239,10 +239,7 @@ FORMAT_TEST(quota, reached_by_a_fault_where_the_oldest_table_is__flushes_before_
 	struct vmmu_fault fault;
 
 	env.flush = flush_that_looks;
-	vmmu_vm_destroy(machine->vm);
-	machine->vcpu_count = 1;
-	cr_assert_eq(vmmu_vm_create(&options, &machine->vm), 0);
-	cr_assert_eq(vmmu_vcpu_create(machine->vm, 0, &machine->vcpu[0].vcpu), 0);
+	machine_replace(machine, &options);
 	machine_slot(machine, 0, 0, BLOCKS * machine_pages(machine, 2), 0, 0);
 	for (unsigned block = 0; block < full; block++)
 		touch_block(machine, block);
