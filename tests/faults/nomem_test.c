@@ -317,18 +317,20 @@ FORMAT_TEST(nomem, tables_used_up__fail_clean_and_come_back)
 	cr_assert_eq(mem_live(), baseline);
 }
 
-/* A page of a huge one is asked for by itself, and no frame is left for the table it takes. */
+/* A write to a huge page under logging, and no frame is left for the table that splits it. */
 FORMAT_TEST(nomem, no_frame_to_split_a_page__leaves_it)
 {
 	struct machine_options options = {.rest_level = 2};
 	struct machine *machine = machine_create(*index, &options);
 	uint64_t block = machine_pages(machine, 2);
-	struct vmmu_fault fault = {
-		.gpa = machine_gpa(machine, block + 1), .access = VMMU_READ, .max_level = 1};
+	struct vmmu_fault fault = {.gpa = machine_gpa(machine, block + 1),
+				   .access = VMMU_WRITE,
+				   .flags = VMMU_FAULT_PRESENT};
 	struct vmmu_digest before, after;
 
 	machine_slot(machine, 0, 0, 2 * block, 2 * block, 0);
 	machine_touch(machine, block, VMMU_WRITE);
+	machine_slot(machine, 0, 0, 2 * block, 2 * block, VMMU_SLOT_LOG_DIRTY);
 	cr_assert_eq(machine_walk(machine, 0, block).level, 2);
 	cr_assert_eq(vmmu_digest(machine->vm, &before), 0);
 	machine->vm->tree.frames.left = 0;
