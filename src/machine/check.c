@@ -145,6 +145,28 @@ static uint64_t check_step(const struct check *check, const struct machine_probe
 }
 
 /*
+ * Where hardware sees nothing, the format may still know a leaf that was aged by taking it out of
+ * hardware's sight: nothing is flushed for that (vmmu/age.h), so a TLB may go on with what the leaf
+ * had. Make PROBE say that; MEMTYPE is not asked for then.
+ */
+static void check_see_aged(const struct check *check, uint64_t gpa, uint8_t memtype,
+			   struct machine_probe *probe)
+{
+	const struct vmmu_geometry *geometry = check->machine->geometry;
+	unsigned level = check->machine->other_walk.fault.level;
+	struct vmmu_entry entry;
+
+	if (probe->access || vmmu_entry_read(check->machine->format, probe->pte, level, &entry) ||
+	    entry.kind != VMMU_ENTRY_LEAF || entry.accessed)
+		return;
+	probe->access = entry.access;
+	probe->mapping.output = (entry.pfn << geometry->page_shift) |
+				(gpa & (BIT64(geometry->shift[level]) - 1));
+	probe->mapping.page_lg2 = geometry->shift[level];
+	probe->mapping.memtype = memtype;
+}
+
+/*
  * Hold what was kept against the tables of now, piece by piece: a large page may have become small
  * ones.
  */
@@ -159,6 +181,7 @@ static void check_range(struct check *check, const struct vmmu_tlb_entry *entry,
 		uint64_t gpa = kept->gpa + offset;
 
 		machine_probe(&registers, &check->bus, gpa, &check->machine->other_walk, &now);
+		check_see_aged(check, gpa, kept->memtype, &now);
 		step = check_step(check, &now);
 		step -= gpa & (step - 1);
 		if ((kept->access & ~now.access) ||

@@ -6,6 +6,8 @@
  * no entry may come to stand there that must not meet the old one in a TLB, and a table that it
  * cut off may not be used for something else.
  */
+#include <vmmu/format_ops.h>
+
 #include "machine/machine.h"
 
 static void ledger_report(struct vmmu_machine *machine, enum vmmu_stale_kind kind,
@@ -33,6 +35,28 @@ static enum vmmu_entry_kind ledger_read(const struct vmmu_machine *machine, uint
 		return VMMU_ENTRY_ABSENT;
 	*table_hpa = entry.table_hpa;
 	return entry.kind;
+}
+
+/*
+ * PTE as a TLB may have it: a leaf that was aged by taking it out of hardware's sight, with no
+ * flush, as it was before.
+ */
+static uint64_t ledger_unaged(const struct vmmu_machine *machine, uint64_t pte, unsigned level)
+{
+	struct vmmu_entry entry = {0};
+	struct vmmu_leaf leaf;
+
+	if (vmmu_entry_read(machine->format, pte, level, &entry) || entry.kind != VMMU_ENTRY_LEAF ||
+	    entry.accessed || !(machine->geometry->leaf_levels & (1u << level)))
+		return pte;
+	leaf = (struct vmmu_leaf){.pfn = entry.pfn,
+				  .access = entry.access,
+				  .memtype = entry.memtype,
+				  .host_writable = entry.host_writable,
+				  .mmu_writable = entry.mmu_writable,
+				  .accessed = true,
+				  .dirty = entry.access & VMMU_WRITE};
+	return vmmu_format_ops(machine->format)->make_leaf(leaf, level);
 }
 
 /* Must TLBs have forgotten ITEM's old entry before the event's new one stands there? */
@@ -99,13 +123,13 @@ void ledger_event(struct vmmu_machine *machine, const struct vmmu_event *event)
 	unsigned shift = machine->geometry->shift[event->level] - machine->geometry->page_shift;
 	struct ledger_item item = {.start = event->gfn,
 				   .end = event->gfn + BIT64(shift),
-				   .old_pte = event->old_pte,
+				   .old_pte = ledger_unaged(machine, event->old_pte, event->level),
 				   .new_pte = event->new_pte,
 				   .as_id = event->as_id,
 				   .level = event->level};
-	enum vmmu_tlb_need need = vmmu_tlb_need(&machine->registers, event->level, event->old_pte,
-						event->new_pte);
-
+	enum vmmu_tlb_need need =
+		vmmu_tlb_need(&machine->registers, event->level, item.old_pte,
+			      ledger_unaged(machine, event->new_pte, event->level));
 	bool was_flushed = ledger_was_flushed(ledger, event, item.end);
 
 	ledger_check_new(machine, event, item.end);
