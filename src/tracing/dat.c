@@ -18,8 +18,6 @@
 #define DAT_PROGRAM    "vmmu-trace-dat"
 #define DAT_PATH_BYTES 4096u
 
-extern char **environ;
-
 struct dat {
 	pid_t pid;     /* 0: not running */
 	int text_fd;   /* -1: none; read end of what the program writes */
@@ -44,7 +42,7 @@ static bool dat_beside(char path[DAT_PATH_BYTES], const char *tail)
 	slash = strrchr(path, '/');
 	if (!slash || (size_t)(slash - path) + strlen(tail) + 2 > DAT_PATH_BYTES)
 		return false;
-	strcpy(slash + 1, tail);
+	memcpy(slash + 1, tail, strlen(tail) + 1);
 	return true;
 }
 

@@ -65,18 +65,18 @@ static struct {
  * The library may unpack events into files in /tmp, which it removes when it closes the trace.
  * These two stand in the place of the C library's, so that a killed process leaves none behind.
  */
-int mkstemp(char *path)
+int mkstemp(char *template)
 {
-	int fd = mkostemp(path, O_CLOEXEC);
+	int fd = mkostemp(template, O_CLOEXEC);
 
 	if (fd >= 0)
-		unlink(path);
+		unlink(template);
 	return fd;
 }
 
-int mkstemp64(char *path)
+int mkstemp64(char *template)
 {
-	return mkstemp(path);
+	return mkstemp(template);
 }
 
 static void reader_tell(enum dat_state state)
@@ -266,7 +266,7 @@ static void reader_put_mark(const struct reader_field *field, const struct tep_r
 		end--;
 	reader_put(' ');
 	for (; at < end; at++)
-		reader_put((unsigned char)bytes[at] < ' ' ? ' ' : bytes[at]);
+		reader_put(iscntrl((unsigned char)bytes[at]) ? (char)' ' : bytes[at]);
 }
 
 static void reader_put_columns(const struct tep_record *record, const char *name)
