@@ -199,7 +199,7 @@ static NEVER_INLINE int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault
 
 /*
  * Can permission, or an accessed bit that hardware does not set, be all that is missing? An aged
- * leaf of a format without a bit for it (EPT's) is reported as absent.
+ * leaf of a format without a bit for it (EPT's) is reported as absent; RISC-V reports all alike.
  */
 static inline bool fault_may_be_fast(const struct vmmu_fault *fault)
 {
@@ -207,7 +207,7 @@ static inline bool fault_may_be_fast(const struct vmmu_fault *fault)
 
 	if (fault_has(fault, VMMU_FAULT_RSVD))
 		return false;
-	if (!hardware_marks() && (is_present || hardware_tells_kinds()))
+	if (!hardware_marks())
 		return true;
 	return fault->access == VMMU_WRITE && (is_present || !hardware_tells_kinds());
 }
