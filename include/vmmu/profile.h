@@ -6,7 +6,8 @@
  * that kernel meant them.
  *
  * A format says what hardware makes of an entry, and is the engine's; a profile is data beside it.
- * The engine's own layout is one more profile, of version "vmmu".
+ * The engine's own layout is one more profile, of version "vmmu": what its data say is of the plain
+ * formats, what it reads is what the format says.
  *
  * Profiles are immutable and live as long as the process; functions that take one are pure and may
  * be called from any thread.

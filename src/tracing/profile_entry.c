@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "format/contract.h"
 #include "tracing/profile.h"
 
 /* x86 keeps the frame in these bits, whatever the level. */
@@ -107,7 +108,9 @@ int vmmu_profile_read(const struct vmmu_profile *profile, const struct vmmu_form
 	if (result)
 		return result;
 	if (profile->is_own) {
-		entry->is_unexpected = entry->entry.kind == VMMU_ENTRY_ABSENT && pte;
+		/* Variants of a format have values of their own. */
+		entry->is_unexpected = entry->entry.kind == VMMU_ENTRY_ABSENT &&
+				       pte != format->ops->make_absent(level);
 		return 0;
 	}
 	if (entry_is_mmio(info, pte, level)) {
