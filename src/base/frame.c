@@ -213,7 +213,8 @@ static uint64_t frame_meta_bytes_of(const struct frame_pool *pool, unsigned lg2)
 }
 
 /* Put the frame at OFFSET on its free list. Its state byte says that it is not handed out. */
-static void frame_push(struct frame_pool *pool, uint64_t offset, unsigned lg2, uint64_t zeroed)
+static inline void frame_push(struct frame_pool *pool, uint64_t offset, unsigned lg2,
+			      uint64_t zeroed)
 {
 	struct free_frame *record = frame_meta(pool, pool->base + offset);
 	uint64_t meta_bytes = frame_meta_bytes_of(pool, lg2);
@@ -228,7 +229,7 @@ static void frame_push(struct frame_pool *pool, uint64_t offset, unsigned lg2, u
 }
 
 /* Take the newest free frame of exactly 2^lg2 bytes; there is one. */
-static uint64_t frame_pop(struct frame_pool *pool, unsigned lg2, uint64_t *zeroed)
+static inline uint64_t frame_pop(struct frame_pool *pool, unsigned lg2, uint64_t *zeroed)
 {
 	struct free_frame *record = pool->free[lg2];
 
@@ -284,6 +285,15 @@ static void frame_give_back(struct frame_pool *pool, unsigned lg2)
 	memset(frame_state(pool, offset), 0, BIT64(lg2) >> pool->min_lg2);
 	pool->lent--;
 	pool->lender.put(pool->lender.ctx, frame, BIT64(lg2));
+}
+
+/* The frame at OFFSET, which is on its free list, was the last to be freed. */
+static __attribute__((noinline)) void frame_keep_or_give_back(struct frame_pool *pool,
+							      uint64_t offset, unsigned lg2)
+{
+	*frame_state(pool, offset) = FRAME_LENT;
+	if (pool->lent - pool->live > FRAME_SPARES)
+		frame_give_back(pool, lg2);
 }
 
 static void frame_give_back_spares(struct frame_pool *pool)
@@ -432,11 +442,11 @@ void frame_free(struct frame_pool *pool, void *frame, unsigned lg2)
 			abort();
 		return;
 	}
-	*frame_state(pool, offset) = pool->is_lent ? FRAME_LENT : 0;
+	*frame_state(pool, offset) = 0;
 	pool->live--;
 	pool->live_bytes -= BIT64(lg2);
 	pool->freed++;
 	frame_push(pool, offset, lg2, 0);
-	if (unlikely(pool->is_lent) && pool->lent - pool->live > FRAME_SPARES)
-		frame_give_back(pool, lg2);
+	if (unlikely(pool->is_lent))
+		frame_keep_or_give_back(pool, offset, lg2);
 }

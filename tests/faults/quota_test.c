@@ -228,19 +228,16 @@ static void flush_that_looks(void *ctx, const struct vmmu_flush *flush)
  */
 FORMAT_TEST(quota, reached_by_a_fault_where_the_oldest_table_is__flushes_before_it_maps)
 {
-	struct machine *machine = machine_of_blocks(*index, 0);
-	unsigned full = rows[machine->geometry->levels - 3].full_after;
 	struct vmmu_env env = machine_env;
-	struct vmmu_vm_options options = {.size = sizeof(options),
-					  .format = machine->format,
-					  .env = &env,
-					  .env_ctx = machine,
-					  .tables_max = 16};
+	struct machine_options options = {.tables_max = 16, .rest_level = 1, .env = &env};
+	struct machine *machine;
 	struct vmmu_fault fault;
+	unsigned full;
 
 	env.flush = flush_that_looks;
-	machine_replace(machine, &options);
+	machine = machine_create(*index, &options);
 	machine_slot(machine, 0, 0, BLOCKS * machine_pages(machine, 2), 0, 0);
+	full = rows[machine->geometry->levels - 3].full_after;
 	for (unsigned block = 0; block < full; block++)
 		touch_block(machine, block);
 	flushed_gfn = 1;
