@@ -13,7 +13,7 @@ static unsigned tlb_round_up(unsigned count)
 {
 	unsigned power = 1;
 
-	while (power < count)
+	while (power < count && power < VMMU_TLB_ENTRIES_MAX)
 		power *= 2;
 	return power;
 }

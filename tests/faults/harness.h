@@ -113,20 +113,21 @@ struct machine {
 	unsigned page_shift, as_count, vcpu_count, max_level;
 	bool nx_huge;
 	bool prefetch;
+	bool is_forced;       /* lookups answer forced_status, whatever the host has */
+	bool faults_drop_tlb; /* a fault makes the TLB forget the page it was about (x86) */
 	struct vmmu_machine *hardware; /* NULL: there is no model of it */
 	void *tables;                  /* memory for tables that the hardware reads */
 	uint64_t tables_bytes;
-	bool faults_drop_tlb; /* a fault makes the TLB forget the page it was about (x86) */
 	struct host host;
 	struct machine_vcpu vcpu[MACHINE_VCPUS];
 	struct model_slot slots[MACHINE_SLOTS];
 	/* host ranges being invalidated: they may hold no mapping */
 	struct vmmu_hva_range invalidating[4];
-	unsigned invalidating_count;
 	/* what the callbacks saw */
 	struct vmmu_page_request request; /* the last */
 	uint64_t resolves, prefetches;
 	struct vmmu_flush flushes[MACHINE_FLUSHES];
+	unsigned invalidating_count;
 	unsigned flush_count; /* since machine_flushes_forget(); those past the array are counted
 				 only */
 	uint64_t events[VMMU_EVENTS];
@@ -139,8 +140,6 @@ struct machine {
 	 */
 	void (*on_resolve)(struct machine *machine, const struct vmmu_page_request *request);
 	unsigned interrupts; /* this many lookups are interrupted by a signal */
-	/* lookups answer so, whatever the host has */
-	bool is_forced;
 	enum vmmu_resolve_status forced_status;
 	struct vmmu_page forced_page;
 	/* for people: the last operations */
