@@ -34,10 +34,13 @@ void quota_init(struct vmmu_vm *vm, uint64_t count)
 static void quota_zap(struct vmmu_vm *vm, struct table *table)
 {
 	/* A current root that nobody stands on is a table like any other. */
-	if (atomic_load_explicit(&vm->roots[table->as_id], memory_order_relaxed) == table)
-		atomic_store_explicit(&vm->roots[table->as_id], NULL, memory_order_release);
+	_Atomic(struct table *) *current = vm_root(vm, table_mode(table), table->as_id);
+	uint64_t live = vm->tree.live;
+
+	if (atomic_load_explicit(current, memory_order_relaxed) == table)
+		atomic_store_explicit(current, NULL, memory_order_release);
 	vm->engine->table_zap(vm, table);
-	vm->past.tables_reclaimed++;
+	vm->past.tables_reclaimed += live - vm->tree.live;
 }
 
 /*
@@ -52,9 +55,15 @@ static void quota_zap_oldest(struct vmmu_vm *vm, uint64_t goal)
 	for (node = tree->tables.prev; node != &tree->tables && tree->live > goal; node = newer) {
 		struct table *table = container_of(node, struct table, link);
 
+		bool is_tdp = table_mode(table) == VMMU_ROOT_TDP;
+
 		newer = node->prev;
-		if (!table->root_count)
-			quota_zap(vm, table);
+		if (table->root_count)
+			continue;
+		quota_zap(vm, table);
+		/* A table of a tdp root takes along what is below it: any of the newer ones. */
+		if (is_tdp)
+			newer = tree->tables.prev;
 	}
 	tree_flush(tree);
 }
