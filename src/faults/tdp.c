@@ -97,6 +97,11 @@ uint64_t tdp_stocked(const struct vmmu_vm *vm)
 	return count;
 }
 
+void tdp_drain(struct vmmu_vm *vm)
+{
+	list_for_each(node, &vm->vcpus) tdp_stock_drain(container_of(node, struct vmmu_vcpu, link));
+}
+
 /* Tables below a root that one fault may make. */
 static unsigned tdp_need(const struct vmmu_vm *vm)
 {
@@ -119,7 +124,8 @@ static int tdp_stock_fill(struct vmmu_vcpu *vcpu)
 	unsigned need = tdp_need(vm), want = need;
 	uint64_t room = tdp_room(vm);
 
-	if (need > tdp->stock_count && room < need - tdp->stock_count)
+	/* The rule of quota_make_room(). */
+	if (room + tdp->stock_count < vm->geometry->levels)
 		return -ENOSPC;
 	if (room > TDP_ROOM_PLENTY)
 		want = TDP_STOCK;
@@ -143,7 +149,7 @@ static int tdp_make_room(struct vmmu_vcpu *vcpu)
 	int err = 0;
 
 	vm_lock(vm);
-	list_for_each(node, &vm->vcpus) tdp_stock_drain(container_of(node, struct vmmu_vcpu, link));
+	tdp_drain(vm);
 	if (!quota_make_room(vm))
 		err = -ENOSPC;
 	vm_unlock(vm);

@@ -74,6 +74,8 @@ void tdp_claim(struct vmmu_vm *vm);
 int tdp_enter(struct vmmu_vcpu *vcpu);
 /* Leave it; may take it exclusively afterwards. */
 void tdp_leave(struct vmmu_vcpu *vcpu);
+/* Locked exclusively: all frames in stocks go back to the pool. */
+void tdp_drain(struct vmmu_vm *vm);
 /* Frames in all stocks. Locked exclusively. */
 uint64_t tdp_stocked(const struct vmmu_vm *vm);
 

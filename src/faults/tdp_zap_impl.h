@@ -28,14 +28,22 @@ struct tdp_zap {
 };
 
 /*
- * Also shared: TABLE was cut off. Freeze what is in it, and in tables below, and retire them. Of an
+ * Also shared: PTE, a table, was taken out of PARENT. Freeze what is in it, and in tables below, and retire them. Of an
  * entry that is absent no more than the first half matters: with the lock exclusive nobody is about
  * to put anything there.
  */
-static void tdp_bury_table(struct tdp_zap *zap, struct table *table)
+static void tdp_bury_table(struct tdp_zap *zap, const struct entry_ref *parent, uint64_t pte)
 {
 	struct tree *tree = &zap->vm->tree;
+	struct table *table = entry_child(tree, pte, parent->level);
 
+	/* Whatever it is, it is not ours to free. */
+	if (unlikely(atomic_load_explicit(&table->parents, memory_order_relaxed) !=
+		     (uintptr_t)parent->ptep)) {
+		vm_bug(zap->vm, "a table did not know its parent");
+		return;
+	}
+	atomic_store_explicit(&table->parents, 0, memory_order_relaxed);
 	vm_event(zap->vm, .kind = VMMU_EVENT_TABLE_ZAP, .vcpu_id = ~0u, .as_id = table->as_id,
 		 .level = table->level, .gfn = table->gfn);
 	table_for_each(tree, table, ref)
@@ -46,7 +54,7 @@ static void tdp_bury_table(struct tdp_zap *zap, struct table *table)
 			continue;
 		old_pte = funnel_bury(tree, zap->books, &ref);
 		if (fmt_classify(old_pte, ref.level) == VMMU_ENTRY_TABLE)
-			tdp_bury_table(zap, entry_child(tree, old_pte, ref.level));
+			tdp_bury_table(zap, &ref, old_pte);
 	}
 	zap->tables++;
 	if (zap->tdp) {
@@ -70,7 +78,7 @@ static bool tdp_remove(struct vmmu_vcpu *vcpu, const struct entry_ref *ref, uint
 	if (!funnel_freeze(tree, zap.books, ref, old_pte))
 		return false;
 	if (fmt_classify(old_pte, ref->level) == VMMU_ENTRY_TABLE)
-		tdp_bury_table(&zap, entry_child(tree, old_pte, ref->level));
+		tdp_bury_table(&zap, ref, old_pte);
 	funnel_flush_now(tree, ref);
 	funnel_thaw(ref);
 	return true;
@@ -85,7 +93,7 @@ static uint64_t tdp_clear(struct vmmu_vm *vm, const struct entry_ref *ref)
 
 	if (fmt_classify(old_pte, ref->level) != VMMU_ENTRY_TABLE)
 		return 0;
-	tdp_bury_table(&zap, entry_child(&vm->tree, old_pte, ref->level));
+	tdp_bury_table(&zap, ref, old_pte);
 	tree_fold(&vm->tree, &books);
 	return zap.tables;
 }

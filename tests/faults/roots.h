@@ -19,4 +19,11 @@ static inline bool is_tdp(void)
 	return test_root() == VMMU_ROOT_TDP;
 }
 
+/* For tests of what only direct roots do. */
+#define DIRECT_ONLY()                                      \
+	do {                                               \
+		if (is_tdp())                              \
+			cr_skip_test("direct roots only"); \
+	} while (0)
+
 #endif
