@@ -160,11 +160,11 @@ VMMU_API int vmmu_vcpu_set_as(struct vmmu_vcpu *vcpu, unsigned as_id);
 /*
  * Switch the kind of tables that VCPU runs on, from the next vmmu_vcpu_root() on (until then faults
  * are answered with VMMU_RETRY). Both kinds may be in use in one VM: what the host takes away,
- * write-protects or asks about goes for both. vmmu_walk() and its like look at those of the VM's own
- * kind (vmmu_vm_options.root).
+ * write-protects or asks about goes for both. vmmu_walk() and its like look at those of the VM's
+ * own kind (vmmu_vm_options.root).
  *
- * The first DIRECT one in a VM of VMMU_ROOT_TDP gives all slots what finds mappings again, 8 bytes a
- * page. -EINVAL: no such mode; -ENOTSUP: VMMU_MODE_RANGES; -ENOMEM: nothing changed; -EBUSY,
+ * The first DIRECT one in a VM of VMMU_ROOT_TDP gives all slots what finds mappings again, 8 bytes
+ * a page. -EINVAL: no such mode; -ENOTSUP: VMMU_MODE_RANGES; -ENOMEM: nothing changed; -EBUSY,
  * -EDEADLK: called from a callback, a reader or between invalidate begin and end; -EIO.
  * Locking: takes the slots lock and the mmu lock.
  */

@@ -72,8 +72,8 @@ struct vmmu_engine {
 	/* Locked: a new, empty root of the tdp kind for an address space; NULL: no frame for it. */
 	struct table *(*tdp_root_get)(struct vmmu_vm *vm, unsigned as_id);
 	/*
-	 * Locked: take some of what TABLE, of an invalid tdp root, maps away; true: nothing is left.
-	 * Owes flushes.
+	 * Locked: take some of what TABLE, of an invalid tdp root, maps away; true: nothing is
+	 * left. Owes flushes.
 	 */
 	bool (*tdp_zap_some)(struct vmmu_vm *vm, struct table *table);
 	/* Locked: every check of the tree and the rmaps. */

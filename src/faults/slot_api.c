@@ -71,8 +71,8 @@ uint64_t vmmu_slot_generation(struct vmmu_vm *vm, unsigned as_id)
 }
 
 /*
- * DO(vm, range) for all of SLOT, locked, the lock given away after every SLOT_PART_GFNS. What faults
- * do in between is for whoever calls to judge; parts are not looked at twice, so it ends.
+ * DO(vm, range) for all of SLOT, locked, the lock given away after every SLOT_PART_GFNS. What
+ * faults do in between is for whoever calls to judge; parts are not looked at twice, so it ends.
  */
 static void slot_by_parts(struct vmmu_vm *vm, const struct memslot *slot,
 			  void (*part)(struct vmmu_vm *vm, const struct slot_range *range))
@@ -128,8 +128,8 @@ void vm_slots_updated(void *ctx, unsigned as_id, uint64_t generation)
 
 /*
  * Logging began: no page of a slot stays writable unseen. What faults map meanwhile they log. The
- * flush is due whether or not an entry changed: one that was protected earlier may still be writable
- * in a TLB.
+ * flush is due whether or not an entry changed: one that was protected earlier may still be
+ * writable in a TLB.
  */
 static void slot_part_log(struct vmmu_vm *vm, const struct slot_range *range)
 {

@@ -108,7 +108,9 @@ static unsigned tdp_need(const struct vmmu_vm *vm)
 	return vm->geometry->levels - 1u;
 }
 
-/* Mutex held: tables that may be made before the quota is used up, stocked frames counted as made. */
+/*
+ * Mutex held: tables that may be made before the quota is used up, stocked frames counted as made.
+ */
 static uint64_t tdp_room(const struct vmmu_vm *vm)
 {
 	uint64_t used = vm->tree.frames.live - vm->tree.retired_count;

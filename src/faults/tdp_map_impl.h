@@ -4,15 +4,15 @@
  * between two looks at it. Each change is one compare-exchange from the value that was looked at;
  * whoever loses one has the guest try again. Template, part of fault_impl.h.
  *
- * Order of steps and of what is told as KVM's TDP MMU has it (catalogue 1.12): what is in the way is
- * frozen, flushed and absent before anything else is put there.
+ * Order of steps and of what is told as KVM's TDP MMU has it (catalogue 1.12): what is in the way
+ * is frozen, flushed and absent before anything else is put there.
  */
 #ifndef VMMU_FAULTS_TDP_MAP_IMPL_H
 #define VMMU_FAULTS_TDP_MAP_IMPL_H
 
 /*
- * A table for REF's range from the stock, all absent. FLAGS: more of enum table_flag. Whoever enters
- * sees that the stock suffices for all levels.
+ * A table for REF's range from the stock, all absent. FLAGS: more of enum table_flag. Whoever
+ * enters sees that the stock suffices for all levels.
  */
 static inline struct table *tdp_table_take(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
 					   unsigned flags)

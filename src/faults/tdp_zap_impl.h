@@ -28,9 +28,9 @@ struct tdp_zap {
 };
 
 /*
- * Also shared: PTE, a table, was taken out of PARENT. Freeze what is in it, and in tables below, and retire them. Of an
- * entry that is absent no more than the first half matters: with the lock exclusive nobody is about
- * to put anything there.
+ * Also shared: PTE, a table, was taken out of PARENT. Freeze what is in it, and in tables below,
+ * and retire them. With the lock exclusive,
+ * absent entries are left as they are: nobody is about to put anything there.
  */
 static void tdp_bury_table(struct tdp_zap *zap, const struct entry_ref *parent, uint64_t pte)
 {
@@ -169,8 +169,8 @@ struct tdp_walk {
 };
 
 /*
- * CALL the walk's function for each leaf at its levels below TABLE; depth is bounded by the format's
- * levels.
+ * CALL the walk's function for each leaf at its levels below TABLE; depth is bounded by the
+ * format's levels.
  */
 static void tdp_walk_table(const struct tdp_walk *walk, struct table *table)
 {

@@ -42,7 +42,9 @@ int vmmu_walk_path(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa, struct vmmu
 	return err;
 }
 
-/* Locked: current root number INDEX of two for each address space: of the VM's mode, then others. */
+/*
+ * Locked: current root number INDEX of two for each address space: of the VM's mode, then others.
+ */
 static struct table *walk_root(struct vmmu_vm *vm, unsigned index)
 {
 	unsigned as = index % vm->as_count;

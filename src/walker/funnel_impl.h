@@ -266,8 +266,8 @@ static inline void funnel_book(struct tree_books *books, unsigned level, unsigne
 
 /*
  * Shared, with books: change REF from exactly OLD_PTE, which is not frozen, to NEW_PTE. False: it
- * holds something else by now, nothing was done. The flush that the change needs, if any, is done on
- * return.
+ * holds something else by now, nothing was done. The flush that the change needs, if any, is done
+ * on return.
  */
 static inline bool funnel_swap(const struct tree *tree, struct tree_books *books,
 			       const struct entry_ref *ref, uint64_t old_pte, uint64_t new_pte)
@@ -277,7 +277,7 @@ static inline bool funnel_swap(const struct tree *tree, struct tree_books *books
 	if (!funnel_try(tree, ref, old_pte, new_pte))
 		return false;
 	funnel_book(books, ref->level, effects);
-	if (unlikely(effects & SPTE_ILLEGAL))
+	if (unlikely((effects & SPTE_ILLEGAL) != 0))
 		tree->hooks.bug(tree->hooks.ctx, "illegal change of a page table entry");
 	return true;
 }
@@ -289,10 +289,10 @@ static inline bool funnel_swap(const struct tree *tree, struct tree_books *books
 static inline bool funnel_put(const struct tree *tree, struct tree_books *books,
 			      const struct entry_ref *ref, uint64_t old_pte, uint64_t leaf)
 {
-	uint64_t expected = old_pte;
+	uint64_t found = old_pte;
 
 	if (unlikely(!atomic_compare_exchange_strong_explicit(
-		    ref->ptep, &expected, leaf, memory_order_acq_rel, memory_order_acquire)))
+		    ref->ptep, &found, leaf, memory_order_acq_rel, memory_order_acquire)))
 		return false;
 	books->leaves[ref->level]++;
 	if (unlikely(tree->hooks.event != NULL))

@@ -27,8 +27,8 @@ struct tree_hooks {
 };
 
 /*
- * What a writer under the shared lock did to the counts of the tree: differences, modulo 2^64. Added
- * to them by whoever has the lock exclusively.
+ * What a writer under the shared lock did to the counts of the tree: differences, modulo 2^64.
+ * Added to them by whoever has the lock exclusively.
  */
 struct tree_books {
 	uint64_t leaves[VMMU_LEVELS_MAX + 1];

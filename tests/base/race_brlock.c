@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A big-reader lock under load: readers, each in its own slot, and writers. Writers change two
- * plain numbers together; nobody else may ever see them differ, and no two writers may meet. Readers
- * write plain numbers of their own, which writers read. A plain program, so that the thread sanitizer
- * can run it: it knows nothing of membarrier(), and what it sees must do.
+ * plain numbers together; nobody else may ever see them differ, and no two writers may meet.
+ * Readers write plain numbers of their own, which writers read. A plain program, so that the thread
+ * sanitizer can run it: it knows nothing of membarrier(), and what it sees must do.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Many vCPUs of tdp roots, and one of a direct root, in a VM whose host changes between large and
- * small pages, while slots change, writes are logged, pages age and everything is dropped. What must
- * hold at any moment, whoever wins:
+ * small pages, while slots change, writes are logged, pages age and everything is dropped. What
+ * must hold at any moment, whoever wins:
  *
  * 	between begin and end of an invalidation, no gfn of its range is mapped
  * 	a mapped frame is one that the host has had for that very page
  * 	when all is quiet: frames are the current ones, the audit is clean
  *
- * VMMU_RACE_VCPUS=n and VMMU_RACE_ROUNDS=n set how many and how long. A plain program: it runs under
- * the thread sanitizer too.
+ * VMMU_RACE_VCPUS=n and VMMU_RACE_ROUNDS=n set how many and how long. A plain program: it runs
+ * under the thread sanitizer too.
  */
 #include <pthread.h>
 #include <sched.h>
