@@ -398,7 +398,7 @@ static ALWAYS_INLINE int fault_slow(struct vmmu_vcpu *vcpu, struct vmmu_fault *f
 	if (unlikely(outcome != FAULT_GO_ON))
 		return outcome;
 	if (!vcpu_is_direct(vcpu))
-		return tdp_map(&s);
+		return tdp_fault(&s);
 	for (bool has_reaped = false;; has_reaped = true) {
 		outcome = fault_map(&s);
 		if (likely(outcome != -ENOMEM) || has_reaped)

@@ -9,8 +9,6 @@
 
 /* Frames beyond a fault's need are stocked only if that leaves so many more in the quota. */
 #define TDP_ROOM_PLENTY (UINT64_C(8) * TDP_STOCK)
-/* Times that others may take a stock away before its vCPU can use it. */
-#define TDP_TRIES 8
 
 void tdp_vcpu_init(struct tdp_vcpu *tdp)
 {
@@ -102,12 +100,6 @@ void tdp_drain(struct vmmu_vm *vm)
 	list_for_each(node, &vm->vcpus) tdp_stock_drain(container_of(node, struct vmmu_vcpu, link));
 }
 
-/* Tables below a root that one fault may make. */
-static unsigned tdp_need(const struct vmmu_vm *vm)
-{
-	return vm->geometry->levels - 1u;
-}
-
 /*
  * Mutex held: tables that may be made before the quota is used up, stocked frames counted as made.
  */
@@ -123,7 +115,7 @@ static int tdp_stock_fill(struct vmmu_vcpu *vcpu)
 {
 	struct vmmu_vm *vm = vcpu->vm;
 	struct tdp_vcpu *tdp = &vcpu->tdp;
-	unsigned need = tdp_need(vm), want = need;
+	unsigned want = vm->geometry->levels - 1u; /* for any one fault */
 	uint64_t room = tdp_room(vm);
 
 	/* The rule of quota_make_room(). */
@@ -134,14 +126,27 @@ static int tdp_stock_fill(struct vmmu_vcpu *vcpu)
 	while (tdp->stock_count < want) {
 		unsigned bit = 1u << tdp->stock_count;
 		bool is_zeroed;
-		void *frame = frame_alloc(&vm->tree.frames, vm->tree.below_lg2, &is_zeroed);
+		void *frame = tree_frame_take(&vm->tree, &is_zeroed);
 
 		if (!frame)
 			break;
 		tdp->stock_zeroed = is_zeroed ? tdp->stock_zeroed | bit : tdp->stock_zeroed & ~bit;
 		tdp->stock[tdp->stock_count++] = frame;
 	}
-	return tdp->stock_count < need ? -ENOMEM : 0;
+	return tdp->stock_count < tdp->need ? -ENOMEM : 0;
+}
+
+/* The same, not locked. Frames may be the embedder's, whose callback must not call for the lock. */
+static int tdp_stock_refill(struct vmmu_vcpu *vcpu)
+{
+	int err;
+
+	vm_frames_lock(vcpu->vm);
+	sync_read_lock();
+	err = tdp_stock_fill(vcpu);
+	sync_read_unlock();
+	vm_frames_unlock(vcpu->vm);
+	return err;
 }
 
 /* What lies in stocks, and what may go to make room, becomes room. */
@@ -159,25 +164,19 @@ static int tdp_make_room(struct vmmu_vcpu *vcpu)
 		return err;
 	/* Frames may only be waiting for readers to leave. */
 	vm_reap(vm);
-	vm_frames_lock(vm);
-	err = tdp_stock_fill(vcpu);
-	vm_frames_unlock(vm);
-	return err;
+	return tdp_stock_refill(vcpu);
 }
 
-static int tdp_topup(struct vmmu_vcpu *vcpu)
+int tdp_topup(struct vmmu_vcpu *vcpu)
 {
 	int err = vm_may_lock(vcpu->vm);
 
 	if (err)
 		return err;
-	vm_frames_lock(vcpu->vm);
-	err = tdp_stock_fill(vcpu);
-	vm_frames_unlock(vcpu->vm);
-	return err ? tdp_make_room(vcpu) : 0;
+	return tdp_stock_refill(vcpu) ? tdp_make_room(vcpu) : 0;
 }
 
-static void tdp_enter_shared(struct vmmu_vcpu *vcpu)
+void tdp_enter(struct vmmu_vcpu *vcpu)
 {
 	struct vmmu_vm *vm = vcpu->vm;
 
@@ -193,23 +192,6 @@ static void tdp_leave_shared(struct vmmu_vcpu *vcpu)
 {
 	sync_read_unlock();
 	brlock_leave(&vcpu->tdp.shared);
-}
-
-/* The stock is looked at inside: whoever makes room may take it away as long as we are not. */
-int tdp_enter(struct vmmu_vcpu *vcpu)
-{
-	for (unsigned tries = 0; tries < TDP_TRIES; tries++) {
-		int err;
-
-		tdp_enter_shared(vcpu);
-		if (likely(vcpu->tdp.stock_count >= tdp_need(vcpu->vm)))
-			return 0;
-		tdp_leave_shared(vcpu);
-		err = tdp_topup(vcpu);
-		if (err)
-			return err;
-	}
-	return -EAGAIN;
 }
 
 void tdp_leave(struct vmmu_vcpu *vcpu)

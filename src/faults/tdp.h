@@ -48,6 +48,7 @@ struct tdp_vcpu {
 	struct list made;      /* tables, newest first */
 	struct table *removed; /* cut off and flushed; linked by hash_next */
 	unsigned removed_count;
+	unsigned need; /* frames that a fault found too few in stock */
 	unsigned stock_count;
 	unsigned stock_zeroed;  /* bit i: stock[i] is all 0 */
 	void *stock[TDP_STOCK]; /* frames of tree.below_lg2; also changed with the mutex held */
@@ -67,11 +68,12 @@ void tdp_vcpu_leave(struct vmmu_vcpu *vcpu);
 void tdp_claim(struct vmmu_vm *vm);
 
 /*
- * Enter the mmu lock shared, with enough frames in VCPU's stock for any one fault; makes room where
- * the quota or the pool is used up. 0, or, not locked, -ENOMEM, -ENOSPC, -EDEADLK; -EAGAIN: others
- * take the frames away each time.
+ * Not locked: VCPU's stock holds as many frames as it needs, and some more, unless others take them away before
+ * it is back. Makes room where the quota or the pool is used up. 0, -ENOMEM, -ENOSPC, -EDEADLK.
  */
-int tdp_enter(struct vmmu_vcpu *vcpu);
+int tdp_topup(struct vmmu_vcpu *vcpu);
+/* Enter the mmu lock shared. */
+void tdp_enter(struct vmmu_vcpu *vcpu);
 /* Leave it; may take it exclusively afterwards. */
 void tdp_leave(struct vmmu_vcpu *vcpu);
 /* Locked exclusively: all frames in stocks go back to the pool. */

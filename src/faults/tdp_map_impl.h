@@ -10,9 +10,12 @@
 #ifndef VMMU_FAULTS_TDP_MAP_IMPL_H
 #define VMMU_FAULTS_TDP_MAP_IMPL_H
 
+/* Times that a fault may run out of stock. */
+#define TDP_TRIES 8
+
 /*
- * A table for REF's range from the stock, all absent. FLAGS: more of enum table_flag. Whoever
- * enters sees that the stock suffices for all levels.
+ * A table for REF's range from the stock, which is not empty, all absent. FLAGS: more of enum
+ * table_flag.
  */
 static inline struct table *tdp_table_take(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
 					   unsigned flags)
@@ -76,7 +79,8 @@ struct tdp_place {
 
 /*
  * Go on from where walk_to() came, making tables, until the goal. Where a table stands because the
- * NX rule split a huge page, the goal sinks below it. FAULT_GO_ON, or RETRY.
+ * NX rule split a huge page, the goal sinks below it. FAULT_GO_ON; RETRY;
+ * -EAGAIN: not enough frames in stock.
  */
 static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
 				    struct tdp_place *place)
@@ -97,6 +101,11 @@ static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fa
 			place->goal--;
 		if (ref->level == place->goal)
 			return FAULT_GO_ON;
+		/* Nothing is changed before there is enough for all of it. */
+		if (!child && vcpu->tdp.stock_count < ref->level - place->goal) {
+			vcpu->tdp.need = ref->level - place->goal;
+			return -EAGAIN;
+		}
 		if (kind == VMMU_ENTRY_LEAF) {
 			if (!tdp_remove(vcpu, ref, place->pte))
 				return VMMU_RETRY;
@@ -141,14 +150,18 @@ static NEVER_INLINE int tdp_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_f
 	struct tdp_place place = {.goal = 1, .wanted = 1};
 	int outcome;
 
-	mmio_cache_fill(vcpu, fault->gfn, generation);
 	/* A gfn with more bits than an entry has room for is remembered by the vCPU alone. */
-	if ((generation & SLOTS_GEN_UPDATING) || fault->gfn >> VMMU_MMIO_GFN_BITS)
+	if ((generation & SLOTS_GEN_UPDATING) || fault->gfn >> VMMU_MMIO_GFN_BITS) {
+		mmio_cache_fill(vcpu, fault->gfn, generation);
 		return VMMU_EMULATE;
+	}
 	place.ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &place.pte);
 	outcome = tdp_walk_on(vcpu, fault, &place);
 	if (outcome == FAULT_GO_ON)
 		outcome = tdp_replace(vcpu, &place.ref, place.pte, fmt_make_mmio(mmio, 1));
+	if (outcome == -EAGAIN)
+		return outcome;
+	mmio_cache_fill(vcpu, fault->gfn, generation);
 	/* The vCPU knows; others find out by themselves. */
 	if (outcome == VMMU_RETRY)
 		return VMMU_EMULATE;
@@ -228,15 +241,12 @@ static ALWAYS_INLINE int tdp_map_page(struct fault_state *s)
 }
 
 /* tdp_enter(), short where nothing is in the way. */
-static ALWAYS_INLINE int tdp_enter_inline(struct vmmu_vcpu *vcpu)
+static ALWAYS_INLINE void tdp_enter_inline(struct vmmu_vcpu *vcpu)
 {
 	if (unlikely(!brlock_enter(&vcpu->vm->shared, &vcpu->tdp.shared)))
-		return tdp_enter(vcpu);
-	sync_reader_enter();
-	if (likely(vcpu->tdp.stock_count >= fmt_geometry.levels - 1u))
-		return 0;
-	tdp_leave(vcpu);
-	return tdp_enter(vcpu);
+		tdp_enter(vcpu);
+	else
+		sync_reader_enter();
 }
 
 static ALWAYS_INLINE void tdp_leave_inline(struct vmmu_vcpu *vcpu)
@@ -250,15 +260,14 @@ static ALWAYS_INLINE void tdp_leave_inline(struct vmmu_vcpu *vcpu)
 }
 
 /*
- * As fault_map(): room first, then whether what is known is still true. A root that became obsolete
- * is seen here or not used before its vCPU asks for another.
+ * As fault_map(). A root that became obsolete is seen here or not used before its vCPU asks for
+ * another. -EAGAIN: nothing was changed for want of frames in stock.
  */
 static ALWAYS_INLINE int tdp_map(struct fault_state *s)
 {
-	int outcome = tdp_enter_inline(s->vcpu);
+	int outcome;
 
-	if (unlikely(outcome))
-		return outcome == -EAGAIN ? VMMU_RETRY : outcome;
+	tdp_enter_inline(s->vcpu);
 	if (unlikely(fault_is_stale(s)))
 		outcome = VMMU_RETRY;
 	else if (unlikely(fault_is_ahead(s->fault)) && fault_is_mapped(s->vcpu, s->fault))
@@ -269,6 +278,24 @@ static ALWAYS_INLINE int tdp_map(struct fault_state *s)
 		outcome = tdp_map_mmio(s->vcpu, s->fault, s->generation);
 	tdp_leave_inline(s->vcpu);
 	return outcome;
+}
+
+/*
+ * What makes room may take away just what the fault relied on: it looks again. And whoever else
+ * makes room may take the stock away before we are back.
+ */
+static ALWAYS_INLINE int tdp_fault(struct fault_state *s)
+{
+	for (unsigned tries = 0; tries < TDP_TRIES; tries++) {
+		int outcome = tdp_map(s);
+
+		if (likely(outcome != -EAGAIN))
+			return outcome;
+		outcome = tdp_topup(s->vcpu);
+		if (outcome)
+			return outcome;
+	}
+	return VMMU_RETRY;
 }
 
 #endif

@@ -173,6 +173,15 @@ struct table *tree_alloc_unhashed(struct tree *tree, unsigned as_id, uint64_t gf
 	return table;
 }
 
+void *tree_frame_take(struct tree *tree, bool *zeroed)
+{
+	void *frame = frame_alloc(&tree->frames, tree->below_lg2, zeroed);
+
+	if (!frame)
+		tree_check_lender(tree);
+	return frame;
+}
+
 struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
 			 bool *zeroed)
 {

@@ -123,6 +123,8 @@ struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsign
 /* The same for trees where nobody looks a table up by what it maps: tree_find() does not see it. */
 struct table *tree_alloc_unhashed(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
 				  bool *zeroed);
+/* A frame for any table below a root; NULL: out of frames. To be given back by frame_free(). */
+void *tree_frame_take(struct tree *tree, bool *zeroed);
 /* The record of FRAME, one of this tree's pool, made a table's. In no list, in no count. */
 static inline struct table *tree_table_make(const struct tree *tree, void *frame, unsigned as_id,
 					    uint64_t gfn, unsigned level)
