@@ -68,8 +68,9 @@ void tdp_vcpu_leave(struct vmmu_vcpu *vcpu);
 void tdp_claim(struct vmmu_vm *vm);
 
 /*
- * Not locked: VCPU's stock holds as many frames as it needs, and some more, unless others take them away before
- * it is back. Makes room where the quota or the pool is used up. 0, -ENOMEM, -ENOSPC, -EDEADLK.
+ * Not locked: VCPU's stock holds as many frames as it needs, and some more, unless others take them
+ * away before it is back. Makes room where the quota or the pool is used up. 0, -ENOMEM, -ENOSPC,
+ * -EDEADLK.
  */
 int tdp_topup(struct vmmu_vcpu *vcpu);
 /* Enter the mmu lock shared. */
