@@ -10,7 +10,7 @@
  * -EDEADLK (those that return nothing do nothing): the thread would wait for itself. From any
  * callback, calls on the vCPU that a fault is being handled for fail with -EBUSY. A callback may
  * take locks of its own, which then come after the mmu lock: never call the library with them
- * held.
+ * held. Faults in tdp roots share that lock: their flush() and event() may run at the same time.
  */
 #ifndef VMMU_ENV_H
 #define VMMU_ENV_H

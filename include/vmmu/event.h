@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the engine tells while it works, through vmmu_env.event: the same facts as KVM's
- * tracepoints.
+ * tracepoints. Faults in tdp roots tell theirs at the same time, each on its own thread.
  */
 #ifndef VMMU_EVENT_H
 #define VMMU_EVENT_H

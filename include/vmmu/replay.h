@@ -32,6 +32,7 @@ struct vmmu_replay_options {
 	bool nx_huge;
 	enum vmmu_backing backing;
 	unsigned repeat; /* times to replay into a new VM each, digests must agree; 0: 1 */
+	enum vmmu_root_mode root;
 	/*
 	 * Called now and then: DONE of TOTAL bytes of input (TOTAL 0: unknown), EVENTS so far, over
 	 * all passes: a first one, which only looks, and one for each repeat. NULL: not. Non-zero

@@ -25,8 +25,22 @@ extern "C" {
 
 /* Who decides what is mapped. */
 enum vmmu_mode {
-	VMMU_MODE_FAULTS, /* memslots and vmmu_fault(): KVM's direct MMU */
+	VMMU_MODE_FAULTS, /* memslots and vmmu_fault(): KVM's direct MMU or its TDP MMU */
 	VMMU_MODE_RANGES, /* the embedder, up front: vmmu/range.h. There are no memslots */
+};
+
+/* How the tables that a vCPU runs on are kept, in a VM of VMMU_MODE_FAULTS. */
+enum vmmu_root_mode {
+	/* one fault at a time; mappings are found again by what they map: KVM's shadow pages */
+	VMMU_ROOT_DIRECT,
+	/* faults of all vCPUs at once, without locks between them: KVM's TDP MMU */
+	VMMU_ROOT_TDP,
+};
+
+/* What a slot that is deleted or moved takes with it. */
+enum vmmu_slot_zap {
+	VMMU_SLOT_ZAP_ALL,   /* every mapping of every address space: KVM's default */
+	VMMU_SLOT_ZAP_RANGE, /* its own mappings (KVM without KVM_X86_QUIRK_SLOT_ZAP_ALL) */
 };
 
 /*
@@ -61,6 +75,9 @@ struct vmmu_vm_options {
 	 * `tables + (hpa - tables_hpa)`. The library reserves, but does not use, 1/63 of its size
 	 */
 	void *tables;
+	/* roots of vCPUs that do not ask for others (vmmu_vcpu_set_root()). RANGES: DIRECT only */
+	enum vmmu_root_mode root;
+	enum vmmu_slot_zap slot_zap;
 };
 
 /* All that must be there: up to env_ctx. */
@@ -140,6 +157,18 @@ VMMU_API void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu);
  * is due to all vCPUs, also to those that run in another one just then.
  */
 VMMU_API int vmmu_vcpu_set_as(struct vmmu_vcpu *vcpu, unsigned as_id);
+/*
+ * Switch the kind of tables that VCPU runs on, from the next vmmu_vcpu_root() on (until then faults
+ * are answered with VMMU_RETRY). Both kinds may be in use in one VM: what the host takes away,
+ * write-protects or asks about goes for both. vmmu_walk() and its like look at those of the VM's
+ * own kind (vmmu_vm_options.root).
+ *
+ * The first DIRECT one in a VM of VMMU_ROOT_TDP gives all slots what finds mappings again, 8 bytes
+ * a page. -EINVAL: no such mode; -ENOTSUP: VMMU_MODE_RANGES; -ENOMEM: nothing changed; -EBUSY,
+ * -EDEADLK: called from a callback, a reader or between invalidate begin and end; -EIO.
+ * Locking: takes the slots lock and the mmu lock.
+ */
+VMMU_API int vmmu_vcpu_set_root(struct vmmu_vcpu *vcpu, enum vmmu_root_mode mode);
 /*
  * The root that VCPU must run on. Call before each guest entry: it replaces an obsolete root (which
  * obliges the vCPU to flush its own TLB, *root changed or not, whenever *flush_local is set), and

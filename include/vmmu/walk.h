@@ -7,6 +7,7 @@
 
 #include <vmmu/format.h>
 #include <vmmu/types.h>
+#include <vmmu/vm.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,7 +25,9 @@ struct vmmu_walk {
 };
 
 /*
- * Walk the current root of address space AS_ID for GPA (bytes), without a lock.
+ * Walk the current root of address space AS_ID for GPA (bytes), without a lock. It is the one of
+ * the VM's own kind (vmmu_vm_options.root), whatever single vCPUs may have asked for. An entry of a
+ * tdp root may be VMMU_ENTRY_FROZEN for the moment that a fault takes to replace it.
  * 0, and *walk tells where it ended; -ENOENT: there is no root yet, or gpa is beyond the input
  * size; -EINVAL: as_id. RCU: reader.
  */
@@ -45,6 +48,7 @@ struct vmmu_visit {
 	unsigned level, as_id;
 	bool obsolete; /* below a root that is no longer loaded */
 	struct vmmu_entry entry;
+	enum vmmu_root_mode mode; /* of the root */
 };
 
 /*

@@ -90,6 +90,16 @@ static int current_visit(struct vmmu_vm *vm, struct table *root,
 	CURRENT_RETURN(int, vm, engine_visit(vm, root, fn, ctx));
 }
 
+static struct table *current_tdp_root_get(struct vmmu_vm *vm, unsigned as_id)
+{
+	CURRENT_RETURN(struct table *, vm, engine_tdp_root_get(vm, as_id));
+}
+
+static bool current_tdp_zap_some(struct vmmu_vm *vm, struct table *table)
+{
+	CURRENT_RETURN(bool, vm, engine_tdp_zap_some(vm, table));
+}
+
 static void current_audit(struct vmmu_vm *vm, struct audit_run *run)
 {
 	CURRENT_RUN(vm, engine_audit(vm, run));
@@ -176,9 +186,11 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.walk = current_walk,
 	.walk_path = current_walk_path,
 	.visit = current_visit,
+	.tdp_root_get = current_tdp_root_get,
+	.tdp_zap_some = current_tdp_zap_some,
 	.audit = current_audit,
 };
 
 /* A call that is new in an engine is to be wrapped here too. */
-_Static_assert(sizeof(struct vmmu_engine) == 13 * sizeof(void *), "wrap every call");
+_Static_assert(sizeof(struct vmmu_engine) == 15 * sizeof(void *), "wrap every call");
 _Static_assert(sizeof(struct vmmu_range_ops) == 10 * sizeof(void *), "wrap every call");

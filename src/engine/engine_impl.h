@@ -25,5 +25,7 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.walk = engine_walk,
 	.walk_path = engine_walk_path,
 	.visit = engine_visit,
+	.tdp_root_get = engine_tdp_root_get,
+	.tdp_zap_some = engine_tdp_zap_some,
 	.audit = engine_audit,
 };

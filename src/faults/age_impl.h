@@ -3,7 +3,7 @@
 #ifndef VMMU_FAULTS_AGE_IMPL_H
 #define VMMU_FAULTS_AGE_IMPL_H
 
-#include "faults/map_impl.h"
+#include "faults/tdp_zap_impl.h"
 
 /* Is the entry at PTEP a leaf that was accessed? AGE_CLEAR: not any more, then. */
 static inline bool age_entry(struct vmmu_vm *vm, rmap_ptep ptep, unsigned level, enum age_what what)
@@ -37,8 +37,10 @@ static uint64_t engine_age_range(struct vmmu_vm *vm, const struct slot_range *ra
 				 enum age_what what)
 {
 	const struct memslot *slot = range->slot;
-	uint64_t young = 0;
+	uint64_t young = tdp_age_range(vm, range, what);
 
+	if (!slots_have_rmaps(&vm->slots))
+		return young;
 	for (unsigned level = 1; level <= vm->max_level; level++) {
 		uint64_t i, last;
 

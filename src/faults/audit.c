@@ -164,6 +164,22 @@ static void audit_previous(struct audit_run *run, const struct vmmu_vcpu *vcpu)
 		    "a kept root stands behind an empty place");
 }
 
+static void audit_current_root(struct audit_run *run, enum vmmu_root_mode mode, unsigned as)
+{
+	struct vmmu_vm *vm = run->vm;
+	const struct table *root = atomic_load(vm_root(vm, mode, as));
+	struct audit_place place = {as, 0, 0, 0};
+
+	if (!root)
+		return;
+	audit_check(run, !tree_is_obsolete(&vm->tree, root), "root-obsolete", &place,
+		    "the current root is obsolete");
+	audit_check(run,
+		    root->as_id == as && root->level == vm->geometry->levels && !root->gfn &&
+			    table_mode(root) == mode,
+		    "root-role", &place, "the current root is no root of this address space");
+}
+
 /* vCPUs that hold each root, against the root's own count; which roots are current. */
 static void audit_roots(struct audit_run *run)
 {
@@ -181,16 +197,8 @@ static void audit_roots(struct audit_run *run)
 		}
 	}
 	for (unsigned as = 0; as < vm->as_count; as++) {
-		const struct table *root = atomic_load(&vm->roots[as]);
-		struct audit_place place = {as, 0, 0, 0};
-
-		if (!root)
-			continue;
-		audit_check(run, !tree_is_obsolete(&vm->tree, root), "root-obsolete", &place,
-			    "the current root is obsolete");
-		audit_check(
-			run, root->as_id == as && root->level == vm->geometry->levels && !root->gfn,
-			"root-role", &place, "the current root is no root of this address space");
+		audit_current_root(run, VMMU_ROOT_DIRECT, as);
+		audit_current_root(run, VMMU_ROOT_TDP, as);
 	}
 }
 
@@ -206,7 +214,7 @@ static uint64_t audit_lingering_roots(const struct vmmu_vm *vm)
 
 			/* Counted with the first vCPU that holds it; one vCPU holds it once. */
 			count += root && (root->flags & TABLE_INVALID) &&
-				 !audit_holds(vm, node, root);
+				 !(root->flags & TABLE_DYING) && !audit_holds(vm, node, root);
 		}
 	}
 	return count;
@@ -215,6 +223,7 @@ static uint64_t audit_lingering_roots(const struct vmmu_vm *vm)
 static void audit_books(struct audit_run *run)
 {
 	const struct tree *tree = &run->vm->tree;
+	uint64_t stocked = tdp_stocked(run->vm);
 
 	for (unsigned level = 1; level <= run->vm->geometry->levels; level++)
 		audit_count(run, "leaf-count", tree->leaves[level], run->leaves[level]);
@@ -223,12 +232,11 @@ static void audit_books(struct audit_run *run)
 	audit_count(run, "mmio-count", tree->mmio_entries, run->mmio_entries);
 	audit_count(run, "table-count", tree->live, run->tables + audit_lingering_roots(run->vm));
 	audit_count(run, "table-conservation", tree->frames.allocated,
-		    tree->live + tree->frames.freed + tree->retired_count);
-	audit_count(run, "frame-count", tree->frames.live, tree->live + tree->retired_count);
+		    tree->live + tree->frames.freed + tree->retired_count + stocked);
+	audit_count(run, "frame-count", tree->frames.live,
+		    tree->live + tree->retired_count + stocked);
 	if (run->vm->mode == VMMU_MODE_FAULTS)
-		audit_count(run, "rmap-count", run->rmap_entries,
-			    run->leaves[1] + run->leaves[2] + run->leaves[3] + run->leaves[4] +
-				    run->leaves[5]);
+		audit_count(run, "rmap-count", run->rmap_entries, run->rmap_leaves);
 	for (unsigned as = 0; as < VMMU_ADDRESS_SPACES_MAX; as++)
 		audit_check(run, tree->pending[as].start >= tree->pending[as].end, "flush-owed",
 			    NULL, "a flush is still owed");

@@ -19,6 +19,7 @@ struct audit_run {
 	uint64_t tables;
 	uint64_t parents;
 	uint64_t rmap_entries;
+	uint64_t rmap_leaves; /* leaves that belong in an rmap */
 };
 
 /* Where a fact was found to be wrong. */

@@ -55,6 +55,7 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 	struct audit_place place = audit_place_of(ref, pte);
 
 	run->leaves[ref->level]++;
+	run->rmap_leaves += table_mode(ref->table) == VMMU_ROOT_DIRECT;
 	audit_check(run, !fmt_is_malformed(pte, ref->level), "leaf-malformed", &place,
 		    "reserved bits are set");
 	audit_check(run, spte_is_sane_leaf(pte, ref->level), "leaf-writable", &place,
@@ -77,6 +78,8 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 			    !slot->dirty || !(fmt_access(pte, 1) & VMMU_WRITE) ||
 				    memslot_is_dirty(slot, ref->gfn),
 			    "leaf-unseen-write", &place, "writable, but not counted as dirty");
+	if (table_mode(ref->table) == VMMU_ROOT_TDP)
+		return;
 	audit_check(run, rmap_has(map_rmap(slot, ref), ref->ptep), "rmap-missing", &place,
 		    "the leaf is not in its rmap");
 }
@@ -96,8 +99,8 @@ static void audit_link(struct audit_run *run, const struct entry_ref *ref, uint6
 		    child->level == ref->level - 1 && child->gfn == ref->gfn &&
 			    child->as_id == ref->table->as_id,
 		    "table-role", &place, "the table below maps something else");
-	audit_check(run, !tree_is_obsolete(tree, child), "table-obsolete", &place,
-		    "a current table points to an obsolete one");
+	audit_check(run, tree_is_obsolete(tree, ref->table) || !tree_is_obsolete(tree, child),
+		    "table-obsolete", &place, "a current table points to an obsolete one");
 	audit_check(run, rmap_has(&child->parents, ref->ptep), "parent-missing", &place,
 		    "the table below does not know this entry");
 }
@@ -158,6 +161,8 @@ static void audit_entries(struct audit_run *run, struct table *table)
 		used += pte != fmt_make_absent(ref.level);
 		has_volatile |= fmt_is_volatile(pte, ref.level);
 	}
+	if (table_mode(table) == VMMU_ROOT_TDP)
+		return;
 	audit_check(run, used == table->used, "table-used", &place,
 		    "the table's count of used entries is wrong");
 	audit_check(run, table->has_volatile || (table->flags & TABLE_AGED) || !has_volatile,
@@ -231,7 +236,7 @@ static void engine_audit(struct vmmu_vm *vm, struct audit_run *run)
 		audit_entries(run, table);
 		audit_parents(run, table);
 	}
-	for (unsigned as = 0; as < vm->as_count; as++) {
+	for (unsigned as = 0; as < vm->as_count && slots_have_rmaps(&vm->slots); as++) {
 		const struct slot_set *set = slots_active(&vm->slots, as);
 
 		for (size_t i = 0; i < set->count; i++)

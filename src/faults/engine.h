@@ -37,7 +37,7 @@ struct vmmu_engine {
 	struct table *(*root_get)(struct vmmu_vm *vm, unsigned as_id);
 	/*
 	 * Locked: empty TABLE, take it out of its parents, retire it (a loaded root: mark it
-	 * invalid). Owes flushes.
+	 * invalid). Of a tdp root: all tables below it too. Owes flushes.
 	 */
 	void (*table_zap)(struct vmmu_vm *vm, struct table *table);
 	/* Locked: drop all leaves of RANGE. Owes flushes. */
@@ -69,6 +69,13 @@ struct vmmu_engine {
 	/* Locked: every entry below ROOT that is not absent; stops with what FN returns. */
 	int (*visit)(struct vmmu_vm *vm, struct table *root,
 		     int (*fn)(void *ctx, const struct vmmu_visit *visit), void *ctx);
+	/* Locked: a new, empty root of the tdp kind for an address space; NULL: no frame for it. */
+	struct table *(*tdp_root_get)(struct vmmu_vm *vm, unsigned as_id);
+	/*
+	 * Locked: take some of what TABLE, of an invalid tdp root, maps away; true: nothing is
+	 * left. Owes flushes.
+	 */
+	bool (*tdp_zap_some)(struct vmmu_vm *vm, struct table *table);
 	/* Locked: every check of the tree and the rmaps. */
 	void (*audit)(struct vmmu_vm *vm, struct audit_run *run);
 };

@@ -16,6 +16,7 @@
 #include "faults/lockless_impl.h"
 #include "faults/map_impl.h"
 #include "faults/prefetch_impl.h"
+#include "faults/tdp_zap_impl.h"
 #include "faults/vm_lock.h"
 
 /*
@@ -349,6 +350,8 @@ static ALWAYS_INLINE int fault_map(struct fault_state *s)
 	return outcome;
 }
 
+#include "faults/tdp_map_impl.h"
+
 /*
  * Tell the faulting vCPU's TLB, where it may have kept that there was nothing, or less. Also due
  * when another vCPU mapped the page: a format that caches absence faults until it forgets. No lock
@@ -375,7 +378,7 @@ static ALWAYS_INLINE int fault_prepare(struct fault_state *s)
 
 	if (unlikely(sync_reader_is_inside()))
 		return -EDEADLK;
-	if (unlikely(objcache_topup(&s->vcpu->chunks, FAULT_CHUNKS)))
+	if (vcpu_is_direct(s->vcpu) && unlikely(objcache_topup(&s->vcpu->chunks, FAULT_CHUNKS)))
 		return -ENOMEM;
 	outcome = fault_find_slot(s);
 	if (likely(outcome == FAULT_GO_ON && s->slot))
@@ -394,6 +397,8 @@ static ALWAYS_INLINE int fault_slow(struct vmmu_vcpu *vcpu, struct vmmu_fault *f
 	outcome = fault_prepare(&s);
 	if (unlikely(outcome != FAULT_GO_ON))
 		return outcome;
+	if (!vcpu_is_direct(vcpu))
+		return tdp_fault(&s);
 	for (bool has_reaped = false;; has_reaped = true) {
 		outcome = fault_map(&s);
 		if (likely(outcome != -ENOMEM) || has_reaped)

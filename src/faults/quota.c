@@ -34,29 +34,53 @@ void quota_init(struct vmmu_vm *vm, uint64_t count)
 static void quota_zap(struct vmmu_vm *vm, struct table *table)
 {
 	/* A current root that nobody stands on is a table like any other. */
-	if (atomic_load_explicit(&vm->roots[table->as_id], memory_order_relaxed) == table)
-		atomic_store_explicit(&vm->roots[table->as_id], NULL, memory_order_release);
+	_Atomic(struct table *) *current = vm_root(vm, table_mode(table), table->as_id);
+	uint64_t live = vm->tree.live;
+
+	if (atomic_load_explicit(current, memory_order_relaxed) == table)
+		atomic_store_explicit(current, NULL, memory_order_release);
 	vm->engine->table_zap(vm, table);
-	vm->past.tables_reclaimed++;
+	vm->past.tables_reclaimed += live - vm->tree.live;
 }
 
+/* Which tables may go. */
+enum quota_pass {
+	QUOTA_LEAVES, /* of trees of tdp roots that vCPUs hold, leaf tables only */
+	QUOTA_ANY,
+};
+
 /*
- * Locked: down to GOAL tables, oldest first. The flush is done on return: what is mapped next may
- * stand where something went, and break-before-make forbids it to come before the flush.
+ * Locked: down to GOAL tables, oldest first. A table of a tdp root takes along what is below it,
+ * which is newer: any of the newer ones.
  */
-static void quota_zap_oldest(struct vmmu_vm *vm, uint64_t goal)
+static void quota_zap_some(struct vmmu_vm *vm, uint64_t goal, enum quota_pass pass)
 {
 	struct tree *tree = &vm->tree;
 	struct list *node, *newer;
 
 	for (node = tree->tables.prev; node != &tree->tables && tree->live > goal; node = newer) {
 		struct table *table = container_of(node, struct table, link);
+		bool may_have_others = table_mode(table) == VMMU_ROOT_TDP && table->level > 1;
 
 		newer = node->prev;
-		if (!table->root_count)
-			quota_zap(vm, table);
+		if (table->root_count ||
+		    (may_have_others && table->parents && pass == QUOTA_LEAVES))
+			continue;
+		quota_zap(vm, table);
+		if (may_have_others)
+			newer = tree->tables.prev;
 	}
-	tree_flush(tree);
+}
+
+/*
+ * Locked: down to GOAL tables. The flush is done on return: what is mapped next may stand where
+ * something went, and break-before-make forbids it to come before the flush.
+ */
+static void quota_zap_oldest(struct vmmu_vm *vm, uint64_t goal)
+{
+	quota_zap_some(vm, goal, QUOTA_LEAVES);
+	quota_zap_some(vm, goal, QUOTA_ANY);
+	tree_flush(&vm->tree);
 }
 
 bool quota_make_room_slow(struct vmmu_vm *vm)
@@ -89,6 +113,7 @@ int vmmu_tables_quota_set(struct vmmu_vm *vm, uint64_t count)
 	if (err)
 		return err;
 	vm_lock(vm);
+	tdp_drain(vm);
 	vm->is_tables_max_set = count;
 	vm->tables_max = count ? count : quota_automatic(vm);
 	if (vm->tree.live > vm->tables_max)

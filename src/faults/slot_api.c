@@ -7,6 +7,12 @@
 #include "base/sync.h"
 #include "faults/vm.h"
 
+/*
+ * What is done to a slot's mappings under one hold of the lock: a multiple of what a large entry of
+ * any format maps, but for the largest.
+ */
+#define SLOT_PART_GFNS (UINT64_C(1) << 18)
+
 static bool slot_ids_are_valid(const struct vmmu_vm *vm, unsigned as_id, unsigned id)
 {
 	return as_id < vm->as_count && id < VMMU_SLOT_IDS;
@@ -65,14 +71,40 @@ uint64_t vmmu_slot_generation(struct vmmu_vm *vm, unsigned as_id)
 }
 
 /*
+ * DO(vm, range) for all of SLOT, locked, the lock given away after every SLOT_PART_GFNS. What
+ * faults do in between is for whoever calls to judge; parts are not looked at twice, so it ends.
+ */
+static void slot_by_parts(struct vmmu_vm *vm, const struct memslot *slot,
+			  void (*part)(struct vmmu_vm *vm, const struct slot_range *range))
+{
+	uint64_t end = slot->base_gfn + slot->gfns, next;
+
+	for (uint64_t gfn = slot->base_gfn; gfn < end; gfn = next) {
+		next = min_u64(end, align_down(gfn + SLOT_PART_GFNS, SLOT_PART_GFNS));
+		vm_lock(vm);
+		part(vm, &(struct slot_range){(struct memslot *)slot, gfn, next});
+		vm_unlock(vm);
+	}
+}
+
+static void slot_part_zap(struct vmmu_vm *vm, const struct slot_range *range)
+{
+	vm->engine->zap_range(vm, range);
+}
+
+/*
  * Everything mapped through OLD goes. The safest way is known to be the whole tree: KVM's default
- * since a bug that nobody pinned down.
+ * since a bug that nobody pinned down. Part by part: no fault maps anything through a slot that is
+ * marked invalid.
  */
 void vm_slot_drop(void *ctx, const struct memslot *old)
 {
 	struct vmmu_vm *vm = ctx;
 
-	(void)old;
+	if (vm->slot_zap == VMMU_SLOT_ZAP_RANGE) {
+		slot_by_parts(vm, old, slot_part_zap);
+		return;
+	}
 	vm_lock(vm);
 	vm_zap_all(vm);
 	vm_unlock(vm);
@@ -94,32 +126,27 @@ void vm_slots_updated(void *ctx, unsigned as_id, uint64_t generation)
 	vm_unlock(vm);
 }
 
-/* Logging began: no page of SLOT stays writable unseen. */
-static void slot_log_start(struct vmmu_vm *vm, const struct slot_range *range)
+/*
+ * Logging began: no page of a slot stays writable unseen. What faults map meanwhile they log. The
+ * flush is due whether or not an entry changed: one that was protected earlier may still be
+ * writable in a TLB.
+ */
+static void slot_part_log(struct vmmu_vm *vm, const struct slot_range *range)
 {
-	vm_lock(vm);
 	vm->engine->protect_range(vm, range, 1);
-	/*
-	 * Whether or not an entry changed: one that was protected earlier may still be writable in
-	 * a TLB.
-	 */
 	tree_owe_flush(&vm->tree, range->slot->as_id, range->start, range->end);
-	vm_unlock(vm);
 }
 
 /* Logging ended: what was split for it may be mapped large again. */
-static void slot_log_stop(struct vmmu_vm *vm, const struct slot_range *range)
+static void slot_part_collapse(struct vmmu_vm *vm, const struct slot_range *range)
 {
-	vm_lock(vm);
 	vm->engine->collapse_range(vm, range);
-	vm_unlock(vm);
 }
 
 void vm_slot_commit(void *ctx, enum slot_change change, const struct memslot *old,
 		    const struct memslot *new_slot)
 {
 	struct vmmu_vm *vm = ctx;
-	struct slot_range range;
 
 	if (change == SLOT_CREATE || change == SLOT_DELETE) {
 		vm_lock(vm);
@@ -129,12 +156,10 @@ void vm_slot_commit(void *ctx, enum slot_change change, const struct memslot *ol
 	}
 	if (change != SLOT_FLAGS || !((old->flags ^ new_slot->flags) & VMMU_SLOT_LOG_DIRTY))
 		return;
-	range = (struct slot_range){(struct memslot *)new_slot, new_slot->base_gfn,
-				    new_slot->base_gfn + new_slot->gfns};
 	if (new_slot->flags & VMMU_SLOT_LOG_DIRTY)
-		slot_log_start(vm, &range);
+		slot_by_parts(vm, new_slot, slot_part_log);
 	else if (!(new_slot->flags & VMMU_SLOT_READ_ONLY))
-		slot_log_stop(vm, &range);
+		slot_by_parts(vm, new_slot, slot_part_collapse);
 }
 
 /* Locked: pages MASK of the 64 from gfn on were reported dirty; their next write must be seen. */

@@ -34,12 +34,17 @@ int vmmu_vcpu_create(struct vmmu_vm *vm, unsigned id, struct vmmu_vcpu **out)
 		return -ENOMEM;
 	vcpu->vm = vm;
 	vcpu->id = id;
+	vcpu->root_mode = vm->root_mode;
+	tdp_vcpu_init(&vcpu->tdp);
 	list_init(&vcpu->link);
 	objcache_init(&vcpu->chunks, sizeof(struct rmap_chunk));
 	vm_lock(vm);
 	is_taken = vcpu_find(vm, id) != NULL;
-	if (!is_taken)
+	if (!is_taken) {
 		list_insert(&vm->vcpus, &vcpu->link);
+		if (vcpu->root_mode == VMMU_ROOT_TDP)
+			tdp_vcpu_join(vcpu);
+	}
 	vm_unlock(vm);
 	if (is_taken) {
 		mem_free(vcpu);
@@ -71,6 +76,7 @@ void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu)
 	vm = vcpu->vm;
 	vm_lock(vm);
 	vcpu_drop_roots(vcpu);
+	tdp_vcpu_leave(vcpu);
 	list_remove(&vcpu->link);
 	stats_add(&vm->past, &vcpu->stats);
 	vm_unlock(vm);
@@ -89,13 +95,44 @@ int vmmu_vcpu_set_as(struct vmmu_vcpu *vcpu, unsigned as_id)
 	return 0;
 }
 
+int vmmu_vcpu_set_root(struct vmmu_vcpu *vcpu, enum vmmu_root_mode mode)
+{
+	struct vmmu_vm *vm;
+	int err;
+
+	if (!vcpu || (mode != VMMU_ROOT_DIRECT && mode != VMMU_ROOT_TDP))
+		return -EINVAL;
+	vm = vcpu->vm;
+	if (vm->mode == VMMU_MODE_RANGES)
+		return -ENOTSUP;
+	if (vcpu_is_busy(vcpu))
+		return -EBUSY;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
+	if (vm_has_begun_invalidation(vm))
+		return -EDEADLK;
+	err = mode == VMMU_ROOT_DIRECT ? slots_make_rmaps(&vm->slots) : 0;
+	if (err)
+		return err;
+	vm_lock(vm);
+	if (mode == VMMU_ROOT_TDP)
+		tdp_vcpu_join(vcpu);
+	vcpu->root_mode = mode;
+	vcpu->mmio.is_set = false;
+	vm_unlock(vm);
+	return 0;
+}
+
 /* Locked: VCPU lets go of ROOT, which may be NULL. */
 static void vcpu_put_root(struct vmmu_vcpu *vcpu, struct table *root)
 {
 	/*
 	 * An invalid root was emptied and unlinked when everything was zapped; it lived on for us.
+	 * One that is still being emptied is retired by whoever does that.
 	 */
-	if (root && --root->root_count == 0 && (root->flags & TABLE_INVALID))
+	if (root && --root->root_count == 0 &&
+	    (root->flags & (TABLE_INVALID | TABLE_DYING)) == TABLE_INVALID)
 		tree_retire(&vcpu->vm->tree, root);
 }
 
@@ -150,7 +187,7 @@ static struct table *vcpu_take_previous(struct vmmu_vcpu *vcpu)
 	for (unsigned i = 0; i < PREVIOUS_ROOTS && vcpu->previous[i]; i++) {
 		struct table *root = vcpu->previous[i];
 
-		if (root->as_id != vcpu->as_id)
+		if (root->as_id != vcpu->as_id || table_mode(root) != vcpu->root_mode)
 			continue;
 		for (; i < PREVIOUS_ROOTS - 1; i++)
 			vcpu->previous[i] = vcpu->previous[i + 1];
@@ -168,6 +205,7 @@ static struct table *vcpu_take_previous(struct vmmu_vcpu *vcpu)
 int vcpu_load_root(struct vmmu_vcpu *vcpu)
 {
 	struct vmmu_vm *vm = vcpu->vm;
+	_Atomic(struct table *) *current = vm_root(vm, vcpu->root_mode, vcpu->as_id);
 	struct table *root;
 
 	if (vcpu_has_current_root(vcpu))
@@ -180,11 +218,12 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 		vcpu->mmio.is_set = false;
 		return 0;
 	}
-	root = atomic_load_explicit(&vm->roots[vcpu->as_id], memory_order_relaxed);
+	root = atomic_load_explicit(current, memory_order_relaxed);
 	if (!root) {
 		if (!quota_make_room(vm))
 			return -ENOSPC;
-		root = vm->engine->root_get(vm, vcpu->as_id);
+		root = vcpu->root_mode == VMMU_ROOT_TDP ? vm->engine->tdp_root_get(vm, vcpu->as_id)
+							: vm->engine->root_get(vm, vcpu->as_id);
 	}
 	if (!root)
 		return -ENOMEM;
@@ -193,7 +232,7 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 	vcpu->root = root;
 	vcpu->must_flush = true;
 	vcpu->mmio.is_set = false;
-	atomic_store_explicit(&vm->roots[vcpu->as_id], root, memory_order_release);
+	atomic_store_explicit(current, root, memory_order_release);
 	return 0;
 }
 
@@ -298,11 +337,12 @@ void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats)
 		stats->mapped[level] = vm->tree.leaves[level];
 	stats->tables = vm->tree.live;
 	stats->table_bytes = vm->tree.live_bytes;
-	stats->tables_allocated = vm->tree.frames.allocated;
+	stats->tables_allocated = vm->tree.frames.allocated - tdp_stocked(vm);
 	stats->tables_freed = vm->tree.frames.freed;
 	stats->tables_awaiting = vm->tree.retired_count;
 	stats->mmio_entries = vm->tree.mmio_entries;
 	stats->tables_max = vm->tables_max;
-	stats_rmap_lengths(vm, stats->rmap_lengths);
+	if (slots_have_rmaps(&vm->slots))
+		stats_rmap_lengths(vm, stats->rmap_lengths);
 	vm_unlock(vm);
 }

@@ -68,7 +68,9 @@ static int visit_entry(const struct visit_run *run, const struct entry_ref *ref,
 		.gfn = ref->gfn,
 		.level = ref->level,
 		.as_id = ref->table->as_id,
-		.obsolete = tree_is_obsolete(&run->vm->tree, ref->table)};
+		.obsolete = tree_is_obsolete(&run->vm->tree, ref->table),
+		.mode = table_mode(ref->table),
+	};
 
 	visit_decode(pte, ref, &visit.entry);
 	return run->fn(run->ctx, &visit);

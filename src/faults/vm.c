@@ -23,9 +23,21 @@ void vmmu_thread_unregister(void)
 	sync_thread_unregister();
 }
 
-void vm_lock(struct vmmu_vm *vm)
+void vm_frames_lock(struct vmmu_vm *vm)
 {
 	lock_take(&vm->mmu_lock);
+}
+
+void vm_frames_unlock(struct vmmu_vm *vm)
+{
+	lock_give(&vm->mmu_lock);
+}
+
+void vm_lock(struct vmmu_vm *vm)
+{
+	vm_frames_lock(vm);
+	if (brlock_is_shared(&vm->shared))
+		tdp_claim(vm);
 	sync_read_lock();
 }
 
@@ -33,12 +45,12 @@ void vm_lock(struct vmmu_vm *vm)
 static void vm_free_retired(struct vmmu_vm *vm, struct table *retired)
 {
 	sync_wait_readers();
-	lock_take(&vm->mmu_lock);
+	vm_frames_lock(vm);
 	/* A callback that takes a frame back must not call for the lock: see vm_may_lock(). */
 	sync_read_lock();
 	tree_free(&vm->tree, retired);
 	sync_read_unlock();
-	lock_give(&vm->mmu_lock);
+	vm_frames_unlock(vm);
 }
 
 void vm_unlock(struct vmmu_vm *vm)
@@ -51,7 +63,8 @@ void vm_unlock(struct vmmu_vm *vm)
 	if (vm->tree.retired_count >= RETIRED_MAX)
 		retired = tree_take_retired(&vm->tree);
 	sync_read_unlock();
-	lock_give(&vm->mmu_lock);
+	brlock_release(&vm->shared);
+	vm_frames_unlock(vm);
 	if (retired)
 		vm_free_retired(vm, retired);
 }
@@ -60,9 +73,9 @@ void vm_reap(struct vmmu_vm *vm)
 {
 	struct table *retired;
 
-	lock_take(&vm->mmu_lock);
+	vm_frames_lock(vm);
 	retired = tree_take_retired(&vm->tree);
-	lock_give(&vm->mmu_lock);
+	vm_frames_unlock(vm);
 	if (retired)
 		vm_free_retired(vm, retired);
 }
@@ -161,6 +174,11 @@ static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 		return false;
 	if (options->mode != VMMU_MODE_FAULTS && options->mode != VMMU_MODE_RANGES)
 		return false;
+	if (options->root != VMMU_ROOT_DIRECT &&
+	    (options->root != VMMU_ROOT_TDP || options->mode == VMMU_MODE_RANGES))
+		return false;
+	if (options->slot_zap != VMMU_SLOT_ZAP_ALL && options->slot_zap != VMMU_SLOT_ZAP_RANGE)
+		return false;
 	if (options->tables && (!options->tables_hpa || !options->tables_bytes))
 		return false;
 	if (options->tables_max &&
@@ -228,6 +246,9 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 	err = slots_init(&vm->slots, vm->geometry, vm->max_level, vm->as_count, &slot_hooks);
 	if (err)
 		goto no_slots;
+	/* Until vmmu_vcpu_set_root() asks for them. */
+	atomic_store_explicit(&vm->slots.has_rmaps, vm->root_mode == VMMU_ROOT_DIRECT,
+			      memory_order_relaxed);
 	err = tree_init_over(&vm->tree, vm->geometry, &memory, &tree_hooks);
 	if (!err)
 		return 0;
@@ -258,6 +279,9 @@ int vmmu_vm_create(const struct vmmu_vm_options *given, struct vmmu_vm **out)
 	vm->as_count = options.address_spaces ? options.address_spaces : 1;
 	vm->nx_huge = options.nx_huge;
 	vm->mode = options.mode;
+	vm->root_mode = options.root;
+	vm->slot_zap = options.slot_zap;
+	brlock_init(&vm->shared);
 	list_init(&vm->vcpus);
 	quota_init(vm, options.tables_max);
 	registry_pin(vm->format);
@@ -312,8 +336,10 @@ void vm_zap_all(struct vmmu_vm *vm)
 	vm->past.zap_all++;
 	vm_event(vm, .kind = VMMU_EVENT_ZAP_ALL, .vcpu_id = ~0u, .generation = tree->generation);
 	atomic_store_explicit(&tree->generation, tree->generation ^ 1, memory_order_release);
+	tdp_invalidate_roots(vm);
 	for (unsigned as = 0; as < vm->as_count; as++)
-		atomic_store_explicit(&vm->roots[as], NULL, memory_order_release);
+		atomic_store_explicit(vm_root(vm, VMMU_ROOT_DIRECT, as), NULL,
+				      memory_order_release);
 	list_for_each(vcpu_node, &vm->vcpus)
 	{
 		struct vmmu_vcpu *vcpu = container_of(vcpu_node, struct vmmu_vcpu, link);
@@ -327,9 +353,13 @@ void vm_zap_all(struct vmmu_vm *vm)
 	 * turn again.
 	 */
 	for (node = tree->tables.prev; node != &tree->tables; node = newer) {
+		struct table *table = container_of(node, struct table, link);
+
 		newer = node->prev;
-		vm->engine->table_zap(vm, container_of(node, struct table, link));
+		if (table_mode(table) == VMMU_ROOT_DIRECT)
+			vm->engine->table_zap(vm, table);
 	}
+	tdp_zap_invalid(vm);
 }
 
 int vmmu_zap_all(struct vmmu_vm *vm)

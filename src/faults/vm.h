@@ -3,7 +3,8 @@
  * A VM and its vCPUs.
  *
  * Locks, outermost first: slots.lock; invalidate.lock; mmu_lock; RCU read section. Whoever is in an
- * RCU section takes no lock, and nobody waits for readers with mmu_lock held.
+ * RCU section takes no lock, and nobody waits for readers with mmu_lock held. vCPUs of tdp roots
+ * hold the mmu lock shared: see tdp.h. "Locked" without more is exclusive.
  */
 #ifndef VMMU_FAULTS_VM_H
 #define VMMU_FAULTS_VM_H
@@ -14,6 +15,7 @@
 #include "base/lock.h"
 #include "base/objcache.h"
 #include "faults/engine.h"
+#include "faults/tdp.h"
 #include "memory/slots.h"
 #include "walker/tree.h"
 
@@ -60,16 +62,30 @@ struct vmmu_vm {
 	_Atomic bool is_poisoned;
 	_Atomic uint64_t flushes, local_flushes;
 	_Atomic uint64_t aged;
-	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX]; /* current ones; NULL: none yet */
+	enum vmmu_root_mode root_mode; /* of vCPUs that do not ask for another */
+	enum vmmu_slot_zap slot_zap;
+	/* current roots of root_mode, and of the other mode; NULL: none yet */
+	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX];
+	_Atomic(struct table *) other_roots[VMMU_ADDRESS_SPACES_MAX];
+	struct brlock shared; /* the mmu lock shared, on top of it */
 	struct lock mmu_lock;
 	/* Below: mmu_lock. */
 	struct tree tree;
 	struct list vcpus;
+	struct table *dying;    /* invalid tdp roots that still map something, by hash_next */
 	uint64_t tables_max;    /* quota in force; UINT64_MAX: none */
 	bool is_tables_max_set; /* asked for; else it follows slot_gfns */
 	uint64_t slot_gfns;     /* smallest pages in all slots */
 	struct vmmu_stats past; /* counters of vCPUs that are gone, and of no vCPU */
 };
+
+/* What kind of root is TABLE part of? */
+static inline enum vmmu_root_mode table_mode(const struct table *table)
+{
+	return atomic_load_explicit(&table->flags, memory_order_relaxed) & TABLE_TDP
+		       ? VMMU_ROOT_TDP
+		       : VMMU_ROOT_DIRECT;
+}
 
 /* A vCPU's answer to "is this gfn MMIO" without a walk. */
 struct mmio_cache {
@@ -86,6 +102,7 @@ struct vmmu_vcpu {
 	struct list link;
 	unsigned id;
 	unsigned as_id;
+	enum vmmu_root_mode root_mode;
 	struct table *root; /* loaded; counted in its root_count; NULL: none yet */
 	/* left last first, NULLs behind; counted like it. May turn obsolete any time */
 	struct table *previous[PREVIOUS_ROOTS];
@@ -97,7 +114,20 @@ struct vmmu_vcpu {
 	struct slot_cache slot_cache;
 	struct objcache chunks;
 	struct vmmu_stats stats; /* its own events only; added up on demand */
+	struct tdp_vcpu tdp;
 };
+
+static inline bool vcpu_is_direct(const struct vmmu_vcpu *vcpu)
+{
+	return likely(vcpu->root_mode == VMMU_ROOT_DIRECT);
+}
+
+/* The current root of an address space by mode. */
+static inline _Atomic(struct table *) *vm_root(struct vmmu_vm *vm, enum vmmu_root_mode mode,
+					       unsigned as_id)
+{
+	return mode == vm->root_mode ? &vm->roots[as_id] : &vm->other_roots[as_id];
+}
 
 static inline bool vcpu_is_busy(const struct vmmu_vcpu *vcpu)
 {
@@ -121,6 +151,12 @@ static inline void vcpu_set_idle(struct vmmu_vcpu *vcpu)
  */
 void vm_lock(struct vmmu_vm *vm);
 void vm_unlock(struct vmmu_vm *vm);
+/*
+ * The mutex of the mmu lock alone: keeps others from the frame pool and from the exclusive section,
+ * but not vCPUs of tdp roots from their faults. No RCU section comes with it.
+ */
+void vm_frames_lock(struct vmmu_vm *vm);
+void vm_frames_unlock(struct vmmu_vm *vm);
 /* Wait for readers and free all retired tables. Not locked, no RCU section. */
 void vm_reap(struct vmmu_vm *vm);
 /*
@@ -158,7 +194,7 @@ static inline bool quota_make_room(struct vmmu_vm *vm)
  */
 int vm_may_lock(const struct vmmu_vm *vm);
 
-/* Locked: make all tables obsolete and kick all vCPUs. */
+/* Locked: make all tables obsolete and kick all vCPUs. Gives the lock away in between. */
 void vm_zap_all(struct vmmu_vm *vm);
 /* Locked: VCPU no longer stands on any root, and keeps none. */
 void vcpu_drop_roots(struct vmmu_vcpu *vcpu);
@@ -173,6 +209,7 @@ int vcpu_reload(struct vmmu_vcpu *vcpu);
 static inline bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu)
 {
 	return vcpu->root && vcpu->root->as_id == vcpu->as_id &&
+	       table_mode(vcpu->root) == vcpu->root_mode &&
 	       !tree_is_obsolete(&vcpu->vm->tree, vcpu->root);
 }
 

@@ -9,14 +9,16 @@
 static inline void vm_lock_inline(struct vmmu_vm *vm)
 {
 	lock_take(&vm->mmu_lock);
+	if (unlikely(brlock_is_shared(&vm->shared)))
+		tdp_claim(vm);
 	sync_reader_enter();
 }
 
 /* Locked: is there something that whoever lets go of the lock must do first? */
 static inline bool vm_unlock_has_work(const struct vmmu_vm *vm)
 {
-	return vm->tree.detached || vm->tree.retired_count >= RETIRED_MAX ||
-	       tree_is_flush_owed(&vm->tree);
+	return brlock_is_shared(&vm->shared) || vm->tree.detached ||
+	       vm->tree.retired_count >= RETIRED_MAX || tree_is_flush_owed(&vm->tree);
 }
 
 static inline void vm_unlock_inline(struct vmmu_vm *vm)

@@ -42,14 +42,25 @@ int vmmu_walk_path(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa, struct vmmu
 	return err;
 }
 
+/*
+ * Locked: current root number INDEX of two for each address space: of the VM's mode, then others.
+ */
+static struct table *walk_root(struct vmmu_vm *vm, unsigned index)
+{
+	unsigned as = index % vm->as_count;
+
+	return atomic_load_explicit(index < vm->as_count ? &vm->roots[as] : &vm->other_roots[as],
+				    memory_order_relaxed);
+}
+
 /* Locked: FN for every entry below every current root. */
 static int walk_visit(struct vmmu_vm *vm, int (*fn)(void *ctx, const struct vmmu_visit *visit),
 		      void *ctx)
 {
 	int stop = 0;
 
-	for (unsigned as = 0; as < vm->as_count && !stop; as++) {
-		struct table *root = atomic_load_explicit(&vm->roots[as], memory_order_relaxed);
+	for (unsigned i = 0; i < 2 * vm->as_count && !stop; i++) {
+		struct table *root = walk_root(vm, i);
 
 		if (root)
 			stop = vm->engine->visit(vm, root, fn, ctx);
@@ -161,8 +172,8 @@ int vmmu_tables(struct vmmu_vm *vm, int (*fn)(void *ctx, const struct vmmu_table
 	if (sync_is_reading())
 		return -EDEADLK;
 	vm_lock(vm);
-	for (unsigned as = 0; as < vm->as_count && !stop; as++) {
-		struct table *root = atomic_load_explicit(&vm->roots[as], memory_order_relaxed);
+	for (unsigned i = 0; i < 2 * vm->as_count && !stop; i++) {
+		struct table *root = walk_root(vm, i);
 
 		if (!root)
 			continue;

@@ -6,7 +6,7 @@
 #ifndef VMMU_FAULTS_ZAP_IMPL_H
 #define VMMU_FAULTS_ZAP_IMPL_H
 
-#include "faults/map_impl.h"
+#include "faults/tdp_zap_impl.h"
 
 /*
  * Call DO(vm, ref, slot, ctx) for each leaf of RANGE at level LEVEL. It may drop the leaf: returns
@@ -39,7 +39,7 @@ static inline void zap_for_levels(struct vmmu_vm *vm, const struct slot_range *r
 				  bool (*fn)(struct vmmu_vm *vm, const struct entry_ref *ref,
 					     struct memslot *slot))
 {
-	if (range->start >= range->end)
+	if (range->start >= range->end || !slots_have_rmaps(&vm->slots))
 		return;
 	for (unsigned level = from; level <= to; level++)
 		if (level_is_leaf(level))
@@ -57,6 +57,7 @@ static bool zap_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct mem
 
 static void engine_zap_range(struct vmmu_vm *vm, const struct slot_range *range)
 {
+	tdp_for_leaves(vm, range, 1, vm->max_level, tdp_drop_leaf);
 	zap_for_levels(vm, range, 1, vm->max_level, zap_leaf);
 }
 
@@ -77,6 +78,23 @@ static inline void zap_replace_leaf(struct vmmu_vm *vm, const struct entry_ref *
 	vm->past.remapped++;
 }
 
+/* The same in tdp roots. */
+static void zap_remap_tdp(struct vmmu_vm *vm, const struct slot_range *range,
+			  const struct vmmu_page *page)
+{
+	tdp_for_leaves(vm, range, page->writable ? 1 : 2, vm->max_level, tdp_drop_leaf);
+	if (page->writable)
+		return;
+	tdp_for_each_root(vm, range->slot->as_id, root)
+	{
+		uint64_t pte;
+		struct entry_ref ref = walk_to(&vm->tree, root, range->start, 1, &pte);
+
+		if (fmt_classify(pte, ref.level) == VMMU_ENTRY_LEAF)
+			zap_replace_leaf(vm, &ref, range->slot, page);
+	}
+}
+
 static void engine_remap(struct vmmu_vm *vm, const struct slot_range *range,
 			 const struct vmmu_page *page)
 {
@@ -84,8 +102,9 @@ static void engine_remap(struct vmmu_vm *vm, const struct slot_range *range,
 	struct rmap_iter iter;
 	rmap_ptep ptep;
 
+	zap_remap_tdp(vm, range, page);
 	zap_for_levels(vm, range, page->writable ? 1 : 2, vm->max_level, zap_leaf);
-	if (page->writable)
+	if (page->writable || !slots_have_rmaps(&vm->slots))
 		return;
 	rmap_for_each(ptep, &iter,
 		      &slot->rmap[1][memslot_index(slot, vm->geometry, range->start, 1)])
@@ -106,6 +125,7 @@ static bool zap_protect_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, st
 
 static void engine_protect_range(struct vmmu_vm *vm, const struct slot_range *range, unsigned level)
 {
+	tdp_for_leaves(vm, range, level, vm->max_level, zap_protect_leaf);
 	zap_for_levels(vm, range, level, vm->max_level, zap_protect_leaf);
 }
 
@@ -126,8 +146,10 @@ static bool zap_collapsible_leaf(struct vmmu_vm *vm, const struct entry_ref *ref
 
 static void engine_collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
 {
-	if (vm->env.host_level && vm->max_level > 1)
-		zap_for_levels(vm, range, 1, vm->max_level - 1, zap_collapsible_leaf);
+	if (!vm->env.host_level || vm->max_level == 1)
+		return;
+	tdp_for_each_root(vm, range->slot->as_id, root) tdp_collapse_table(vm, range, root);
+	zap_for_levels(vm, range, 1, vm->max_level - 1, zap_collapsible_leaf);
 }
 
 /* Take TABLE out of every entry that points to it. */
@@ -147,6 +169,10 @@ static void engine_table_zap(struct vmmu_vm *vm, struct table *table)
 {
 	struct slot_cache cache = {0};
 
+	if (table_mode(table) == VMMU_ROOT_TDP) {
+		tdp_zap_table(vm, table);
+		return;
+	}
 	vm_event(vm, .kind = VMMU_EVENT_TABLE_ZAP, .vcpu_id = ~0u, .as_id = table->as_id,
 		 .level = table->level, .gfn = table->gfn);
 	table_for_each(&vm->tree, table, ref) map_clear(vm, &ref, &cache);

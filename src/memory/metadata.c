@@ -54,16 +54,9 @@ static void lpage_fill(struct memslot *slot, const struct vmmu_geometry *geometr
 int memslot_metadata_make(struct memslot *slot, const struct vmmu_geometry *geometry,
 			  unsigned max_level)
 {
-	for (unsigned level = 1; level <= max_level; level++) {
+	for (unsigned level = 2; level <= max_level; level++) {
 		uint64_t count = level_count(slot, geometry, level);
 
-		if (level_is_leaf(geometry, level)) {
-			slot->rmap[level] = mem_alloc_array(count, sizeof(*slot->rmap[level]));
-			if (!slot->rmap[level])
-				return -ENOMEM;
-		}
-		if (level < 2)
-			continue;
 		slot->lpage[level] = mem_alloc_array(count, sizeof(*slot->lpage[level]));
 		if (!slot->lpage[level])
 			return -ENOMEM;
@@ -72,14 +65,35 @@ int memslot_metadata_make(struct memslot *slot, const struct vmmu_geometry *geom
 	return 0;
 }
 
+int memslot_rmaps_make(struct memslot *slot, const struct vmmu_geometry *geometry,
+		       unsigned max_level)
+{
+	for (unsigned level = 1; level <= max_level; level++) {
+		if (!level_is_leaf(geometry, level))
+			continue;
+		slot->rmap[level] = mem_alloc_array(level_count(slot, geometry, level),
+						    sizeof(*slot->rmap[level]));
+		if (!slot->rmap[level])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void memslot_rmaps_free(struct memslot *slot)
+{
+	for (unsigned level = 1; level <= VMMU_LEVELS_MAX; level++) {
+		mem_free(slot->rmap[level]);
+		slot->rmap[level] = NULL;
+	}
+}
+
 void memslot_metadata_free(struct memslot *slot)
 {
 	for (unsigned level = 1; level <= VMMU_LEVELS_MAX; level++) {
 		mem_free(slot->lpage[level]);
-		mem_free(slot->rmap[level]);
 		slot->lpage[level] = NULL;
-		slot->rmap[level] = NULL;
 	}
+	memslot_rmaps_free(slot);
 }
 
 unsigned memslot_max_level(const struct memslot *slot, const struct vmmu_geometry *geometry,

@@ -11,11 +11,15 @@
 #include "memory/slots.h"
 
 /*
- * Fill SLOT's page counts and reverse maps for levels up to MAX_LEVEL. -ENOMEM: SLOT has some of
- * them, to be freed with memslot_metadata_free() all the same.
+ * Fill SLOT's page counts for levels up to MAX_LEVEL. -ENOMEM: SLOT has some of them, to be freed
+ * with memslot_metadata_free() all the same.
  */
 int memslot_metadata_make(struct memslot *slot, const struct vmmu_geometry *geometry,
 			  unsigned max_level);
+/* Empty reverse maps for SLOT, which has none. -ENOMEM: it has some, to be freed all the same. */
+int memslot_rmaps_make(struct memslot *slot, const struct vmmu_geometry *geometry,
+		       unsigned max_level);
+void memslot_rmaps_free(struct memslot *slot);
 /*
  * Free them; the reverse maps are empty or their chains freed by the owner of the tables (SLOT is
  * in no set). The dirty bitmap is not touched.

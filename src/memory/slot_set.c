@@ -42,9 +42,11 @@ struct memslot *slot_set_search(const struct slot_set *set, uint64_t gfn, struct
 	if (index == set->count || !memslot_has(set->by_gfn[index], gfn))
 		return NULL;
 	slot = set->by_gfn[index];
-	if (cache)
-		*cache = (struct slot_cache){
-			.set = set, .generation = generation, .slot = slot, .copy = *slot};
+	if (!cache)
+		return slot;
+	*cache = (struct slot_cache){.set = set, .generation = generation, .slot = slot};
+	/* Its reverse maps may just be coming: see slots_make_rmaps(). */
+	memcpy(&cache->copy, slot, offsetof(struct memslot, rmap));
 	return slot;
 }
 

@@ -50,6 +50,7 @@ int slots_init(struct slots *slots, const struct vmmu_geometry *geometry, unsign
 	};
 	if (hooks)
 		slots->hooks = *hooks;
+	atomic_init(&slots->has_rmaps, true);
 	if (pthread_mutex_init(&slots->lock, NULL))
 		return -ENOMEM;
 	/* Address space i counts i, i + as_count, ...: no two ever have a generation in common. */
@@ -209,6 +210,9 @@ static int prepare_new_slot(const struct slots *slots, const struct vmmu_slot *s
 	if (update->change != SLOT_FLAGS &&
 	    memslot_metadata_make(new_slot, slots->geometry, slots->max_level))
 		return -ENOMEM;
+	if (update->change != SLOT_FLAGS && slots_have_rmaps(slots) &&
+	    memslot_rmaps_make(new_slot, slots->geometry, slots->max_level))
+		return -ENOMEM;
 	if (!(slot->flags & VMMU_SLOT_LOG_DIRTY))
 		return 0;
 	if (!old || !old->dirty)
@@ -358,6 +362,45 @@ static int slots_set_locked(struct slots *slots, const struct vmmu_slot *slot)
 	ret = update_prepare(slots, slot, &update);
 	if (!ret)
 		update_apply(slots, &update);
+	return ret;
+}
+
+/* With the slots lock held. What a failure leaves behind is freed by the caller. */
+static int slots_fill_rmaps(struct slots *slots)
+{
+	for (unsigned as_id = 0; as_id < slots->as_count; as_id++) {
+		const struct slot_set *set = slots_active(slots, as_id);
+
+		for (size_t i = 0; i < set->count; i++)
+			if (memslot_rmaps_make(set->by_gfn[i], slots->geometry, slots->max_level))
+				return -ENOMEM;
+	}
+	return 0;
+}
+
+static void slots_free_rmaps(struct slots *slots)
+{
+	for (unsigned as_id = 0; as_id < slots->as_count; as_id++) {
+		const struct slot_set *set = slots_active(slots, as_id);
+
+		for (size_t i = 0; i < set->count; i++)
+			memslot_rmaps_free(set->by_gfn[i]);
+	}
+}
+
+int slots_make_rmaps(struct slots *slots)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&slots->lock);
+	if (!slots_have_rmaps(slots)) {
+		ret = slots_fill_rmaps(slots);
+		if (ret)
+			slots_free_rmaps(slots);
+		else
+			atomic_store_explicit(&slots->has_rmaps, true, memory_order_release);
+	}
+	pthread_mutex_unlock(&slots->lock);
 	return ret;
 }
 

@@ -27,12 +27,15 @@ struct memslot {
 	uint16_t id;
 	uint8_t as_id;
 	bool invalid; /* being deleted or moved: faults on it retry */
-	/* [2..]: why-not counts of a page at that level; 0: allowed */
-	uint32_t *lpage[VMMU_LEVELS_MAX + 1];
-	/* [1..]: rmap heads, see rmap/rmap.h */
-	_Atomic uint64_t *rmap[VMMU_LEVELS_MAX + 1];
 	/* with LOG_DIRTY: one bit a page, words of 64; else NULL */
 	_Atomic uint64_t *dirty;
+	/* [2..]: why-not counts of a page at that level; 0: allowed */
+	uint32_t *lpage[VMMU_LEVELS_MAX + 1];
+	/*
+	 * [1..]: rmap heads, see rmap/rmap.h. Not to be read before slots.has_rmaps is seen set.
+	 * Last, so that a copy of what is before it needs no such care
+	 */
+	_Atomic uint64_t *rmap[VMMU_LEVELS_MAX + 1];
 };
 
 struct slot_set {
@@ -82,6 +85,11 @@ struct slots {
 	const struct vmmu_geometry *geometry;
 	unsigned max_level; /* largest leaf level in use: counts exist for 2..max_level */
 	unsigned as_count;
+	/*
+	 * Slots have reverse maps; true from slots_init() on. An owner who does without clears it
+	 * before there are slots. See slots_make_rmaps()
+	 */
+	atomic_bool has_rmaps;
 	_Atomic(struct slot_set *) active[VMMU_ADDRESS_SPACES_MAX];
 	struct slots_hooks hooks;
 	/* Private to slots.c. */
@@ -112,6 +120,16 @@ int slots_init(struct slots *slots, const struct vmmu_geometry *geometry, unsign
 void slots_destroy(struct slots *slots);
 /* Everything vmmu_slot_set() promises but the poison check. Takes slots->lock. */
 int slots_set(struct slots *slots, const struct vmmu_slot *slot);
+/*
+ * From now on slots have reverse maps, those that are there too. Takes slots->lock. -ENOMEM:
+ * nothing changed.
+ */
+int slots_make_rmaps(struct slots *slots);
+/* Do slots have reverse maps? Pairs with the release in slots_make_rmaps(): then they are there. */
+static inline bool slots_have_rmaps(const struct slots *slots)
+{
+	return atomic_load_explicit(&slots->has_rmaps, memory_order_acquire);
+}
 /* With slots->lock held: the slot, or NULL. */
 struct memslot *slots_by_id(struct slots *slots, unsigned as_id, unsigned id);
 

@@ -30,6 +30,8 @@ static int check_options(const struct vmmu_replay_options *options)
 		return -EINVAL;
 	if ((unsigned)options->backing > VMMU_BACKING_1G)
 		return -EINVAL;
+	if (options->root != VMMU_ROOT_DIRECT && options->root != VMMU_ROOT_TDP)
+		return -EINVAL;
 	if (options->max_level > VMMU_LEVELS_MAX)
 		return -EINVAL;
 	/* One pass more than runs: the counter must hold it. */

@@ -78,6 +78,7 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 		.address_spaces = run->scan->address_spaces,
 		.max_level = run->options->max_level,
 		.nx_huge = run->options->nx_huge,
+		.root = run->options->root,
 	};
 	int ret;
 

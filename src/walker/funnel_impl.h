@@ -12,11 +12,14 @@
  *
  * Shared form (funnel_try): anyone under RCU. One compare-exchange; a break-before-make change goes
  * through the frozen value: whoever freezes an entry owns it, nobody else touches it until the new
- * value is stored. Its books are the caller's: shared callers do no more than change permissions,
- * which moves no count.
+ * value is stored. It changes permissions, which moves no count. Those of the shared form that map
+ * and unmap (funnel_swap, _put, _freeze, _bury) keep books of the caller's own, to be folded into
+ * the tree's later: they are for tdp roots, under the mmu lock shared.
  */
 #ifndef VMMU_WALKER_FUNNEL_IMPL_H
 #define VMMU_WALKER_FUNNEL_IMPL_H
+
+#include <sched.h>
 
 #include "base/wide.h"
 #include "spte/spte_impl.h"
@@ -248,6 +251,95 @@ static inline bool funnel_try(const struct tree *tree, const struct entry_ref *r
 	}
 	funnel_event(tree, ref, old_pte, new_pte);
 	return true;
+}
+
+/* funnel_count() for a writer beside others, whose books these are. */
+static inline void funnel_book(struct tree_books *books, unsigned level, unsigned effects)
+{
+	books->leaves[level] += !!(effects & SPTE_LEAF_CAME);
+	books->leaves[level] -= !!(effects & SPTE_LEAF_GONE);
+	books->links += !!(effects & SPTE_TABLE_CAME);
+	books->links -= !!(effects & SPTE_TABLE_GONE);
+	books->mmio_entries += !!(effects & SPTE_MMIO_CAME);
+	books->mmio_entries -= !!(effects & SPTE_MMIO_GONE);
+}
+
+/*
+ * Shared, with books: change REF from exactly OLD_PTE, which is not frozen, to NEW_PTE. False: it
+ * holds something else by now, nothing was done. The flush that the change needs, if any, is done
+ * on return.
+ */
+static inline bool funnel_swap(const struct tree *tree, struct tree_books *books,
+			       const struct entry_ref *ref, uint64_t old_pte, uint64_t new_pte)
+{
+	unsigned effects = spte_effects(old_pte, new_pte, ref->level);
+
+	if (!funnel_try(tree, ref, old_pte, new_pte))
+		return false;
+	funnel_book(books, ref->level, effects);
+	if (unlikely((effects & SPTE_ILLEGAL) != 0))
+		tree->hooks.bug(tree->hooks.ctx, "illegal change of a page table entry");
+	return true;
+}
+
+/*
+ * The same where nothing is at REF, LEAF is sane and no flush can be due but a local one: a fault's
+ * way, one compare-exchange and one count.
+ */
+static inline bool funnel_put(const struct tree *tree, struct tree_books *books,
+			      const struct entry_ref *ref, uint64_t old_pte, uint64_t leaf)
+{
+	uint64_t found = old_pte;
+
+	if (unlikely(!atomic_compare_exchange_strong_explicit(
+		    ref->ptep, &found, leaf, memory_order_acq_rel, memory_order_acquire)))
+		return false;
+	books->leaves[ref->level]++;
+	if (unlikely(tree->hooks.event != NULL))
+		funnel_event(tree, ref, old_pte, leaf);
+	return true;
+}
+
+/*
+ * Shared: take exactly OLD_PTE, which is not frozen, out of REF and own the entry until
+ * funnel_thaw(). False: it holds something else by now. The flush is the owner's, and comes before
+ * the thaw.
+ */
+static inline bool funnel_freeze(const struct tree *tree, struct tree_books *books,
+				 const struct entry_ref *ref, uint64_t old_pte)
+{
+	uint64_t frozen = fmt_make_frozen(ref->level), expected = old_pte;
+
+	if (!atomic_compare_exchange_strong_explicit(ref->ptep, &expected, frozen,
+						     memory_order_acq_rel, memory_order_acquire))
+		return false;
+	funnel_book(books, ref->level, spte_effects(old_pte, frozen, ref->level));
+	funnel_event(tree, ref, old_pte, frozen);
+	return true;
+}
+
+/* The owner of a frozen entry: nothing is there any more. */
+static inline void funnel_thaw(const struct entry_ref *ref)
+{
+	atomic_store_explicit(ref->ptep, fmt_make_absent(ref->level), memory_order_release);
+}
+
+/*
+ * REF stands in a table that nothing points to any more: freeze it for good, so that whoever still
+ * walks there comes again from the root. Returns what was there. Who owns the entry just now is
+ * waited for: owners neither sleep nor want locks.
+ */
+static inline uint64_t funnel_bury(const struct tree *tree, struct tree_books *books,
+				   const struct entry_ref *ref)
+{
+	uint64_t frozen = fmt_make_frozen(ref->level), old_pte;
+
+	while ((old_pte = atomic_exchange_explicit(ref->ptep, frozen, memory_order_acq_rel)) ==
+	       frozen)
+		sched_yield();
+	funnel_book(books, ref->level, spte_effects(old_pte, frozen, ref->level));
+	funnel_event(tree, ref, old_pte, frozen);
+	return old_pte;
 }
 
 /*

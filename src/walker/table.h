@@ -15,6 +15,12 @@ enum table_flag {
 	TABLE_INVALID = 1 << 0,  /* unlinked for good; lives until its last root reference goes */
 	TABLE_NX_SPLIT = 1 << 1, /* stands where the NX rule forbids a huge page */
 	TABLE_AGED = 1 << 2,     /* an entry lost its accessed bit: volatile ones may be in it */
+	/*
+	 * Of a tdp root: in no rmap and no hash, has one parent at most; used, has_volatile are not
+	 * kept
+	 */
+	TABLE_TDP = 1 << 3,
+	TABLE_DYING = 1 << 4, /* an invalid tdp root that still maps something */
 };
 
 struct table {

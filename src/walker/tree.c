@@ -166,15 +166,20 @@ struct table *tree_alloc_unhashed(struct tree *tree, unsigned as_id, uint64_t gf
 		tree_check_lender(tree);
 		return NULL;
 	}
-	table = frame_meta(&tree->frames, frame);
-	table->gfn = gfn;
-	table->level = (uint8_t)level;
-	table->as_id = (uint8_t)as_id;
-	table->generation = atomic_load_explicit(&tree->generation, memory_order_relaxed);
+	table = tree_table_make(tree, frame, as_id, gfn, level);
 	list_insert(&tree->tables, &table->link);
 	tree->live++;
 	tree->live_bytes += UINT64_C(1) << lg2;
 	return table;
+}
+
+void *tree_frame_take(struct tree *tree, bool *zeroed)
+{
+	void *frame = frame_alloc(&tree->frames, tree->below_lg2, zeroed);
+
+	if (!frame)
+		tree_check_lender(tree);
+	return frame;
 }
 
 struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
@@ -210,7 +215,18 @@ void tree_retire(struct tree *tree, struct table *table)
 	tree->retired = table;
 	tree->retired_count++;
 	tree->live--;
-	tree->live_bytes -= UINT64_C(1) << tree_table_lg2(tree, table->level);
+	tree->live_bytes -= UINT64_C(1) << tree_frame_lg2(tree, table);
+}
+
+void tree_fold(struct tree *tree, struct tree_books *books)
+{
+	for (unsigned level = 1; level <= VMMU_LEVELS_MAX; level++)
+		tree->leaves[level] += books->leaves[level];
+	tree->links += books->links;
+	tree->mmio_entries += books->mmio_entries;
+	tree->live += books->live;
+	tree->live_bytes += books->live_bytes;
+	*books = (struct tree_books){0};
 }
 
 struct table *tree_take_retired(struct tree *tree)
@@ -227,7 +243,7 @@ void tree_free(struct tree *tree, struct table *retired)
 		struct table *next = retired->hash_next;
 
 		frame_free(&tree->frames, tree_entries(tree, retired),
-			   tree_table_lg2(tree, retired->level));
+			   tree_frame_lg2(tree, retired));
 		tree->retired_count--;
 		retired = next;
 	}

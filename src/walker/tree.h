@@ -26,6 +26,17 @@ struct tree_hooks {
 	void (*bug)(void *ctx, const char *what);                 /* never NULL */
 };
 
+/*
+ * What a writer under the shared lock did to the counts of the tree: differences, modulo 2^64.
+ * Added to them by whoever has the lock exclusively.
+ */
+struct tree_books {
+	uint64_t leaves[VMMU_LEVELS_MAX + 1];
+	uint64_t links;
+	uint64_t mmio_entries;
+	uint64_t live, live_bytes;
+};
+
 /* gfns of one address space that some TLB may still hold wrongly; start > end: none. */
 struct tree_pending {
 	uint64_t start, end;
@@ -85,6 +96,20 @@ static inline unsigned tree_table_lg2(const struct tree *tree, unsigned level)
 	return lg2 < TREE_FRAME_LG2_MIN ? TREE_FRAME_LG2_MIN : lg2;
 }
 
+/*
+ * lg2 bytes of the frame that TABLE has. Those of tdp roots come from stocks of one size of frame,
+ * large enough for every level but a root's.
+ */
+static inline unsigned tree_frame_lg2(const struct tree *tree, const struct table *table)
+{
+	return (table->flags & TABLE_TDP) && table->level < tree->geometry->levels
+		       ? tree->below_lg2
+		       : tree_table_lg2(tree, table->level);
+}
+
+/* Add BOOKS to the counts of TREE, and clear them. */
+void tree_fold(struct tree *tree, struct tree_books *books);
+
 /* Can TABLES tables below a root be made without failing? May grow the hash, and borrow frames. */
 bool tree_has_room(struct tree *tree, unsigned tables);
 /* The valid table of this generation that maps gfn at level, or NULL. */
@@ -98,6 +123,20 @@ struct table *tree_alloc(struct tree *tree, unsigned as_id, uint64_t gfn, unsign
 /* The same for trees where nobody looks a table up by what it maps: tree_find() does not see it. */
 struct table *tree_alloc_unhashed(struct tree *tree, unsigned as_id, uint64_t gfn, unsigned level,
 				  bool *zeroed);
+/* A frame for any table below a root; NULL: out of frames. To be given back by frame_free(). */
+void *tree_frame_take(struct tree *tree, bool *zeroed);
+/* The record of FRAME, one of this tree's pool, made a table's. In no list, in no count. */
+static inline struct table *tree_table_make(const struct tree *tree, void *frame, unsigned as_id,
+					    uint64_t gfn, unsigned level)
+{
+	struct table *table = frame_meta(&tree->frames, frame);
+
+	table->gfn = gfn;
+	table->level = (uint8_t)level;
+	table->as_id = (uint8_t)as_id;
+	table->generation = atomic_load_explicit(&tree->generation, memory_order_relaxed);
+	return table;
+}
 /* No longer findable. Still listed. */
 void tree_unhash(struct tree *tree, struct table *table);
 /* Unlinked everywhere: goes to the retired once pending flushes are out. */

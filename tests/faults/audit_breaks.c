@@ -165,7 +165,7 @@ static void break_table_obsolete(struct stage *stage)
 	_Atomic uint64_t *parent;
 	struct table *table = table_at(stage, logged_gfn(stage), &parent);
 
-	POKE(stage, table->flags, TABLE_INVALID);
+	POKE(stage, table->flags, table->flags | TABLE_INVALID);
 }
 
 static void break_table_generation(struct stage *stage)
@@ -340,7 +340,7 @@ static void break_root_obsolete(struct stage *stage)
 
 	/* vCPU 1 left it and keeps it. */
 	cr_assert_eq(root->root_count, 1);
-	POKE(stage, root->flags, TABLE_INVALID);
+	POKE(stage, root->flags, root->flags | TABLE_INVALID);
 }
 
 static void break_root_role(struct stage *stage)

@@ -47,18 +47,45 @@ static bool is_same_names(const char *a, const char *b)
 	return true;
 }
 
+/* Is it about what tdp roots do not have? */
+static bool is_of_direct_roots(const char *names)
+{
+	static const char *const words[] = {"rmap-missing", "rmap-stale", "table-used",
+					    "table-volatile"};
+	bool is_one = false;
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		is_one |= is_tdp() && strstr(names, words[i]);
+	return is_one;
+}
+
+/* NAMES, without counts of what tdp roots do not have. */
+static const char *expected_names(const char *names)
+{
+	static char kept[256];
+	const char *count = strstr(names, "rmap-count ");
+
+	if (!is_tdp() || !count)
+		return names;
+	snprintf(kept, sizeof(kept), "%.*s%s", (int)(count - names), names,
+		 count + strlen("rmap-count "));
+	return kept;
+}
+
 FORMAT_TEST(audit, one_fact_made_wrong__is_found_and_nothing_else)
 {
 	struct stage *stage = stage_make(*index);
 
 	cr_assert_eq(audit(stage).violations, 0);
 	for (const struct audit_break *wrong = audit_breaks; wrong->names; wrong++) {
+		if (is_of_direct_roots(wrong->names))
+			continue;
 		wrong->fn(stage);
 		if (!stage->poke_count)
 			continue;
 		cr_assert_gt(audit(stage).violations, 0, "not found: %s", wrong->names);
-		cr_assert(is_same_names(stage->names, wrong->names), "found: %s, expected: %s",
-			  stage->names, wrong->names);
+		cr_assert(is_same_names(stage->names, expected_names(wrong->names)),
+			  "found: %s, expected: %s", stage->names, wrong->names);
 		undo(stage);
 		cr_assert_eq(audit(stage).violations, 0, "left behind by %s: %s", wrong->names,
 			     stage->names);
@@ -102,10 +129,10 @@ FORMAT_TEST(audit, more_state__more_facts_checked)
 			       machine_gpa(stage->machine, logged_gfn(stage) + i), VMMU_WRITE);
 	after = audit(stage).checked;
 	/*
-	 * a leaf: malformed, writable, slot, read-only, dirty, rmap; and its rmap's entry; but for
-	 * "absent-value", which is checked no more
+	 * a leaf: malformed, writable, slot, read-only, dirty; where there are rmaps, that it is in
+	 * its rmap, and its rmap's entry; but for "absent-value", which is checked no more
 	 */
-	cr_assert_eq(after, before + 10 * 6);
+	cr_assert_eq(after, before + 10 * (is_tdp() ? 4 : 6));
 	stage_end(stage);
 }
 

@@ -9,6 +9,7 @@
 #include <vmmu/vmmu.h>
 
 #include "base/mem.h"
+#include "faults/roots.h"
 
 #define PAGES 512
 
@@ -46,7 +47,11 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "ept4";
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 0) : 256, before;
 	struct vmmu_vm_options options = {
-		.size = sizeof(options), .format = vmmu_format_find(name), .env = &env};
+		.size = sizeof(options),
+		.format = vmmu_format_find(name),
+		.env = &env,
+		.root = test_root(),
+	};
 	unsigned shift;
 	struct vmmu_slot slot = {0};
 	struct vmmu_vcpu *vcpu;

@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <vmmu/vmmu.h>
 
+#include "faults/roots.h"
+
 #define FORKS   30
 #define READERS 3
 #define PAGES   64
@@ -37,8 +39,10 @@ static int set_slot(struct vmmu_vm *vm, unsigned id, uint64_t pages)
 static int make_vm(struct vmmu_vm **vm, struct vmmu_vcpu **vcpu)
 {
 	static const struct vmmu_env env = {.size = sizeof(env), .resolve = resolve};
-	struct vmmu_vm_options options = {
-		.size = sizeof(options), .format = vmmu_format_find("ept4"), .env = &env};
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .root = test_root(),
+					  .format = vmmu_format_find("ept4"),
+					  .env = &env};
 
 	return vmmu_vm_create(&options, vm) || set_slot(*vm, 0, PAGES) ||
 	       vmmu_vcpu_create(*vm, 0, vcpu);

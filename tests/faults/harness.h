@@ -18,6 +18,7 @@
 #include <criterion/parameterized.h>
 #include <vmmu/vmmu.h>
 
+#include "faults/roots.h"
 #include "format/outside.h"
 
 #define MACHINE_VCPUS   3

@@ -6,6 +6,7 @@
 
 #include "faults/inject.h"
 #include "faults/lender.h"
+#include "faults/roots.h"
 
 #define HVA   (UINT64_C(1) << 46)
 #define HEAP  (1u << INJECT_HEAP)
@@ -53,6 +54,8 @@ static int vm_create(struct inject_stage *stage, enum vmmu_mode mode, struct vmm
 {
 	struct vmmu_env lent = env;
 	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .root = mode == VMMU_MODE_FAULTS ? test_root()
+									   : VMMU_ROOT_DIRECT,
 					  .format = stage->format,
 					  .env = &env,
 					  .env_ctx = stage,

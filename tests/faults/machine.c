@@ -120,6 +120,7 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	vm_options.nx_huge = options->nx_huge;
 	vm_options.tables_bytes = options->tables_bytes;
 	vm_options.tables_max = options->tables_max;
+	vm_options.root = test_root();
 	hardware_create(machine, options, &vm_options);
 	cr_assert_eq(vmmu_vm_create(&vm_options, &machine->vm), 0);
 	create_vcpus(machine, options->vcpus ? options->vcpus : 1);

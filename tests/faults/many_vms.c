@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <vmmu/vmmu.h>
 
+#include "faults/roots.h"
+
 #include "base/mem.h"
 #include "base/sanitize.h"
 
@@ -32,7 +34,8 @@ static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_reques
 static int make(unsigned n, struct one *one)
 {
 	static const struct vmmu_env env = {.size = sizeof(env), .resolve = resolve};
-	struct vmmu_vm_options options = {.size = sizeof(options), .env = &env};
+	struct vmmu_vm_options options = {
+		.size = sizeof(options), .root = test_root(), .env = &env};
 	struct vmmu_fault fault = {.gpa = 3 << 16, .access = VMMU_WRITE};
 	struct vmmu_slot slot = {.bytes = 1 << 20};
 	unsigned formats = 1;

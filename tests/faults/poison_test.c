@@ -119,6 +119,17 @@ static void check_everything_is_refused(struct machine *machine)
 	cr_assert_eq(vmmu_tables_quota_set(machine->vm, 100), -EIO);
 }
 
+/* A second entry points to the table of the leaves around GFN. */
+static void link_twice(struct machine *machine, uint64_t gfn)
+{
+	struct vmmu_walk path[VMMU_LEVELS_MAX];
+	unsigned count = 0;
+
+	cr_assert_eq(vmmu_walk_path(machine->vm, 0, machine_gpa(machine, gfn), path, &count), 0);
+	cr_assert_geq(count, 2);
+	write_entry(machine, path[count - 2].pte_hpa + 8, path[count - 2].pte);
+}
+
 /* A second VM in the same process does not notice. */
 FORMAT_TEST(poison, broken_invariant__puts_that_vm_out_of_use)
 {
@@ -126,7 +137,10 @@ FORMAT_TEST(poison, broken_invariant__puts_that_vm_out_of_use)
 	struct machine *healthy = machine_with_two_pages(*index);
 	struct vmmu_walk nine = machine_walk(machine, 0, 9), hole = machine_walk(machine, 0, 5);
 
-	write_entry(machine, hole.pte_hpa, nine.pte);
+	if (is_tdp())
+		link_twice(machine, 9);
+	else
+		write_entry(machine, hole.pte_hpa, nine.pte);
 	cr_assert_eq(machine->bugs, 0);
 	vmmu_zap_all(machine->vm);
 	cr_assert_gt(machine->bugs, 0, "nobody was told");

@@ -16,7 +16,8 @@ static struct machine *machine_prefetching(unsigned format_index, unsigned flags
 
 static bool prefetches(const struct machine *machine)
 {
-	return machine->info->caps & VMMU_CAP_HW_DIRTY;
+	/* KVM's TDP MMU maps nothing ahead. */
+	return (machine->info->caps & VMMU_CAP_HW_DIRTY) && !is_tdp();
 }
 
 FORMAT_TEST(prefetch, neighbours_in_the_window__are_mapped_unaccessed)

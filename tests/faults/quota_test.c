@@ -49,6 +49,7 @@ FORMAT_TEST(quota, reached_by_a_fault__oldest_tables_go)
 	struct machine *machine = machine_of_blocks(*index, 16);
 	unsigned row = machine->geometry->levels - 3;
 
+	DIRECT_ONLY();
 	cr_assert_lt(row, 3);
 	for (unsigned block = 0; block < rows[row].full_after; block++)
 		touch_block(machine, block);
@@ -67,6 +68,39 @@ FORMAT_TEST(quota, reached_by_a_fault__oldest_tables_go)
 				   VMMU_WRITE)
 			     .first_outcome,
 		     VMMU_SPURIOUS, "the newest of them survives");
+	machine_destroy(machine);
+}
+
+/*
+ * In a tdp root a fault takes tables from a stock of LEVELS - 1, filled when it is too small and
+ * counted in full then: as long as it and another level fit. What goes are leaf tables.
+ */
+static const struct {
+	unsigned blocks, tables, reclaimed;
+} tdp_rows[] = {
+	{13, 15, 7}, /* 3 levels: filled at 1, 3, 5 ... 13 tables; not at 15: 15 + 3 > 16 */
+	{10, 13, 5}, /* 4 levels: at 1, 4, 7, 10 */
+	{9, 13, 5},  /* 5 levels: at 1, 5, 9 */
+};
+
+FORMAT_TEST(quota, reached_by_a_fault_in_a_tdp_root__oldest_leaf_tables_go)
+{
+	struct machine *machine = machine_of_blocks(*index, 16);
+	unsigned row = machine->geometry->levels - 3, blocks = tdp_rows[row].blocks;
+
+	if (!is_tdp())
+		cr_skip_test("tdp roots only");
+	for (unsigned block = 0; block < blocks; block++)
+		touch_block(machine, block);
+	cr_assert_eq(machine_stats(machine).tables, tdp_rows[row].tables);
+	cr_assert_eq(machine_stats(machine).tables_reclaimed, 0);
+	touch_block(machine, blocks);
+	cr_assert_eq(machine_stats(machine).tables_reclaimed, tdp_rows[row].reclaimed);
+	cr_assert_eq(machine_stats(machine).tables, 8 + 1, "one leaf table");
+	machine_check_tlb(machine);
+	machine_audit(machine);
+	for (unsigned block = 0; block <= blocks; block++)
+		cr_assert_eq(is_block_mapped(machine, block), block >= tdp_rows[row].reclaimed);
 	machine_destroy(machine);
 }
 
@@ -133,7 +167,9 @@ FORMAT_TEST(quota, lowered__takes_the_oldest_at_once)
 	cr_assert_eq(machine_stats(machine).tables, 40 + machine->geometry->levels - 1);
 	cr_assert_eq(vmmu_tables_quota_set(machine->vm, 16), 0);
 	cr_assert_eq(machine_stats(machine).tables, 16);
-	cr_assert_eq(machine_stats(machine).mapped[1], 15, "all but the root are leaf tables");
+	cr_assert_eq(machine_stats(machine).mapped[1],
+		     is_tdp() ? 17 - machine->geometry->levels : 15,
+		     "all but the root (in tdp roots: and those on the way) are leaf tables");
 	machine_check_tlb(machine);
 	cr_assert_eq(machine_stats(machine).tables_awaiting, 0);
 	touch_block(machine, 39);
@@ -263,6 +299,7 @@ static struct vmmu_vm *vm_of_lingering_roots(unsigned format_index, struct vmmu_
 {
 	static const struct vmmu_env env = {.size = sizeof(env), .resolve = resolve_any};
 	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .root = test_root(),
 					  .format = outside_at(format_index),
 					  .env = &env,
 					  .tables_max = 16};

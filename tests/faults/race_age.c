@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <vmmu/vmmu.h>
 
+#include "faults/roots.h"
+
 #define PAGES      256
 #define ROUNDS     400
 #define ROUNDS_MAX 100000
@@ -104,6 +106,7 @@ static int make_vm(const char *format)
 	static const struct vmmu_env env = {
 		.size = sizeof(env), .resolve = resolve, .on_bug = on_bug};
 	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .root = test_root(),
 					  .format = vmmu_format_find(format),
 					  .env = &env,
 					  .address_spaces = 2};

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <vmmu/vmmu.h>
 
+#include "faults/roots.h"
 #include "format/outside.h"
 
 #define PAGES   64
@@ -202,8 +203,11 @@ static void run(const struct vmmu_format *format)
 	const struct vmmu_env env = {
 		.size = sizeof(env), .resolve = resolve, .flush = flush, .on_bug = on_bug};
 	struct world world = {.page_shift = vmmu_format_info(format)->geometry->page_shift};
-	struct vmmu_vm_options options = {
-		.size = sizeof(options), .format = format, .env = &env, .env_ctx = &world};
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .root = test_root(),
+					  .format = format,
+					  .env = &env,
+					  .env_ctx = &world};
 	struct rider riders[VCPUS] = {{.world = &world, .id = 0}, {.world = &world, .id = 1}};
 	pthread_t threads[VCPUS + 2];
 

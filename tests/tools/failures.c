@@ -75,6 +75,9 @@ Test(failures, wrong_options__einval_and_the_report_untouched)
 	bad.size--;
 	cr_expect(eq(int, vmmu_replay(trace, &bad, &report), -EINVAL));
 	bad = good;
+	bad.root = VMMU_ROOT_TDP + 1;
+	cr_expect(eq(int, vmmu_replay(trace, &bad, &report), -EINVAL));
+	bad = good;
 	bad.backing = VMMU_BACKING_1G + 1;
 	cr_expect(eq(int, vmmu_replay(trace, &bad, &report), -EINVAL));
 	bad = good;

@@ -188,7 +188,7 @@ Test(matrix, every_option__keeps_counts_and_audit)
 	const struct vmmu_format *format;
 	unsigned index, i;
 
-	for (i = 0; i < 16; i++) {
+	for (i = 0; i < 32; i++) {
 		for (index = 0; (format = vmmu_format_at(index)); index++) {
 			struct vmmu_replay_options options = {
 				.size = sizeof(options),
@@ -196,7 +196,8 @@ Test(matrix, every_option__keeps_counts_and_audit)
 				.backing = i % 4,
 				.dirty_log = i & 4,
 				.nx_huge = i & 8,
-				.max_level = i == 15 ? 1 : 0,
+				.max_level = i % 16 == 15 ? 1 : 0,
+				.root = i & 16 ? VMMU_ROOT_TDP : VMMU_ROOT_DIRECT,
 			};
 			struct vmmu_replay_report report;
 
@@ -232,8 +233,28 @@ Test(matrix, same_trace_and_options__same_digest)
 	cr_expect(ne(u64, a.low, c.low));
 }
 
+/* With small pages and nothing mapped ahead, both kinds of tables come to the same. */
+Test(matrix, tdp_roots__map_what_direct_ones_do)
+{
+	for (size_t i = 0; i < COUNT(bundled); i++) {
+		struct vmmu_replay_options options = {.size = sizeof(options), .repeat = 2};
+		struct vmmu_replay_report direct, tdp;
+
+		replay(TRACES, &bundled[i], &options, &direct);
+		options.root = VMMU_ROOT_TDP;
+		replay(TRACES, &bundled[i], &options, &tdp);
+		cr_expect(tdp.digest_repeatable);
+		cr_expect(eq(u64, tdp.digest.high, direct.digest.high), "%s", bundled[i].trace);
+		cr_expect(eq(u64, tdp.digest.low, direct.digest.low), "%s", bundled[i].trace);
+		for (unsigned outcome = 0; outcome < VMMU_OUTCOMES; outcome++)
+			cr_expect(eq(u64, tdp.outcomes[outcome], direct.outcomes[outcome]), "%s",
+				  bundled[i].trace);
+		cr_expect(eq(u64, tdp.audit.violations, 0));
+	}
+}
+
 /*
- * The guest ran on KVM's other MMU, which maps alike: it wrote 422 leaves (grep -c
+ * The guest ran on KVM's TDP MMU, and direct roots map alike: it wrote 422 leaves (grep -c
  * kvm_mmu_set_spte) and 13 MMIO entries (grep -c mark_mmio_spte), and dropped everything 30 times
  * (grep -c zap_all_fast), once for each slot that QEMU deleted: that is how the calls of its layout
  * get their times. One leaf is not ours: line 19593 is a fetch in system management mode, whose
@@ -245,11 +266,14 @@ Test(matrix, seabios__maps_what_kvm_mapped)
 	struct vmmu_replay_options options = {.size = sizeof(options)};
 	struct vmmu_replay_report report;
 
-	replay(TRACES, &bundled[0], &options, &report);
-	cr_expect(eq(u64, report.stats.zap_all, 30));
-	cr_expect(eq(u64, report.kinds[VMMU_TRACE_ZAP_ALL], 30));
-	cr_expect(eq(u64, report.outcomes[VMMU_FIXED], 421));
-	cr_expect(eq(u64, report.outcomes[VMMU_EMULATE], 842));
+	for (unsigned i = 0; i < 2; i++) {
+		options.root = i ? VMMU_ROOT_TDP : VMMU_ROOT_DIRECT;
+		replay(TRACES, &bundled[0], &options, &report);
+		cr_expect(eq(u64, report.stats.zap_all, 30));
+		cr_expect(eq(u64, report.kinds[VMMU_TRACE_ZAP_ALL], 30));
+		cr_expect(eq(u64, report.outcomes[VMMU_FIXED], 421));
+		cr_expect(eq(u64, report.outcomes[VMMU_EMULATE], 842));
+	}
 }
 
 /* The same run recorded once more, with the transitions: nothing is left over. */

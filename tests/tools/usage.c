@@ -35,6 +35,7 @@ Test(usage, wrong_command_or_option__exits_2_and_says_which)
 	expect("replay --max-level -1 x", 2, "not '-1'");
 	expect("replay --repeat 1x x", 2, "not '1x'");
 	expect("replay --backing 3m x", 2, "--backing does not take '3m'");
+	expect("replay --mode shadow x", 2, "--mode does not take 'shadow'");
 	expect("replay --fault-semantics tdp x", 2, "--fault-semantics does not take 'tdp'");
 	expect("formats x", 2, "no format 'x'");
 	expect("formats arm-s2-4k-99-l0", 2, "no format 'arm-s2-4k-99-l0'");

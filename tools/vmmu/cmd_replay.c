@@ -37,6 +37,7 @@ enum {
 	KEY_DUMP,
 	KEY_SEMANTICS,
 	KEY_KVM,
+	KEY_MODE,
 };
 
 static const struct argp_option options[] = {
@@ -47,6 +48,8 @@ static const struct argp_option options[] = {
 	 0},
 	{"dirty-log", KEY_DIRTY_LOG, NULL, 0, "Log dirty pages on every slot", 0},
 	{"nx-huge", KEY_NX_HUGE, NULL, 0, "No executable mapping above level 1", 0},
+	{"mode", KEY_MODE, "KIND", 0,
+	 "Kind of tables: direct (default) or tdp, which many vCPUs change at once", 0},
 	{"backing", KEY_BACKING, "SIZE", 0, "What the host maps with: 4k, 2m, 1g or auto (default)",
 	 0},
 	{"fault-semantics", KEY_SEMANTICS, "KIND", 0,
@@ -96,6 +99,7 @@ static void parse_format(struct argp_state *state, struct replay_args *args, con
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	static const char *const backings[] = {"auto", "4k", "2m", "1g"};
+	static const char *const modes[] = {"direct", "tdp"};
 	static const char *const semantics[] = {"auto", "ept", "npt", "shadow"};
 	struct replay_args *args = state->input;
 
@@ -112,6 +116,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_BACKING:
 		args->replay.backing = parse_choice(state, "--backing", arg, backings, 4);
+		return 0;
+	case KEY_MODE:
+		args->replay.root = parse_choice(state, "--mode", arg, modes, 2);
 		return 0;
 	case KEY_SEMANTICS:
 		args->trace.semantics = parse_choice(state, "--fault-semantics", arg, semantics, 4);

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The locked part of a fault in a tdp root: the mmu lock is shared, and others may change any entry
+ * between two looks at it. Each change is one compare-exchange from the value that was looked at;
+ * whoever loses one has the guest try again. Template, part of fault_impl.h.
+ *
+ * Order of steps and of what is told as KVM's TDP MMU has it (catalogue 1.12): what is in the way
+ * is frozen, flushed and absent before anything else is put there.
+ */
+#ifndef VMMU_FAULTS_TDP_MAP_IMPL_H
+#define VMMU_FAULTS_TDP_MAP_IMPL_H
+
+/* Times that a fault may run out of stock. */
+#define TDP_TRIES 8
+
+/*
+ * A table for REF's range from the stock, which is not empty, all absent. FLAGS: more of enum
+ * table_flag.
+ */
+static inline struct table *tdp_table_take(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
+					   unsigned flags)
+{
+	const struct tree *tree = &vcpu->vm->tree;
+	struct tdp_vcpu *tdp = &vcpu->tdp;
+	unsigned index = --tdp->stock_count;
+	struct table *table = tree_table_make(tree, tdp->stock[index], ref->table->as_id, ref->gfn,
+					      ref->level - 1);
+
+	atomic_store_explicit(&table->flags, (uint8_t)(TABLE_TDP | flags), memory_order_relaxed);
+	atomic_store_explicit(&table->parents, (uintptr_t)ref->ptep, memory_order_relaxed);
+	if (!(tdp->stock_zeroed >> index & 1) || fmt_make_absent(table->level))
+		map_fill_absent(tree, table);
+	vm_event(vcpu->vm, .kind = VMMU_EVENT_TABLE_GET, .vcpu_id = ~0u, .as_id = ref->table->as_id,
+		 .level = table->level, .gfn = ref->gfn, .value = 1);
+	return table;
+}
+
+/* TABLE, just taken, was not needed: nobody has seen it. */
+static inline void tdp_table_give_back(struct vmmu_vcpu *vcpu, struct table *table)
+{
+	struct tdp_vcpu *tdp = &vcpu->tdp;
+	unsigned bit = 1u << tdp->stock_count;
+	bool is_zeroed = !fmt_make_absent(table->level);
+
+	/* A frame in stock is no table: entry_ref_of() tells by the level. */
+	atomic_store_explicit(&table->flags, 0, memory_order_relaxed);
+	atomic_store_explicit(&table->parents, 0, memory_order_relaxed);
+	table->level = 0;
+	tdp->stock_zeroed = is_zeroed ? tdp->stock_zeroed | bit : tdp->stock_zeroed & ~bit;
+	tdp->stock[tdp->stock_count++] = tree_entries(&vcpu->vm->tree, table);
+}
+
+/* A new table below REF, which holds OLD_PTE, nothing present. NULL: not any more. */
+static NEVER_INLINE struct table *tdp_link(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
+					   uint64_t old_pte, unsigned flags)
+{
+	struct tree *tree = &vcpu->vm->tree;
+	struct tdp_vcpu *tdp = &vcpu->tdp;
+	struct table *table = tdp_table_take(vcpu, ref, flags);
+	uint64_t pte = fmt_make_table(tree_table_hpa(tree, table), ref->level);
+
+	if (unlikely(!funnel_swap(tree, &tdp->books, ref, old_pte, pte))) {
+		tdp_table_give_back(vcpu, table);
+		return NULL;
+	}
+	list_insert(&tdp->made, &table->link);
+	tdp->books.live++;
+	tdp->books.live_bytes += BIT64(tree->below_lg2);
+	return table;
+}
+
+/* Where a walk towards a goal stands. */
+struct tdp_place {
+	struct entry_ref ref;
+	uint64_t pte;    /* what the entry held when the walk passed */
+	unsigned goal;   /* level to get to */
+	unsigned wanted; /* the same without the NX rule */
+};
+
+/*
+ * Go on from where walk_to() came, making tables, until the goal. Where a table stands because the
+ * NX rule split a huge page, the goal sinks below it. FAULT_GO_ON; RETRY;
+ * -EAGAIN: not enough frames in stock.
+ */
+static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
+				    struct tdp_place *place)
+{
+	const struct tree *tree = &vcpu->vm->tree;
+	bool is_nx_split = vcpu->vm->nx_huge && fault->access == VMMU_EXEC;
+	struct entry_ref *ref = &place->ref;
+
+	for (;;) {
+		enum vmmu_entry_kind kind = fmt_classify(place->pte, ref->level);
+		struct table *child = NULL;
+
+		if (kind == VMMU_ENTRY_FROZEN)
+			return VMMU_RETRY;
+		if (kind == VMMU_ENTRY_TABLE)
+			child = entry_child(tree, place->pte, ref->level);
+		if (child && ref->level == place->goal && (child->flags & TABLE_NX_SPLIT))
+			place->goal--;
+		if (ref->level == place->goal)
+			return FAULT_GO_ON;
+		/* Nothing is changed before there is enough for all of it. */
+		if (!child && vcpu->tdp.stock_count < ref->level - place->goal) {
+			vcpu->tdp.need = ref->level - place->goal;
+			return -EAGAIN;
+		}
+		if (kind == VMMU_ENTRY_LEAF) {
+			if (!tdp_remove(vcpu, ref, place->pte))
+				return VMMU_RETRY;
+			place->pte = fmt_make_absent(ref->level);
+		}
+		if (!child)
+			child = tdp_link(vcpu, ref, place->pte,
+					 is_nx_split && place->wanted >= ref->level ? TABLE_NX_SPLIT
+										    : 0);
+		if (!child)
+			return VMMU_RETRY;
+		*ref = table_ref(tree, child, fault->gfn);
+		place->pte = pte_load(ref->ptep);
+	}
+}
+
+/* Put NEW_PTE, a leaf or an MMIO entry, at REF, which holds OLD_PTE. RETRY: not any more. */
+static NEVER_INLINE int tdp_replace(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
+				    uint64_t old_pte, uint64_t new_pte)
+{
+	const struct tree *tree = &vcpu->vm->tree;
+	bool is_same_page = fmt_classify(old_pte, ref->level) == VMMU_ENTRY_LEAF &&
+			    fmt_classify(new_pte, ref->level) == VMMU_ENTRY_LEAF &&
+			    fmt_leaf_pfn(old_pte, ref->level) == fmt_leaf_pfn(new_pte, ref->level);
+
+	if (old_pte == new_pte)
+		return VMMU_SPURIOUS;
+	if (!is_same_page && fmt_is_present(old_pte, ref->level)) {
+		if (!tdp_remove(vcpu, ref, old_pte))
+			return VMMU_RETRY;
+		old_pte = fmt_make_absent(ref->level);
+	}
+	return funnel_swap(tree, &vcpu->tdp.books, ref, old_pte, new_pte) ? VMMU_FIXED : VMMU_RETRY;
+}
+
+/* No memory there. Leave an entry that says so, unless the slots are just changing. */
+static NEVER_INLINE int tdp_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
+				     uint64_t generation)
+{
+	struct vmmu_mmio mmio = {
+		.gfn = fault->gfn, .access = VMMU_RWX, .generation = mmio_stamp(generation)};
+	struct tdp_place place = {.goal = 1, .wanted = 1};
+	int outcome;
+
+	/* A gfn with more bits than an entry has room for is remembered by the vCPU alone. */
+	if ((generation & SLOTS_GEN_UPDATING) || fault->gfn >> VMMU_MMIO_GFN_BITS) {
+		mmio_cache_fill(vcpu, fault->gfn, generation);
+		return VMMU_EMULATE;
+	}
+	place.ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &place.pte);
+	outcome = tdp_walk_on(vcpu, fault, &place);
+	if (outcome == FAULT_GO_ON)
+		outcome = tdp_replace(vcpu, &place.ref, place.pte, fmt_make_mmio(mmio, 1));
+	if (outcome == -EAGAIN)
+		return outcome;
+	mmio_cache_fill(vcpu, fault->gfn, generation);
+	/* The vCPU knows; others find out by themselves. */
+	if (outcome == VMMU_RETRY)
+		return VMMU_EMULATE;
+	vcpu->stats.mmio_installed++;
+	vm_event(vcpu->vm, .kind = VMMU_EVENT_MMIO_SET, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .level = 1, .access = mmio.access, .gfn = fault->gfn, .generation = generation);
+	return VMMU_EMULATE;
+}
+
+/* Put LEAF of SLOT at REF, which holds PTE: nearly always nothing. */
+static ALWAYS_INLINE int tdp_set_leaf(struct vmmu_vcpu *vcpu, struct memslot *slot,
+				      const struct entry_ref *ref, uint64_t pte, uint64_t leaf)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+	int outcome;
+
+	if (likely(fmt_classify(pte, ref->level) == VMMU_ENTRY_ABSENT)) {
+		if (unlikely(!funnel_put(&vm->tree, &vcpu->tdp.books, ref, pte, leaf)))
+			return VMMU_RETRY;
+	} else {
+		struct entry_ref copy = *ref;
+
+		outcome = tdp_replace(vcpu, &copy, pte, leaf);
+		if (outcome != VMMU_FIXED)
+			return outcome;
+	}
+	map_leaf_is_set(vm, vcpu, slot, ref, pte, leaf);
+	return VMMU_FIXED;
+}
+
+/* Map s->page at level GOAL; without the NX rule it would be WANTED. */
+static ALWAYS_INLINE int tdp_map_at(struct fault_state *s, unsigned goal, unsigned wanted)
+{
+	struct vmmu_vcpu *vcpu = s->vcpu;
+	struct vmmu_vm *vm = vcpu->vm;
+	struct vmmu_fault *fault = s->fault;
+	struct entry_ref ref;
+	uint64_t leaf, pte;
+
+	vm_event(vm, .kind = VMMU_EVENT_MAP_REQUESTED, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .level = goal, .gfn = fault->gfn, .pfn = s->page.pfn);
+	ref = walk_to(&vm->tree, vcpu->root, fault->gfn, goal, &pte);
+	if (goal > 1 || unlikely(ref.level > 1)) {
+		struct tdp_place place = {.ref = ref, .pte = pte, .goal = goal, .wanted = wanted};
+		int outcome = tdp_walk_on(vcpu, fault, &place);
+
+		if (unlikely(outcome != FAULT_GO_ON))
+			return outcome;
+		ref = place.ref;
+		pte = place.pte;
+		/* A goal of 1 stays the constant that it is. */
+		if (goal > 1)
+			goal = place.goal;
+	}
+	ref.level = goal;
+	leaf = map_make_leaf(vm, s->slot, fault->gfn, &s->page, goal,
+			     fault_is_ahead(fault) ? VMMU_RESOLVE_NO_FAULT : 0);
+	fault_report_leaf(fault, leaf, goal);
+	return tdp_set_leaf(vcpu, s->slot, &ref, pte, leaf);
+}
+
+static NEVER_INLINE int tdp_map_large(struct fault_state *s)
+{
+	unsigned wanted, goal = fault_goal(s, &wanted);
+
+	return tdp_map_at(s, goal, wanted);
+}
+
+static ALWAYS_INLINE int tdp_map_page(struct fault_state *s)
+{
+	struct fault_state copy;
+
+	if (s->page.level <= 1)
+		return tdp_map_at(s, 1, 1);
+	copy = *s;
+	return tdp_map_large(&copy);
+}
+
+/* tdp_enter(), short where nothing is in the way. */
+static ALWAYS_INLINE void tdp_enter_inline(struct vmmu_vcpu *vcpu)
+{
+	if (unlikely(!brlock_enter(&vcpu->vm->shared, &vcpu->tdp.shared)))
+		tdp_enter(vcpu);
+	else
+		sync_reader_enter();
+}
+
+static ALWAYS_INLINE void tdp_leave_inline(struct vmmu_vcpu *vcpu)
+{
+	if (unlikely(vcpu->tdp.removed_count >= TDP_REMOVED_MAX)) {
+		tdp_leave(vcpu);
+		return;
+	}
+	sync_reader_leave();
+	brlock_leave(&vcpu->tdp.shared);
+}
+
+/*
+ * As fault_map(). A root that became obsolete is seen here or not used before its vCPU asks for
+ * another. -EAGAIN: nothing was changed for want of frames in stock.
+ */
+static ALWAYS_INLINE int tdp_map(struct fault_state *s)
+{
+	int outcome;
+
+	tdp_enter_inline(s->vcpu);
+	if (unlikely(fault_is_stale(s)))
+		outcome = VMMU_RETRY;
+	else if (unlikely(fault_is_ahead(s->fault)) && fault_is_mapped(s->vcpu, s->fault))
+		outcome = VMMU_SPURIOUS;
+	else if (likely(s->slot != NULL))
+		outcome = tdp_map_page(s);
+	else
+		outcome = tdp_map_mmio(s->vcpu, s->fault, s->generation);
+	tdp_leave_inline(s->vcpu);
+	return outcome;
+}
+
+/*
+ * What makes room may take away just what the fault relied on: it looks again. And whoever else
+ * makes room may take the stock away before we are back.
+ */
+static ALWAYS_INLINE int tdp_fault(struct fault_state *s)
+{
+	for (unsigned tries = 0; tries < TDP_TRIES; tries++) {
+		int outcome = tdp_map(s);
+
+		if (likely(outcome != -EAGAIN))
+			return outcome;
+		outcome = tdp_topup(s->vcpu);
+		if (outcome)
+			return outcome;
+	}
+	return VMMU_RETRY;
+}
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Taking away from tdp roots: by gfn range through the trees, and whole tables. Template. Locked
+ * exclusively throughout, but for what says that it may be shared.
+ */
+#ifndef VMMU_FAULTS_TDP_ZAP_IMPL_H
+#define VMMU_FAULTS_TDP_ZAP_IMPL_H
+
+#include "faults/adjust.h"
+#include "faults/map_impl.h"
+
+/* Level of the parts in which an invalid root is emptied, each under one hold of the lock. */
+#define TDP_ZAP_LEVEL 3u
+/* Tables after which the lock is given away. */
+#define TDP_ZAP_TABLES 128u
+
+/* Each root, see tdp_first_root(). */
+#define tdp_for_each_root(vm, as_id, root)                                  \
+	for (struct table * (root) = tdp_first_root((vm), (as_id)); (root); \
+	     (root) = tdp_next_root((vm), (root)))
+
+/* Who takes something away. */
+struct tdp_zap {
+	struct vmmu_vm *vm;
+	struct tree_books *books;
+	struct tdp_vcpu *tdp; /* the vCPU that shares the lock; NULL: it is held exclusively */
+	uint64_t tables;      /* cut off so far */
+};
+
+/*
+ * Also shared: PTE, a table, was taken out of PARENT. Freeze what is in it, and in tables below,
+ * and retire them. With the lock exclusive,
+ * absent entries are left as they are: nobody is about to put anything there.
+ */
+static void tdp_bury_table(struct tdp_zap *zap, const struct entry_ref *parent, uint64_t pte)
+{
+	struct tree *tree = &zap->vm->tree;
+	struct table *table = entry_child(tree, pte, parent->level);
+
+	/* Whatever it is, it is not ours to free. */
+	if (unlikely(atomic_load_explicit(&table->parents, memory_order_relaxed) !=
+		     (uintptr_t)parent->ptep)) {
+		vm_bug(zap->vm, "a table did not know its parent");
+		return;
+	}
+	atomic_store_explicit(&table->parents, 0, memory_order_relaxed);
+	vm_event(zap->vm, .kind = VMMU_EVENT_TABLE_ZAP, .vcpu_id = ~0u, .as_id = table->as_id,
+		 .level = table->level, .gfn = table->gfn);
+	table_for_each(tree, table, ref)
+	{
+		uint64_t old_pte;
+
+		if (!zap->tdp && pte_load(ref.ptep) == fmt_make_absent(ref.level))
+			continue;
+		old_pte = funnel_bury(tree, zap->books, &ref);
+		if (fmt_classify(old_pte, ref.level) == VMMU_ENTRY_TABLE)
+			tdp_bury_table(zap, &ref, old_pte);
+	}
+	zap->tables++;
+	if (zap->tdp) {
+		table->hash_next = zap->tdp->removed;
+		zap->tdp->removed = table;
+		zap->tdp->removed_count++;
+	} else {
+		tree_retire(tree, table);
+	}
+}
+
+/*
+ * Shared: take exactly OLD_PTE, a leaf or a table, away from REF, which is absent then and flushed.
+ * False: it holds something else by now.
+ */
+static bool tdp_remove(struct vmmu_vcpu *vcpu, const struct entry_ref *ref, uint64_t old_pte)
+{
+	struct tdp_zap zap = {.vm = vcpu->vm, .books = &vcpu->tdp.books, .tdp = &vcpu->tdp};
+	const struct tree *tree = &vcpu->vm->tree;
+
+	if (!funnel_freeze(tree, zap.books, ref, old_pte))
+		return false;
+	if (fmt_classify(old_pte, ref->level) == VMMU_ENTRY_TABLE)
+		tdp_bury_table(&zap, ref, old_pte);
+	funnel_flush_now(tree, ref);
+	funnel_thaw(ref);
+	return true;
+}
+
+/* Make REF absent, whatever it holds. Owes the flush. Returns how many tables went. */
+static uint64_t tdp_clear(struct vmmu_vm *vm, const struct entry_ref *ref)
+{
+	uint64_t old_pte = funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
+	struct tree_books books = {0};
+	struct tdp_zap zap = {.vm = vm, .books = &books};
+
+	if (fmt_classify(old_pte, ref->level) != VMMU_ENTRY_TABLE)
+		return 0;
+	tdp_bury_table(&zap, ref, old_pte);
+	tree_fold(&vm->tree, &books);
+	return zap.tables;
+}
+
+/*
+ * Empty TABLE part by part until *tables are gone. True: nothing is left in it. Tables above the
+ * parts go when they are empty.
+ */
+static bool tdp_empty(struct vmmu_vm *vm, struct table *table, uint64_t *tables)
+{
+	table_for_each(&vm->tree, table, ref)
+	{
+		uint64_t pte = pte_load(ref.ptep), went;
+
+		if (pte == fmt_make_absent(ref.level))
+			continue;
+		if (!*tables)
+			return false;
+		if (ref.level > TDP_ZAP_LEVEL && fmt_classify(pte, ref.level) == VMMU_ENTRY_TABLE &&
+		    !tdp_empty(vm, entry_child(&vm->tree, pte, ref.level), tables))
+			return false;
+		went = tdp_clear(vm, &ref);
+		*tables -= min_u64(*tables, went);
+	}
+	return true;
+}
+
+static bool engine_tdp_zap_some(struct vmmu_vm *vm, struct table *table)
+{
+	uint64_t tables = TDP_ZAP_TABLES;
+
+	return tdp_empty(vm, table, &tables);
+}
+
+/* TABLE goes, with all below it; a root stays where it is for its vCPUs, empty. */
+static void tdp_zap_table(struct vmmu_vm *vm, struct table *table)
+{
+	rmap_ptep parent = (rmap_ptep)(uintptr_t)atomic_load(&table->parents);
+	uint64_t tables = UINT64_MAX;
+
+	if (parent) {
+		struct entry_ref ref = entry_ref_of(&vm->tree, parent);
+
+		tdp_clear(vm, &ref);
+		return;
+	}
+	tdp_empty(vm, table, &tables);
+	tdp_drop_root(vm, table);
+}
+
+static struct table *engine_tdp_root_get(struct vmmu_vm *vm, unsigned as_id)
+{
+	unsigned level = fmt_geometry.levels;
+	bool is_zeroed;
+	struct table *root = tree_alloc_unhashed(&vm->tree, as_id, 0, level, &is_zeroed);
+
+	if (!root)
+		return NULL;
+	atomic_store_explicit(&root->flags, TABLE_TDP, memory_order_relaxed);
+	if (!is_zeroed || fmt_make_absent(level))
+		map_fill_absent(&vm->tree, root);
+	vm_event(vm, .kind = VMMU_EVENT_TABLE_GET, .vcpu_id = ~0u, .as_id = as_id, .level = level,
+		 .value = 1);
+	return root;
+}
+
+/* A walk over what a root has for a range of gfns. */
+struct tdp_walk {
+	struct vmmu_vm *vm;
+	const struct slot_range *range;
+	unsigned from, to; /* levels of leaves */
+	bool (*fn)(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot);
+};
+
+/*
+ * CALL the walk's function for each leaf at its levels below TABLE; depth is bounded by the
+ * format's levels.
+ */
+static void tdp_walk_table(const struct tdp_walk *walk, struct table *table)
+{
+	const struct tree *tree = &walk->vm->tree;
+	uint64_t step = level_gfns(table->level), gfn = max_u64(walk->range->start, table->gfn);
+	uint64_t last = table->gfn + (table_entry_count(table->level) * step - 1);
+	struct entry_ref ref = table_ref(tree, table, gfn);
+
+	last = min_u64(last, walk->range->end - 1);
+	for (; ref.gfn <= last; ref.gfn += step, ref.ptep++) {
+		uint64_t pte = pte_load(ref.ptep);
+		enum vmmu_entry_kind kind = fmt_classify(pte, ref.level);
+
+		if (kind == VMMU_ENTRY_TABLE && ref.level > walk->from)
+			tdp_walk_table(walk, entry_child(tree, pte, ref.level));
+		else if (kind == VMMU_ENTRY_LEAF && ref.level >= walk->from &&
+			 ref.level <= walk->to)
+			walk->fn(walk->vm, &ref, walk->range->slot);
+	}
+}
+
+/* FN for each leaf of RANGE at levels FROM to TO in each tdp root; it may drop the leaf. */
+static void tdp_for_leaves(struct vmmu_vm *vm, const struct slot_range *range, unsigned from,
+			   unsigned to,
+			   bool (*fn)(struct vmmu_vm *vm, const struct entry_ref *ref,
+				      struct memslot *slot))
+{
+	const struct tdp_walk walk = {vm, range, from, to, fn};
+
+	if (range->start >= range->end)
+		return;
+	tdp_for_each_root(vm, range->slot->as_id, root) tdp_walk_table(&walk, root);
+}
+
+static bool tdp_drop_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+{
+	(void)slot;
+	funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
+	return true;
+}
+
+/* The first leaf at or below REF, which holds PTE; 0: there is none. Its place in *at. */
+static uint64_t tdp_first_leaf(const struct tree *tree, const struct entry_ref *ref, uint64_t pte,
+			       struct entry_ref *at)
+{
+	*at = *ref;
+	if (fmt_classify(pte, ref->level) == VMMU_ENTRY_LEAF)
+		return pte;
+	if (fmt_classify(pte, ref->level) != VMMU_ENTRY_TABLE)
+		return 0;
+	table_for_each(tree, entry_child(tree, pte, ref->level), below)
+	{
+		uint64_t leaf = tdp_first_leaf(tree, &below, pte_load(below.ptep), at);
+
+		if (leaf)
+			return leaf;
+	}
+	return 0;
+}
+
+/* Would a page as large as REF, which holds a table, be mapped there now? */
+static bool tdp_is_collapsible(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte,
+			       struct memslot *slot)
+{
+	struct vmmu_page page = {0};
+	struct entry_ref at;
+	uint64_t leaf;
+
+	if (!level_is_leaf(ref->level) ||
+	    memslot_max_level(slot, vm->geometry, ref->gfn, vm->max_level) < ref->level)
+		return false;
+	leaf = tdp_first_leaf(&vm->tree, ref, pte, &at);
+	if (!leaf)
+		return false;
+	page.pfn = fmt_leaf_pfn(leaf, at.level);
+	page.level = vm->env.host_level(
+		vm->env_ctx, memslot_hva(slot, at.gfn, vm->geometry->page_shift), at.gfn);
+	return adjust_level(slot, vm->geometry, at.gfn, &page, vm->max_level) >= ref->level;
+}
+
+/* Cut off tables in RANGE that a large page could now replace, the largest first. */
+static void tdp_collapse_table(struct vmmu_vm *vm, const struct slot_range *range,
+			       struct table *table)
+{
+	table_for_each(&vm->tree, table, ref)
+	{
+		uint64_t pte = pte_load(ref.ptep);
+
+		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_TABLE ||
+		    entry_end(&ref) <= range->start || ref.gfn >= range->end)
+			continue;
+		if (ref.gfn >= range->start && entry_end(&ref) <= range->end &&
+		    ref.level <= vm->max_level && tdp_is_collapsible(vm, &ref, pte, range->slot))
+			tdp_clear(vm, &ref);
+		else if (ref.level > 2)
+			tdp_collapse_table(vm, range, entry_child(&vm->tree, pte, ref.level));
+	}
+}
+
+/* As engine_age_range(), under RCU alone: current roots, entry by entry. */
+static uint64_t tdp_age_table(struct vmmu_vm *vm, const struct slot_range *range,
+			      struct table *table, enum age_what what)
+{
+	uint64_t step = level_gfns(table->level), gfn = max_u64(range->start, table->gfn);
+	uint64_t last = table->gfn + (table_entry_count(table->level) * step - 1), young = 0;
+	struct entry_ref ref = table_ref(&vm->tree, table, gfn);
+
+	last = min_u64(last, range->end - 1);
+	for (; ref.gfn <= last && !(young && what == AGE_TEST); ref.gfn += step, ref.ptep++) {
+		uint64_t pte = pte_load(ref.ptep);
+
+		if (fmt_classify(pte, ref.level) == VMMU_ENTRY_TABLE)
+			young += tdp_age_table(vm, range, entry_child(&vm->tree, pte, ref.level),
+					       what);
+		else if (what == AGE_CLEAR)
+			young += funnel_age(&vm->tree, &ref);
+		else
+			young += fmt_classify(pte, ref.level) == VMMU_ENTRY_LEAF &&
+				 fmt_is_accessed(pte, ref.level);
+	}
+	return young;
+}
+
+static uint64_t tdp_age_range(struct vmmu_vm *vm, const struct slot_range *range,
+			      enum age_what what)
+{
+	struct table *root = atomic_load_explicit(vm_root(vm, VMMU_ROOT_TDP, range->slot->as_id),
+						  memory_order_acquire);
+
+	return root ? tdp_age_table(vm, range, root, what) : 0;
+}
+
+#endif

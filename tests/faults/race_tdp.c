@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many vCPUs of tdp roots, and one of a direct root, in a VM whose host changes between large and
+ * small pages, while slots change, writes are logged, pages age and everything is dropped. What
+ * must hold at any moment, whoever wins:
+ *
+ * 	between begin and end of an invalidation, no gfn of its range is mapped
+ * 	a mapped frame is one that the host has had for that very page
+ * 	when all is quiet: frames are the current ones, the audit is clean
+ *
+ * VMMU_RACE_VCPUS=n and VMMU_RACE_ROUNDS=n set how many and how long. A plain program: it runs
+ * under the thread sanitizer too.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <vmmu/vmmu.h>
+
+#define BLOCKS    3 /* large pages of memory; the last one's slot comes and goes */
+#define BLOCK     512
+#define HVA       (UINT64_C(1) << 40)
+#define GPA(gfn)  ((uint64_t)(gfn) << 12)
+#define VCPUS_MAX 8
+
+#define MUST(condition)                                                                 \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+			abort();                                                        \
+		}                                                                       \
+	} while (0)
+
+struct world {
+	struct vmmu_vm *vm;
+	/* Of a block: bit 0, it is one large page; above, how often it was replaced */
+	_Atomic uint64_t blocks[BLOCKS];
+	atomic_bool is_over;
+	unsigned rounds;
+};
+
+struct rider {
+	struct world *world;
+	struct vmmu_vcpu *vcpu;
+	unsigned id;
+	uint64_t outcomes[VMMU_OUTCOMES];
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+static unsigned number_from(const char *name, unsigned fallback)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? (unsigned)strtoul(text, NULL, 0) : fallback;
+}
+
+/* A frame tells which page it is of, and which edition. */
+static uint64_t frame_of(uint64_t state, uint64_t index)
+{
+	return (state >> 1) * BLOCKS * BLOCK + index;
+}
+
+static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_request *request,
+					struct vmmu_page *page)
+{
+	struct world *world = ctx;
+	uint64_t index = (request->hva - HVA) >> 12, state;
+
+	MUST(index < BLOCKS * BLOCK);
+	state = atomic_load(&world->blocks[index / BLOCK]);
+	*page = (struct vmmu_page){
+		.pfn = frame_of(state, index), .level = state & 1 ? 2 : 1, .writable = true};
+	return VMMU_RESOLVE_OK;
+}
+
+static unsigned host_level(void *ctx, uint64_t hva, uint64_t gfn)
+{
+	struct world *world = ctx;
+
+	(void)gfn;
+	return atomic_load(&world->blocks[((hva - HVA) >> 12) / BLOCK]) & 1 ? 2 : 1;
+}
+
+static void flush(void *ctx, const struct vmmu_flush *range)
+{
+	(void)ctx;
+	MUST(range->gfn_start < range->gfn_end);
+}
+
+static void on_bug(void *ctx, const char *what)
+{
+	(void)ctx;
+	fprintf(stderr, "bug: %s\n", what);
+	abort();
+}
+
+/* What is mapped is a frame that this page has had. */
+static void check_walk(struct world *world, uint64_t gfn)
+{
+	struct vmmu_walk walk;
+
+	if (!vmmu_walk(world->vm, 0, GPA(gfn), &walk) && walk.entry.kind == VMMU_ENTRY_LEAF)
+		MUST(walk.pfn % (BLOCKS * BLOCK) == gfn);
+}
+
+static void ride_once(struct rider *rider, uint64_t *random)
+{
+	/* The first pages of a block, so that riders meet; now and then where no memory is. */
+	uint64_t block = next_random(random) % (BLOCKS + 1), page = next_random(random) % 8;
+	struct vmmu_fault fault = {.gpa = GPA(block * BLOCK + page),
+				   .access = 1u << next_random(random) % 3};
+	struct vmmu_root root;
+	int outcome;
+
+	MUST(!vmmu_vcpu_root(rider->vcpu, &root, NULL));
+	if (next_random(random) % 2)
+		fault.flags = VMMU_FAULT_PRESENT;
+	if (next_random(random) % 8 == 0)
+		fault.max_level = 1;
+	outcome = vmmu_fault(rider->vcpu, &fault);
+	MUST(outcome >= 0);
+	rider->outcomes[outcome]++;
+	if (block < BLOCKS)
+		check_walk(rider->world, block * BLOCK + page);
+	/* Some change kinds now and then, some nap. */
+	if (rider->id == 0 && next_random(random) % 512 == 0)
+		MUST(!vmmu_vcpu_set_root(rider->vcpu, next_random(random) % 2 ? VMMU_ROOT_TDP
+									      : VMMU_ROOT_DIRECT));
+	if (next_random(random) % 16 == 0)
+		sched_yield();
+}
+
+static void *ride(void *arg)
+{
+	struct rider *rider = arg;
+	uint64_t random = 88172645463325252u + rider->id;
+
+	vmmu_thread_register();
+	while (!atomic_load(&rider->world->is_over))
+		ride_once(rider, &random);
+	vmmu_thread_unregister();
+	return NULL;
+}
+
+/* The host: replaces blocks by large pages or small ones, looks that they are gone meanwhile. */
+static void *change_host(void *arg)
+{
+	struct world *world = arg;
+	uint64_t random = 362436069;
+
+	vmmu_thread_register();
+	for (unsigned n = 0; n < world->rounds; n++) {
+		uint64_t block = next_random(&random) % BLOCKS;
+		struct vmmu_hva_range range = {HVA + GPA(block * BLOCK),
+					       HVA + GPA((block + 1) * BLOCK)};
+
+		MUST(!vmmu_invalidate_begin(world->vm, &range));
+		for (uint64_t page = 0; page < 8; page++) {
+			struct vmmu_walk walk;
+
+			if (!vmmu_walk(world->vm, 0, GPA(block * BLOCK + page), &walk))
+				MUST(walk.entry.kind != VMMU_ENTRY_LEAF);
+		}
+		atomic_fetch_add(&world->blocks[block], 2 - (n % 2 ? 0 : 1));
+		MUST(!vmmu_invalidate_end(world->vm, &range));
+		MUST(vmmu_age(world->vm, &(struct vmmu_hva_range){HVA, range.end}) >= 0);
+		sched_yield();
+	}
+	vmmu_thread_unregister();
+	return NULL;
+}
+
+static struct vmmu_slot slot_of(unsigned id, unsigned flags)
+{
+	uint64_t first = id ? BLOCKS - 1 : 0, count = id ? 1 : BLOCKS - 1;
+
+	return (struct vmmu_slot){
+		.id = id,
+		.flags = flags,
+		.gpa = GPA(first * BLOCK),
+		.bytes = GPA(count * BLOCK),
+		.hva = HVA + GPA(first * BLOCK),
+	};
+}
+
+/* Slot 0 stays and has its logging switched; slot 1 comes and goes. */
+static void *change_slots(void *arg)
+{
+	static uint64_t bits[BLOCKS * BLOCK / 64];
+	struct world *world = arg;
+
+	vmmu_thread_register();
+	for (unsigned n = 0; n < world->rounds / 4; n++) {
+		struct vmmu_slot slot = slot_of(0, n & 1 ? VMMU_SLOT_LOG_DIRTY : 0);
+
+		MUST(!vmmu_slot_set(world->vm, &slot));
+		if (n % 4 == 3) {
+			slot = slot_of(1, 0);
+			slot.bytes = 0;
+			MUST(!vmmu_slot_set(world->vm, &slot));
+			slot = slot_of(1, 0);
+			MUST(!vmmu_slot_set(world->vm, &slot));
+		}
+		vmmu_dirty_get(world->vm, 0, 0, bits, BLOCKS * BLOCK, NULL);
+		if (n % 32 == 31)
+			MUST(!vmmu_zap_all(world->vm));
+		sched_yield();
+	}
+	vmmu_thread_unregister();
+	return NULL;
+}
+
+static void print_finding(void *ctx, const struct vmmu_finding *finding)
+{
+	(void)ctx;
+	fprintf(stderr, "audit: %s\n", finding->text);
+}
+
+static void check_quiet(struct world *world)
+{
+	struct vmmu_audit audit;
+
+	for (uint64_t gfn = 0; gfn < BLOCKS * BLOCK; gfn++) {
+		struct vmmu_walk walk;
+
+		if (vmmu_walk(world->vm, 0, GPA(gfn), &walk) || walk.entry.kind != VMMU_ENTRY_LEAF)
+			continue;
+		MUST(walk.pfn == frame_of(atomic_load(&world->blocks[gfn / BLOCK]), gfn));
+	}
+	MUST(!vmmu_audit(world->vm, &audit, print_finding, NULL));
+	MUST(audit.checked && !audit.violations);
+}
+
+static void run_threads(struct world *world, struct rider *riders, unsigned count)
+{
+	pthread_t threads[VCPUS_MAX + 2];
+
+	for (unsigned i = 0; i < count; i++)
+		MUST(!pthread_create(&threads[i], NULL, ride, &riders[i]));
+	MUST(!pthread_create(&threads[count], NULL, change_host, world));
+	MUST(!pthread_create(&threads[count + 1], NULL, change_slots, world));
+	MUST(!pthread_join(threads[count], NULL));
+	MUST(!pthread_join(threads[count + 1], NULL));
+	atomic_store(&world->is_over, true);
+	for (unsigned i = 0; i < count; i++)
+		MUST(!pthread_join(threads[i], NULL));
+}
+
+static void run(const char *format, enum vmmu_slot_zap slot_zap, unsigned count)
+{
+	const struct vmmu_env env = {.size = sizeof(env),
+				     .resolve = resolve,
+				     .host_level = host_level,
+				     .flush = flush,
+				     .on_bug = on_bug};
+	struct world world = {.rounds = number_from("VMMU_RACE_ROUNDS", 400)};
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .format = vmmu_format_find(format),
+					  .env = &env,
+					  .env_ctx = &world,
+					  .root = VMMU_ROOT_TDP,
+					  .nx_huge = slot_zap == VMMU_SLOT_ZAP_RANGE,
+					  .slot_zap = slot_zap};
+	struct rider riders[VCPUS_MAX];
+	uint64_t fixed = 0, tried = 0;
+
+	MUST(!vmmu_vm_create(&options, &world.vm));
+	for (unsigned id = 0; id < 2; id++) {
+		struct vmmu_slot slot = slot_of(id, 0);
+
+		MUST(!vmmu_slot_set(world.vm, &slot));
+	}
+	for (unsigned i = 0; i < count; i++) {
+		riders[i] = (struct rider){.world = &world, .id = i};
+		MUST(!vmmu_vcpu_create(world.vm, i, &riders[i].vcpu));
+	}
+	MUST(!vmmu_vcpu_set_root(riders[0].vcpu, VMMU_ROOT_DIRECT));
+	run_threads(&world, riders, count);
+	check_quiet(&world);
+	for (unsigned i = 0; i < count; i++) {
+		fixed += riders[i].outcomes[VMMU_FIXED];
+		tried += riders[i].outcomes[VMMU_RETRY];
+	}
+	printf("%s: %llu fixed, %llu retried\n", format, (unsigned long long)fixed,
+	       (unsigned long long)tried);
+	MUST(fixed);
+	vmmu_vm_destroy(world.vm);
+}
+
+int main(void)
+{
+	unsigned count = number_from("VMMU_RACE_VCPUS", 4);
+
+	MUST(count && count <= VCPUS_MAX);
+	vmmu_thread_register();
+	run("ept4", VMMU_SLOT_ZAP_ALL, count);
+	run("ept4", VMMU_SLOT_ZAP_RANGE, count);
+	run("sv48x4", VMMU_SLOT_ZAP_ALL, count);
+	run("arm-s2-4k", VMMU_SLOT_ZAP_RANGE, count);
+	vmmu_thread_unregister();
+	return 0;
+}
