@@ -307,6 +307,9 @@ Test(kvm_values, aged_without_accessed_bits__rights_are_kept_above)
 		cr_expect(!ops->is_accessed(cases[i].aged, cases[i].level));
 		cr_expect(ops->is_volatile(cases[i].aged, cases[i].level));
 	}
+	cr_expect_eq(ops->write_protect(cases[1].aged, 1), UINT64_C(0x0750000012345870));
+	cr_expect_eq(ops->write_forbid(cases[1].aged, 1), UINT64_C(0x0350000012345870));
+	cr_expect_eq(ops->write_allow(UINT64_C(0x0750000012345870), 1), cases[1].aged);
 	cr_expect_eq(ops->classify(UINT64_C(0x0140000012345870), 1), VMMU_ENTRY_ABSENT,
 		     "bit 52 missing");
 	cr_expect_eq(ops->classify(UINT64_C(0x0150000012345070), 1), VMMU_ENTRY_ABSENT,

@@ -242,6 +242,25 @@ GROUP_TEST(mapped_again__only_if_just_so)
 	stand_destroy(stand);
 }
 
+/* A page in the way stays what it is; what stands before it is mapped. */
+GROUP_TEST(page_in_the_middle__stops_there)
+{
+	struct stand *stand = group_stand(*index);
+	uint64_t group = BIT64(formats[*index].group_lg2);
+	struct vmmu_walk walk;
+
+	stand_begin(stand);
+	stand_map(stand, group + 3, 1, PFN, VMMU_RWX, VMMU_MEM_WRITEBACK);
+	cr_expect_eq(stand_map(stand, group, group, PFN + group, VMMU_RWX, VMMU_MEM_WRITEBACK),
+		     -EEXIST);
+	stand_end(stand);
+	expect_in(stand, group + 2, 0);
+	cr_assert_eq(vmmu_walk(stand->vm, 0, (group + 3) << stand->page_shift, &walk), 0);
+	cr_expect_eq(walk.pfn, PFN);
+	cr_expect_eq(stand_stats(stand).mapped[1], 4);
+	stand_destroy(stand);
+}
+
 /* Blocks: 32M of 2M, 1G of 32M. Too few lie side by side in a window of the other formats. */
 Test(range_group, blocks__are_groups_too)
 {
