@@ -35,6 +35,7 @@ int vmmu_vcpu_create(struct vmmu_vm *vm, unsigned id, struct vmmu_vcpu **out)
 	vcpu->vm = vm;
 	vcpu->id = id;
 	vcpu->root_mode = vm->root_mode;
+	vcpu->current = vm_root(vm, vcpu->root_mode, 0);
 	tdp_vcpu_init(&vcpu->tdp);
 	list_init(&vcpu->link);
 	objcache_init(&vcpu->chunks, sizeof(struct rmap_chunk));
@@ -91,6 +92,7 @@ int vmmu_vcpu_set_as(struct vmmu_vcpu *vcpu, unsigned as_id)
 	if (vcpu_is_busy(vcpu))
 		return -EBUSY;
 	vcpu->as_id = as_id;
+	vcpu->current = vm_root(vcpu->vm, vcpu->root_mode, as_id);
 	vcpu->mmio.is_set = false;
 	return 0;
 }
@@ -119,6 +121,7 @@ int vmmu_vcpu_set_root(struct vmmu_vcpu *vcpu, enum vmmu_root_mode mode)
 	if (mode == VMMU_ROOT_TDP)
 		tdp_vcpu_join(vcpu);
 	vcpu->root_mode = mode;
+	vcpu->current = vm_root(vm, mode, vcpu->as_id);
 	vcpu->mmio.is_set = false;
 	vm_unlock(vm);
 	return 0;
@@ -205,7 +208,6 @@ static struct table *vcpu_take_previous(struct vmmu_vcpu *vcpu)
 int vcpu_load_root(struct vmmu_vcpu *vcpu)
 {
 	struct vmmu_vm *vm = vcpu->vm;
-	_Atomic(struct table *) *current = vm_root(vm, vcpu->root_mode, vcpu->as_id);
 	struct table *root;
 
 	if (vcpu_has_current_root(vcpu))
@@ -218,7 +220,7 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 		vcpu->mmio.is_set = false;
 		return 0;
 	}
-	root = atomic_load_explicit(current, memory_order_relaxed);
+	root = atomic_load_explicit(vcpu->current, memory_order_relaxed);
 	if (!root) {
 		if (!quota_make_room(vm))
 			return -ENOSPC;
@@ -232,7 +234,7 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 	vcpu->root = root;
 	vcpu->must_flush = true;
 	vcpu->mmio.is_set = false;
-	atomic_store_explicit(current, root, memory_order_release);
+	atomic_store_explicit(vcpu->current, root, memory_order_release);
 	return 0;
 }
 

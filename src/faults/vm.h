@@ -103,7 +103,8 @@ struct vmmu_vcpu {
 	unsigned id;
 	unsigned as_id;
 	enum vmmu_root_mode root_mode;
-	struct table *root; /* loaded; counted in its root_count; NULL: none yet */
+	_Atomic(struct table *) *current; /* vm_root() of root_mode and as_id */
+	struct table *root;               /* loaded; counted in its root_count; NULL: none yet */
 	/* left last first, NULLs behind; counted like it. May turn obsolete any time */
 	struct table *previous[PREVIOUS_ROOTS];
 	_Atomic bool must_reload; /* kicked: the root is obsolete */
@@ -205,12 +206,14 @@ void vcpu_drop_roots(struct vmmu_vcpu *vcpu);
 int vcpu_load_root(struct vmmu_vcpu *vcpu);
 /* Not locked: the same, with what can be done about a lack of room. */
 int vcpu_reload(struct vmmu_vcpu *vcpu);
-/* Does VCPU stand on the current root of its address space? Its own thread, or locked. */
+/*
+ * Does VCPU stand on the current root of its kind and address space? Its own thread, or locked. A
+ * root that somebody holds is current until it is obsolete, and is no other one meanwhile.
+ */
 static inline bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu)
 {
-	return vcpu->root && vcpu->root->as_id == vcpu->as_id &&
-	       table_mode(vcpu->root) == vcpu->root_mode &&
-	       !tree_is_obsolete(&vcpu->vm->tree, vcpu->root);
+	return vcpu->root &&
+	       atomic_load_explicit(vcpu->current, memory_order_acquire) == vcpu->root;
 }
 
 /*

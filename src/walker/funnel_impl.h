@@ -231,8 +231,8 @@ static inline uint64_t funnel_update(struct tree *tree, const struct entry_ref *
  * something else by now, nothing was done. A frozen OLD_PTE is somebody else's and is never
  * replaced. The flush that the change needs, if any, is done on return.
  */
-static inline bool funnel_try(const struct tree *tree, const struct entry_ref *ref,
-			      uint64_t old_pte, uint64_t new_pte)
+static ALWAYS_INLINE bool funnel_try(const struct tree *tree, const struct entry_ref *ref,
+				     uint64_t old_pte, uint64_t new_pte)
 {
 	bool is_break = fmt_needs_break(old_pte, new_pte, ref->level);
 	uint64_t first = is_break ? fmt_make_frozen(ref->level) : new_pte;
