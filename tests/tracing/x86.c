@@ -112,6 +112,16 @@ static const struct {
 		 "kvm_nested_vmexit: vcpu 3 reason EPT_VIOLATION rip 0x1 info1 0x181\n" COLUMNS
 		 "kvm_page_fault: vcpu 3 rip 0x1 address 0x0000000000001050 error_code 0x182\n",
 	 VMMU_TRACE_FAULT, 0x1050, VMMU_WRITE, 0, 3},
+	{"exit as fields, without a vCPU in it: EPT's code is a qualification",
+	 COLUMNS "kvm_exit: [FAILED TO PARSE] exit_reason=48 isa=1 info1=0x182 info2=0\n" COLUMNS
+		 "kvm_page_fault: vcpu 3 rip 0x1 address 0x3000 error_code 0x182\n",
+	 VMMU_TRACE_FAULT, 0x3000, VMMU_WRITE, 0, 3},
+	{"nested guest without nested paging, as fields",
+	 COLUMNS
+	 "kvm_nested_vmenter: [FAILED TO PARSE] rip=1 tdp_enabled=0 guest_tdp=0\n" EPT COLUMNS
+	 "kvm_nested_vmexit: vcpu 3 reason EPT_VIOLATION rip 0x1 info1 0x181\n" COLUMNS
+	 "kvm_page_fault: vcpu 3 rip 0x1 address 0x3000 error_code 0x181\n",
+	 VMMU_TRACE_FAULT, 0x3000, VMMU_READ, 0, 3},
 	{"no nested exit any more",
 	 EPT COLUMNS
 	 "kvm_nested_vmexit: vcpu 3 reason EPT_VIOLATION rip 0x1 info1 0x181\n" EPT COLUMNS
