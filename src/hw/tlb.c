@@ -9,22 +9,26 @@
 #define TLB_ENTRIES_DEFAULT 64
 #define TLB_WAYS_DEFAULT    4
 
-static unsigned tlb_round_up(unsigned count)
+/* log2 of COUNT, rounded up. */
+static unsigned tlb_lg2(unsigned count)
 {
-	unsigned power = 1;
+	unsigned lg2 = 0;
 
-	while (power < count && power < VMMU_TLB_ENTRIES_MAX)
-		power *= 2;
-	return power;
+	while (1u << lg2 < count && 1u << lg2 < VMMU_TLB_ENTRIES_MAX)
+		lg2++;
+	return lg2;
 }
 
 static int tlb_store_init(struct tlb_store *store, unsigned entries, unsigned ways)
 {
-	entries = tlb_round_up(entries ? entries : TLB_ENTRIES_DEFAULT);
-	ways = tlb_round_up(ways ? ways : TLB_WAYS_DEFAULT);
-	store->ways = ways < entries ? ways : entries;
-	store->sets = entries / store->ways;
-	store->entry = mem_alloc_array(entries, sizeof(*store->entry));
+	unsigned entries_lg2 = tlb_lg2(entries ? entries : TLB_ENTRIES_DEFAULT);
+	unsigned ways_lg2 = tlb_lg2(ways ? ways : TLB_WAYS_DEFAULT);
+
+	if (ways_lg2 > entries_lg2)
+		ways_lg2 = entries_lg2;
+	store->ways = 1u << ways_lg2;
+	store->sets = 1u << (entries_lg2 - ways_lg2);
+	store->entry = mem_alloc_array(UINT64_C(1) << entries_lg2, sizeof(*store->entry));
 	store->next = mem_alloc_array(store->sets, sizeof(*store->next));
 	return store->entry && store->next ? 0 : -ENOMEM;
 }

@@ -226,6 +226,16 @@ static inline uint64_t funnel_update(struct tree *tree, const struct entry_ref *
 	return old_pte;
 }
 
+/* Does the change ask for a remote flush? What giving WRITE back to a leaf does is known ahead. */
+static inline bool funnel_owes_flush(uint64_t old_pte, uint64_t new_pte, unsigned level)
+{
+#ifdef FMT_FLUSH_GRANT
+	if (FMT_FLUSH_GRANT != VMMU_FLUSH_REMOTE && new_pte == fmt_write_allow(old_pte, level))
+		return false;
+#endif
+	return fmt_flush_needed(old_pte, new_pte, level) == VMMU_FLUSH_REMOTE;
+}
+
 /*
  * Shared: change REF from exactly OLD_PTE to NEW_PTE, a change of permissions only. False: it holds
  * something else by now, nothing was done. A frozen OLD_PTE is somebody else's and is never
@@ -246,7 +256,7 @@ static ALWAYS_INLINE bool funnel_try(const struct tree *tree, const struct entry
 	if (is_break) {
 		funnel_flush_now(tree, ref); /* frozen: nobody else makes it anew meanwhile */
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
-	} else if (fmt_flush_needed(old_pte, new_pte, ref->level) == VMMU_FLUSH_REMOTE) {
+	} else if (funnel_owes_flush(old_pte, new_pte, ref->level)) {
 		funnel_flush_now(tree, ref); /* no lock whose end would do it */
 	}
 	funnel_event(tree, ref, old_pte, new_pte);

@@ -270,7 +270,9 @@ FORMAT_TEST(quota, reached_by_a_fault_where_the_oldest_table_is__flushes_before_
 	struct vmmu_fault fault;
 	unsigned full;
 
-	/* A fault in a tdp root takes no table away when it needs none itself. */
+	/*
+	 * In a tdp root the page needs no room: its table is there until somebody else makes some.
+	 */
 	DIRECT_ONLY();
 	env.flush = flush_that_looks;
 	machine = machine_create(*index, &options);
