@@ -161,7 +161,12 @@ struct memslot *slot_set_search(const struct slot_set *set, uint64_t gfn, struct
  */
 static inline bool slot_cache_is_of(const struct slot_cache *cache, const struct slot_set *set)
 {
-	return cache->set == set && cache->generation == slot_set_generation(set);
+	bool is_of = cache->set == set && cache->generation == slot_set_generation(set);
+
+	/* Whoever says which set it is of gives it a slot as well. */
+	if (is_of && !cache->slot)
+		__builtin_unreachable();
+	return is_of;
 }
 
 /*

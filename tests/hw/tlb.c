@@ -314,7 +314,7 @@ Test(tlb, a_contiguous_group__is_served_by_one_entry)
 struct removal {
 	enum vmmu_hw_arch arch;
 	struct vmmu_tlb_flush flush;
-	bool leaf_goes, tables_go;
+	unsigned leaf_goes, tables_go; /* true or false */
 };
 
 #define EVERYWHERE 0, VMMU_TLB_ANY

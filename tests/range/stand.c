@@ -85,7 +85,7 @@ static void note_bug(void *ctx, const char *what)
 /* The largest leaf level up to LIMIT. */
 static unsigned leaf_level(const struct vmmu_geometry *geometry, unsigned limit)
 {
-	while (limit > 1 && !(geometry->leaf_levels & (1u << limit)))
+	while (limit > 1 && limit <= VMMU_LEVELS_MAX && !(geometry->leaf_levels & (1u << limit)))
 		limit--;
 	return limit;
 }
