@@ -4,7 +4,8 @@
  * hpa <-> pointer is an addition, and a fixed-size metadata record per smallest frame, found by
  * arithmetic too.
  *
- * Memory is reserved, not used: a frame costs memory when first touched. Freed frames are reused,
+ * Memory is reserved, not used: a frame costs memory when first touched; past the first
+ * FRAME_SMALL_BYTES, the host is asked to back frames with huge pages. Freed frames are reused,
  * newest first. Callers serialise (the VM's mmu lock); hpa/pointer conversions are free for all.
  *
  * A pool may instead borrow each frame when it is needed, from a lender whose frames all lie in the
@@ -28,6 +29,8 @@
 #define FRAME_META_BYTES (1 << FRAME_META_LG2)
 /* Free frames that a pool keeps rather than give back to its lender; more than tables in a walk. */
 #define FRAME_SPARES 16
+/* A pool this small is not worth whole huge pages of the host's. */
+#define FRAME_SMALL_BYTES (4 << 20)
 
 /* Who lends frames; both called by whoever calls the pool. CTX is handed back. */
 struct frame_lender {
@@ -46,6 +49,7 @@ struct frame_pool {
 	uint64_t hpa;        /* hpa of base, bytes */
 	uint64_t bytes;      /* size of the range */
 	uint64_t bump;       /* offset of the first byte never handed out */
+	uint64_t huge_from;  /* from this offset on, the host was not asked for huge pages yet */
 	unsigned min_lg2;    /* smallest frame */
 	bool is_borrowed;    /* the range is the caller's, and holds who knows what */
 	bool is_lent;        /* frames come from lender */

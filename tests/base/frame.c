@@ -4,7 +4,10 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bits.h"
 #include "base/random.h"
@@ -90,6 +93,51 @@ Test(frame_init, large_pool__costs_what_is_touched)
 		/* Again: harmless. */
 		frame_pool_destroy(&pool);
 	}
+}
+
+/* Was the host asked for huge pages at ADDRESS? VmFlags of its mapping in smaps has hg then. */
+static bool is_huge_asked(const void *address)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	bool is_here = false, is_asked = false;
+	char line[512];
+
+	cr_assert(smaps);
+	while (fgets(line, sizeof(line), smaps)) {
+		char *dash, *rest;
+		uintptr_t start = strtoull(line, &dash, 16), end;
+
+		if (*dash == '-') {
+			end = strtoull(dash + 1, &rest, 16);
+			is_here = *rest == ' ' && start <= (uintptr_t)address &&
+				  (uintptr_t)address < end;
+		}
+		if (is_here && !strncmp(line, "VmFlags:", 8))
+			is_asked = strstr(line, " hg") != NULL;
+	}
+	fclose(smaps);
+	return is_asked;
+}
+
+Test(frame_init, pool_that_grows__asks_for_huge_pages_ahead)
+{
+	bool zeroed;
+
+	cr_assert_eq(frame_pool_init(&pool, 0, 13 * MIB, 12), 0);
+	for (unsigned i = 0; i < 4; i++)
+		cr_assert(frame_alloc(&pool, 20, &zeroed));
+	cr_assert_not(is_huge_asked(pool.base + 4 * MIB));
+	cr_assert(frame_alloc(&pool, 12, &zeroed));
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		cr_skip_test("a kernel without huge pages");
+	cr_assert(is_huge_asked(pool.base + 4 * MIB));
+	cr_assert_not(is_huge_asked(pool.base + 4 * MIB - 1));
+	cr_assert(is_huge_asked(pool.base + 8 * MIB - 1));
+	cr_assert_not(is_huge_asked(pool.base + 8 * MIB));
+	for (unsigned i = 0; i < 4; i++)
+		cr_assert(frame_alloc(&pool, 20, &zeroed));
+	cr_assert(is_huge_asked(pool.base + 13 * MIB - 1));
+	frame_pool_destroy(&pool);
 }
 
 Test(frame_init, size__is_rounded_up_to_a_mebibyte)

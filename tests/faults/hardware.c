@@ -76,22 +76,46 @@ void hardware_create(struct machine *machine, const struct machine_options *opti
 	vm_options->tables_bytes = machine->tables_bytes;
 }
 
-void hardware_attach(struct machine *machine)
+/* The CPU that runs vCPU INDEX. */
+static void attach_cpu(struct machine *machine, unsigned index)
 {
+	struct machine_vcpu *vcpu = &machine->vcpu[index];
 	struct vmmu_cpu_options options = {
 		.size = sizeof(options),
 		.tlb = {.combined = 1, .leaves = MACHINE_TLB / 8, .tables = 64},
+		.vcpu = vcpu->vcpu,
+		.id = index,
 	};
 
+	cr_assert_eq(vmmu_cpu_create(machine->hardware, &options, &vcpu->cpu), 0);
+}
+
+void hardware_attach(struct machine *machine)
+{
 	if (!machine->hardware)
 		return;
 	cr_assert_eq(vmmu_machine_attach(machine->hardware, machine->vm), 0);
-	for (unsigned i = 0; i < machine->vcpu_count; i++) {
-		options.vcpu = machine->vcpu[i].vcpu;
-		options.id = i;
-		cr_assert_eq(vmmu_cpu_create(machine->hardware, &options, &machine->vcpu[i].cpu),
-			     0);
-	}
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		attach_cpu(machine, i);
+}
+
+void machine_vcpu_remove(struct machine *machine, unsigned index)
+{
+	struct machine_vcpu *vcpu = &machine->vcpu[index];
+
+	if (vcpu->cpu)
+		vmmu_cpu_destroy(vcpu->cpu);
+	vmmu_vcpu_destroy(vcpu->vcpu);
+	vcpu->cpu = NULL;
+	vcpu->vcpu = NULL;
+}
+
+void machine_vcpu_renew(struct machine *machine, unsigned index)
+{
+	machine_vcpu_remove(machine, index);
+	cr_assert_eq(vmmu_vcpu_create(machine->vm, index, &machine->vcpu[index].vcpu), 0);
+	if (machine->hardware)
+		attach_cpu(machine, index);
 }
 
 void hardware_destroy(struct machine *machine)

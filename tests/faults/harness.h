@@ -190,8 +190,9 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
  * memory of the other one, go.
  */
 void machine_replace(struct machine *machine, const struct vmmu_vm_options *options);
-/* Audit, then destroy. */
+/* Audit, then destroy; and destroy what need not be in order any more. */
 void machine_destroy(struct machine *machine);
+void machine_discard(struct machine *machine);
 void machine_op(struct machine *machine, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Print the last operations and end the test. */
@@ -288,6 +289,9 @@ int machine_fault(struct machine *machine, uint64_t gfn, unsigned access, unsign
 /* Ask for the root as at a guest entry. */
 void machine_enter(struct machine *machine, unsigned vcpu);
 void machine_vcpu_as(struct machine *machine, unsigned vcpu, unsigned as_id);
+/* Destroy a vCPU and the CPU that runs it; and make both anew under the same id. */
+void machine_vcpu_remove(struct machine *machine, unsigned vcpu);
+void machine_vcpu_renew(struct machine *machine, unsigned vcpu);
 /* The model of the hardware, if there is one: before the VM is made, and after. */
 void hardware_create(struct machine *machine, const struct machine_options *options,
 		     struct vmmu_vm_options *vm_options);

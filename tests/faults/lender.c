@@ -13,18 +13,23 @@ void lender_begin(uint64_t page)
 {
 	/* One unit more: the first that is aligned as hardware sees it begins inside the first. */
 	uint64_t bytes = (LENDER_UNITS + 1) * UNIT;
-	void *map = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			 0);
+	/* And one for memory that begins on a page of the format's, whatever the kernel's are. */
+	unsigned char *map = mmap(NULL, bytes + UNIT, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	cr_assert_neq(map, MAP_FAILED);
-	lender = (struct lender){.memory = map, .bytes = bytes, .hpa = 0x1235 * page, .left = -1};
+	lender = (struct lender){.map = map,
+				 .memory = map + (-(uintptr_t)map & (page - 1)),
+				 .bytes = bytes,
+				 .hpa = 0x1235 * page,
+				 .left = -1};
 }
 
 void lender_end(void)
 {
 	cr_assert_eq(lender.out, 0, "%u frames not given back", lender.out);
 	cr_assert_eq(lender.gets, lender.puts);
-	munmap(lender.memory, lender.bytes);
+	munmap(lender.map, lender.bytes + UNIT);
 }
 
 /* The pointer to the first byte of a unit. */

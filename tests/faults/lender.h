@@ -12,7 +12,8 @@
 #define LENDER_UNITS 2048
 
 struct lender {
-	unsigned char *memory; /* of bytes, which hardware sees at hpa */
+	void *map;
+	unsigned char *memory; /* in the map: of bytes, which hardware sees at hpa */
 	uint64_t hpa, bytes;
 	uint64_t lent[LENDER_UNITS]; /* bytes lent in each megabyte; 0: none */
 	unsigned next;               /* where to look for the next */

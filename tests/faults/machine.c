@@ -200,6 +200,11 @@ void machine_replace(struct machine *machine, const struct vmmu_vm_options *opti
 void machine_destroy(struct machine *machine)
 {
 	machine_audit(machine);
+	machine_discard(machine);
+}
+
+void machine_discard(struct machine *machine)
+{
 	vmmu_vm_destroy(machine->vm);
 	hardware_destroy(machine);
 	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {

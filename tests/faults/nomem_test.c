@@ -251,8 +251,7 @@ FORMAT_TEST(nomem, fault__fails_clean_and_works_next_time)
 
 		/* a vCPU with empty stocks each time */
 		fail_at(-1);
-		vmmu_vcpu_destroy(machine->vcpu[0].vcpu);
-		cr_assert_eq(vmmu_vcpu_create(machine->vm, 0, &machine->vcpu[0].vcpu), 0);
+		machine_vcpu_renew(machine, 0);
 		machine_enter(machine, 0);
 		cr_assert_eq(vmmu_digest(machine->vm, &before), 0);
 		fail_at(n);

@@ -145,14 +145,8 @@ FORMAT_TEST(poison, broken_invariant__puts_that_vm_out_of_use)
 	vmmu_zap_all(machine->vm);
 	cr_assert_gt(machine->bugs, 0, "nobody was told");
 	check_everything_is_refused(machine);
-	vmmu_vm_destroy(machine->vm);
+	machine_discard(machine);
 	machine_touch(healthy, 4, VMMU_WRITE);
 	cr_assert_eq(machine_dirty_get(healthy, 0, 0), 3);
 	machine_destroy(healthy);
-	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
-		free(machine->slots[i].written);
-		free(machine->slots[i].touched);
-	}
-	free(machine->host.pages);
-	free(machine);
 }

@@ -200,7 +200,7 @@ FORMAT_TEST(quota, root_without_a_vcpu__goes_too)
 	machine_slot(machine, 0, 0, BLOCKS * machine_pages(machine, 2), 0, 0);
 	machine_vcpu_as(machine, 1, 1);
 	machine_enter(machine, 1);
-	vmmu_vcpu_destroy(machine->vcpu[1].vcpu);
+	machine_vcpu_remove(machine, 1);
 	machine->vcpu_count = 1;
 	cr_assert_eq(vmmu_walk(machine->vm, 1, 0, &walk), 0);
 	for (unsigned block = 0; block < 20; block++)

@@ -175,7 +175,7 @@ FORMAT_TEST(root, vcpu_destroyed__frees_its_share)
 {
 	struct machine *machine = machine_of_two_vcpus(*index);
 
-	vmmu_vcpu_destroy(machine->vcpu[1].vcpu);
+	machine_vcpu_remove(machine, 1);
 	machine->vcpu_count = 1;
 	cr_assert_eq(vmmu_zap_all(machine->vm), 0);
 	machine_enter(machine, 0);
