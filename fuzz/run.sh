@@ -61,8 +61,10 @@ run_libfuzzer() {
 	local target=$1 log=$build/log/$1 found=$build/found/$1 options=() finding
 	mkdir -p "$build/log" "$found" "$build/findings"
 	[ ! -f "fuzz/dict/$target.dict" ] || options+=("-dict=fuzz/dict/$target.dict")
+	# print_funcs=0: what libFuzzer prints of new functions takes a symbolizer, which a target would have to tell from
+	# processes that it left behind.
 	timeout --kill-after=10 $((seconds + 120)) "$build/fuzz/fuzz_$target" -max_total_time="$seconds" \
-		-seed="$seed" -max_len=2048 -len_control=0 -timeout=20 -rss_limit_mb=2048 -close_fd_mask=2 \
+		-seed="$seed" -print_funcs=0 -max_len=2048 -len_control=0 -timeout=20 -rss_limit_mb=2048 -close_fd_mask=2 \
 		-print_final_stats=1 -artifact_prefix="$build/findings/$target-" ${options[@]+"${options[@]}"} \
 		"$found" "fuzz/corpus/$target" >"$log" 2>&1
 	finding=$?

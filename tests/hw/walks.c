@@ -288,6 +288,21 @@ static void check_same(const struct vmmu_hw_walk *served, const struct vmmu_hw_w
 }
 
 /*
+ * Did the walk read an entry that says to be one of a group of alike ones (Arm's contiguous bit,
+ * RISC-V's N)? In random memory the others are not, and then a TLB may believe either: Arm calls it
+ * misprogramming of the Contiguous bit; Svnapot wants all entries of a group alike.
+ */
+static bool has_group(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_walk *walk)
+{
+	unsigned bit = cpu->arch == VMMU_HW_ARM64 ? 52 : 63;
+
+	for (unsigned i = 0; cpu->arch >= VMMU_HW_RISCV && i < walk->ref_count; i++)
+		if (walk->ref[i].value >> bit & 1)
+			return true;
+	return false;
+}
+
+/*
  * Through a TLB, empty and then full of this very access: the same, down to the fault registers, as
  * long as memory stands still.
  */
@@ -307,6 +322,8 @@ static void check_tlb(const struct vmmu_hw_cpu *cpu, const struct vmmu_hw_bus *b
 	/* what is left to mark is marked now */
 	cr_assert_eq(vmmu_hw_translate(cpu, bus, access, &walked), 0);
 	cr_assert_eq(vmmu_hw_translate(cpu, bus, access, &walked), 0);
+	if (has_group(cpu, &walked))
+		return;
 	cr_assert_eq(vmmu_tlb_create(&options, &tlb), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		cr_assert_eq(vmmu_tlb_translate(tlb, cpu, bus, 0, access, &served), 0);
