@@ -46,7 +46,7 @@ static uint64_t check_layout(const char *path)
 	uint64_t told = 0, count;
 	int result = layout_read(&layout, path, error, sizeof(error));
 
-	/* a trace.dat, for which the library's own program need not be there: target dat's matter */
+	/* -ENOPKG: a trace.dat, which is target dat's matter */
 	TARGET_CHECK(!result || result == -ENOEXEC || result == -EBADMSG || result == -EFBIG ||
 			     result == -ENOPKG,
 		     "layout_read: %d %s", result, error);

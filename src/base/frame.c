@@ -165,6 +165,7 @@ int frame_pool_init_over(struct frame_pool *pool, void *memory, uint64_t hpa, ui
 	*pool = (struct frame_pool){.hpa = hpa - head,
 				    .bytes = head + bytes,
 				    .bump = head,
+				    .huge_from = UINT64_MAX,
 				    .min_lg2 = min_lg2,
 				    .is_borrowed = true,
 				    .left = UINT64_MAX};
@@ -344,11 +345,10 @@ static bool frame_bump(struct frame_pool *pool, unsigned lg2, uint64_t *offset)
 	if (start >= pool->bytes || pool->bytes - start < BIT64(lg2))
 		return false;
 	pool->bump = start + BIT64(lg2);
-	if (!pool->is_borrowed) {
-		if (unlikely(pool->bump > pool->huge_from))
-			frame_ask_huge(pool);
+	if (unlikely(pool->bump > pool->huge_from))
+		frame_ask_huge(pool);
+	if (!pool->is_borrowed)
 		frame_poison_ahead(pool, old_bump);
-	}
 	frame_give_gap(pool, old_bump, start);
 	*offset = start;
 	return true;

@@ -46,14 +46,14 @@ struct frame_lender {
 struct frame_pool {
 	/* first byte of the range; a borrowed one begins inside of the first 2^FRAME_LG2_MAX */
 	unsigned char *base;
-	uint64_t hpa;        /* hpa of base, bytes */
-	uint64_t bytes;      /* size of the range */
-	uint64_t bump;       /* offset of the first byte never handed out */
-	uint64_t huge_from;  /* from this offset on, the host was not asked for huge pages yet */
-	unsigned min_lg2;    /* smallest frame */
-	bool is_borrowed;    /* the range is the caller's, and holds who knows what */
-	bool is_lent;        /* frames come from lender */
-	bool is_misled;      /* the lender gave what no frame can be: it was not used */
+	uint64_t hpa;       /* hpa of base, bytes */
+	uint64_t bytes;     /* size of the range */
+	uint64_t bump;      /* offset of the first byte never handed out */
+	uint64_t huge_from; /* the host was asked for huge pages up to here; UINT64_MAX: never is */
+	unsigned min_lg2;   /* smallest frame */
+	bool is_borrowed;   /* the range is the caller's, and holds who knows what */
+	bool is_lent;       /* frames come from lender */
+	bool is_misled;     /* the lender gave what no frame can be: it was not used */
 	unsigned char *meta; /* FRAME_META_BYTES for each 2^min_lg2 bytes of the range */
 	/* a frame is its metadata's address << meta_shift, plus meta_offset: see frame_of_meta() */
 	unsigned meta_shift;

@@ -226,12 +226,28 @@ static inline uint64_t funnel_update(struct tree *tree, const struct entry_ref *
 	return old_pte;
 }
 
-/* Does the change ask for a remote flush? What giving WRITE back to a leaf does is known ahead. */
+/* Does the change give WRITE back to a leaf? What that asks for is known ahead. */
+static inline bool funnel_is_grant(uint64_t old_pte, uint64_t new_pte, unsigned level)
+{
+	return old_pte != new_pte && new_pte == fmt_write_allow(old_pte, level);
+}
+
+/* Must TLBs have forgotten the entry before it has its new value? Never for permissions. */
+static inline bool funnel_needs_break(uint64_t old_pte, uint64_t new_pte, unsigned level)
+{
+#ifdef FMT_FLUSH_GRANT
+	if (funnel_is_grant(old_pte, new_pte, level))
+		return false;
+#endif
+	return fmt_needs_break(old_pte, new_pte, level);
+}
+
+/* Does the change ask for a remote flush? */
 static inline bool funnel_owes_flush(uint64_t old_pte, uint64_t new_pte, unsigned level)
 {
 #ifdef FMT_FLUSH_GRANT
-	if (FMT_FLUSH_GRANT != VMMU_FLUSH_REMOTE && new_pte == fmt_write_allow(old_pte, level))
-		return false;
+	if (funnel_is_grant(old_pte, new_pte, level))
+		return VMMU_FLUSH_REMOTE == FMT_FLUSH_GRANT;
 #endif
 	return fmt_flush_needed(old_pte, new_pte, level) == VMMU_FLUSH_REMOTE;
 }
@@ -244,7 +260,7 @@ static inline bool funnel_owes_flush(uint64_t old_pte, uint64_t new_pte, unsigne
 static ALWAYS_INLINE bool funnel_try(const struct tree *tree, const struct entry_ref *ref,
 				     uint64_t old_pte, uint64_t new_pte)
 {
-	bool is_break = fmt_needs_break(old_pte, new_pte, ref->level);
+	bool is_break = funnel_needs_break(old_pte, new_pte, ref->level);
 	uint64_t first = is_break ? fmt_make_frozen(ref->level) : new_pte;
 	uint64_t expected = old_pte;
 
