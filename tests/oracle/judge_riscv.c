@@ -49,6 +49,13 @@ static const struct oracle_defect riscv_defects[] = {
 	{NULL, NULL},
 };
 
+static const char *riscv_refuses(const struct vmmu_format_info *info)
+{
+	return info->geometry->group_lg2[1]
+		       ? "Svnapot, with which QEMU 7.2 stops checking reserved bits"
+		       : NULL;
+}
+
 static void riscv_root(const struct oracle_stage *stage, struct random_state *random,
 		       struct oracle_root *root)
 {
@@ -187,6 +194,7 @@ const struct oracle_emulator oracle_qemu_riscv = {
 	.gpa_bits = 64,
 	.gpa_bits_lost = 1,
 	.tag = job_tag_riscv,
+	.refuses = riscv_refuses,
 	.root = riscv_root,
 	.guest_entry = riscv_guest_entry,
 	.guest_leaf = riscv_guest_leaf,

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # run.sh DIRECTORY ROOT [OPTION...]: what ./dev oracle does once vmmu-oracle is built in DIRECTORY.
 set -euo pipefail
-formats=(ept4 ept5 npt4 npt5 sv39x4 sv48x4 sv57x4 arm-s2-4k arm-s2-4k-40 arm-s2-4k-43 arm-s2-64k)
+formats=(ept4 ept4-noad ept4-mbe ept4-ve ept5 npt4 npt5 sv39x4 sv48x4 sv57x4 sv39x4-napot arm-s2-4k arm-s2-4k-40
+	arm-s2-4k-43 arm-s2-4k-cont arm-s2-4k-lpa2 arm-s2-16k arm-s2-16k-cont arm-s2-64k arm-s2-64k-cont arm-s2-64k-lpa)
 
 usage() {
 	cat <<'EOT'
