@@ -10,8 +10,13 @@
 #include <linux/membarrier.h>
 #endif
 
-/* Looks at a slot before the CPU is given away: a section is a few hundred instructions. */
+/*
+ * Looks at a slot before the CPU is given away: a section is a few hundred instructions
+ * (tests/interleave: one).
+ */
+#ifndef BRLOCK_SPINS
 #define BRLOCK_SPINS 64
+#endif
 
 bool brlock_has_membarrier;
 static pthread_once_t brlock_once = PTHREAD_ONCE_INIT;

@@ -37,8 +37,13 @@ struct slot_range;
 /* Frames in a full stock. */
 #define TDP_STOCK 16
 
-/* Tables cut off by one vCPU that make it fold its books, so that they can be freed. */
+/*
+ * Tables cut off by one vCPU that make it fold its books, so that they can be freed
+ * (tests/interleave: fewer).
+ */
+#ifndef TDP_REMOVED_MAX
 #define TDP_REMOVED_MAX 64
+#endif
 
 /* What a vCPU needs of its own for tdp roots. */
 struct tdp_vcpu {

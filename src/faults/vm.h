@@ -25,8 +25,10 @@
  */
 #define INVALIDATE_TRACKED 32
 
-/* Retired tables that make an unlock wait for readers and free them. */
+/* Retired tables that make an unlock wait for readers and free them (tests/interleave: fewer). */
+#ifndef RETIRED_MAX
 #define RETIRED_MAX 64
+#endif
 
 /* Chunks that a fault may need: one per leaf (its own and 7 prefetched) and one per new table. */
 #define FAULT_CHUNKS (8 + VMMU_LEVELS_MAX)

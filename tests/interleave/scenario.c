@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "interleave/scenario.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+
+/* The page that most threads are about, and neighbours below the same table. */
+#define PAGE  3u
+#define NEAR  4u
+#define OTHER 9u
+
+/* ---- what there is before ---- */
+
+static void setup_mapped(struct stage *stage)
+{
+	stage_touch(stage, 0, PAGE, VMMU_WRITE);
+}
+
+/* Logged, written, reported: a write may have its permission back. */
+static void setup_protected(struct stage *stage)
+{
+	stage_slot(stage, VMMU_SLOT_LOG_DIRTY);
+	stage_copy_all(stage);
+	stage_touch(stage, 0, PAGE, VMMU_WRITE);
+	stage_harvest(stage);
+}
+
+/* Small pages where the host has a large one: logged. */
+static void setup_split(struct stage *stage)
+{
+	stage_slot(stage, VMMU_SLOT_LOG_DIRTY);
+	stage_touch(stage, 0, PAGE, VMMU_WRITE);
+	stage_touch(stage, 1, NEAR, VMMU_READ);
+}
+
+/* Small pages, and the host has made them one. */
+static void setup_grown(struct stage *stage)
+{
+	stage->is_large = false;
+	stage_touch(stage, 0, PAGE, VMMU_READ);
+	stage_touch(stage, 1, NEAR, VMMU_READ);
+	stage->is_large = true;
+}
+
+/* ---- what threads do ---- */
+
+static void do_write(struct stage *stage, unsigned cpu)
+{
+	stage_touch(stage, cpu, PAGE, VMMU_WRITE);
+}
+
+static void do_read(struct stage *stage, unsigned cpu)
+{
+	stage_touch(stage, cpu, PAGE, VMMU_READ);
+}
+
+static void do_write_near(struct stage *stage, unsigned cpu)
+{
+	stage_touch(stage, cpu, NEAR, VMMU_WRITE);
+}
+
+static void do_read_other(struct stage *stage, unsigned cpu)
+{
+	stage_touch(stage, cpu, OTHER, VMMU_READ);
+}
+
+static void do_fault_small(struct stage *stage, unsigned cpu)
+{
+	stage_fault(stage, cpu, OTHER, VMMU_READ, 1);
+}
+
+static void do_zap_all(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_zap_all(stage);
+}
+
+static void do_move(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_move(stage, PAGE, 1, false);
+}
+
+static void do_harvest(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_harvest(stage);
+}
+
+static void do_log(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_slot(stage, VMMU_SLOT_LOG_DIRTY);
+	stage_copy_all(stage);
+}
+
+static void do_stop_log(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_slot(stage, 0);
+}
+
+static void do_delete(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_slot_delete(stage);
+}
+
+static void do_age(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_age(stage);
+}
+
+/* A look without a lock: whatever it finds, it may not look at what is gone. */
+static void do_walk(struct stage *stage, unsigned cpu)
+{
+	struct vmmu_walk walk;
+
+	(void)cpu;
+	vmmu_walk(stage->vm, 0, (uint64_t)PAGE << stage->shift, &walk);
+}
+
+static const struct scenario scenarios[] = {
+	{"fault-fault", "two faults on one page", .threads = 2, .thread = {do_write, do_read}},
+	{"fault-near", "two faults on neighbours: who makes the tables?", .threads = 2,
+	 .thread = {do_write, do_write_near}},
+	{"fault-zap", "a fault, and everything is dropped", .setup = setup_mapped, .threads = 2,
+	 .thread = {do_read_other, do_zap_all}},
+	{"fault-move", "a fault, and the host moves the page", .threads = 2,
+	 .thread = {do_write, do_move}},
+	{"fault-delete", "a fault, and the slot is deleted", .setup = setup_mapped, .threads = 2,
+	 .thread = {do_read_other, do_delete}},
+	{"fix-protect", "a fast fix, and the dirty log is read", .setup = setup_protected,
+	 .threads = 2, .thread = {do_write, do_harvest}},
+	{"fix-zap", "a fast fix, and everything is dropped", .setup = setup_protected, .threads = 2,
+	 .thread = {do_write, do_zap_all}},
+	{"fix-move", "a fast fix, and the host moves the page", .setup = setup_protected,
+	 .threads = 2, .thread = {do_write, do_move}},
+	{"fix-fix", "two fast fixes of one page", .setup = setup_protected, .threads = 2,
+	 .thread = {do_write, do_write}},
+	{"fix-age", "a fast fix, and the page ages", .setup = setup_protected, .threads = 2,
+	 .thread = {do_write, do_age}},
+	{"split-fault", "a write into a large page, and logging begins", .is_large = true,
+	 .setup = setup_mapped, .threads = 2, .thread = {do_write_near, do_log}},
+	{"collapse-fault", "a fault, and logging ends where a large page can be", .is_large = true,
+	 .setup = setup_split, .threads = 2, .thread = {do_read_other, do_stop_log}},
+	{"grow-fault", "a large page comes in the place of a table, a small one into it",
+	 .is_large = true, .setup = setup_grown, .threads = 2,
+	 .thread = {do_read_other, do_fault_small}},
+	{"walk-zap", "a look without a lock, and the tables are freed", .setup = setup_mapped,
+	 .threads = 2, .thread = {do_walk, do_zap_all}},
+	{"fault-fault-zap", "two faults, and everything is dropped", .threads = 3,
+	 .thread = {do_write, do_write_near, do_zap_all}},
+	{"fault-fault-move", "two faults, and the host moves the page", .threads = 3,
+	 .thread = {do_write, do_read, do_move}},
+	{"fix-protect-move", "a fast fix, the dirty log is read, the host moves the page",
+	 .setup = setup_protected, .threads = 3, .thread = {do_write, do_harvest, do_move}},
+	{"grow-fault-walk", "a large page for a table, a small one into it, a look without a lock",
+	 .is_large = true, .setup = setup_grown, .threads = 3,
+	 .thread = {do_read_other, do_fault_small, do_walk}},
+};
+
+const struct scenario *scenario_at(unsigned index)
+{
+	return index < ARRAY_COUNT(scenarios) ? &scenarios[index] : NULL;
+}
+
+const struct scenario *scenario_find(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_COUNT(scenarios); i++)
+		if (!strcmp(scenarios[i].name, name))
+			return &scenarios[i];
+	return NULL;
+}
+
+/* ---- as a program ---- */
+
+static struct {
+	const struct scenario *scenario;
+	struct stage_kind kind;
+	struct stage stage;
+} world;
+
+static void world_begin(void *ctx)
+{
+	(void)ctx;
+	stage_begin(&world.stage, &world.kind, world.scenario->is_large, world.scenario->max_level);
+	if (world.scenario->setup)
+		world.scenario->setup(&world.stage);
+}
+
+static void world_end(void *ctx)
+{
+	(void)ctx;
+	stage_end(&world.stage);
+}
+
+static void world_thread(void *ctx, unsigned thread)
+{
+	(void)ctx;
+	world.scenario->thread[thread](&world.stage, thread);
+}
+
+struct program scenario_program(const struct scenario *scenario, const struct stage_kind *kind)
+{
+	static void (*const body[THREADS_MAX])(void *ctx, unsigned thread) = {
+		world_thread, world_thread, world_thread};
+
+	world.scenario = scenario;
+	world.kind = *kind;
+	return (struct program){.count = scenario->threads,
+				.begin = world_begin,
+				.body = body,
+				.end = world_end};
+}
+
+const struct stage *scenario_stage(void)
+{
+	return &world.stage;
+}

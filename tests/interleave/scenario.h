@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* What is explored: who does what at the same time, on what. */
+#ifndef TESTS_INTERLEAVE_SCENARIO_H
+#define TESTS_INTERLEAVE_SCENARIO_H
+
+#include "interleave/search.h"
+#include "interleave/stage.h"
+
+struct scenario {
+	const char *name;
+	const char *what;       /* for people */
+	bool is_large;          /* the host maps large pages */
+	unsigned max_level;     /* 0: any */
+	bool is_for_tdp;        /* of tdp roots alone */
+	unsigned threads;
+	void (*setup)(struct stage *stage); /* NULL: nothing */
+	void (*thread[THREADS_MAX])(struct stage *stage, unsigned cpu);
+};
+
+/* Number INDEX; NULL: there are no more. */
+const struct scenario *scenario_at(unsigned index);
+const struct scenario *scenario_find(const char *name);
+
+/* SCENARIO on tables of KIND, ready to be searched. The world is a static one: one at a time. */
+struct program scenario_program(const struct scenario *scenario, const struct stage_kind *kind);
+/* The world of the program that runs. */
+const struct stage *scenario_stage(void);
+
+#endif

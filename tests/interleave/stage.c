@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+#include "interleave/stage.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "faults/vm.h"
+#include "interleave/events.h"
+#include "interleave/memory.h"
+
+#define HVA          (UINT64_C(1) << 40)
+#define PFN          (UINT64_C(1) << 20) /* frame of page 0, edition 0 */
+#define TABLES_BYTES (UINT64_C(8) << 20)
+
+/* A condition of the stage's own, not of what it tests. */
+#define MUST(condition)                                                                 \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+			abort();                                                        \
+		}                                                                       \
+	} while (0)
+
+/* A call that may not fail, whatever the schedule. */
+static void stage_expect(int err, const char *what)
+{
+	if (err)
+		schedule_blame(VERDICT_CHECK, "%s failed: %d", what, err);
+}
+
+static uint64_t stage_gpa(const struct stage *stage, uint64_t gfn)
+{
+	return gfn << stage->shift;
+}
+
+uint64_t stage_pfn(const struct stage *stage, uint64_t gfn)
+{
+	return PFN + stage->edition[gfn] * STAGE_PAGES + gfn;
+}
+
+/* ---- what the VM asks of its environment ---- */
+
+static enum vmmu_resolve_status stage_resolve(void *ctx, const struct vmmu_page_request *request,
+					      struct vmmu_page *page)
+{
+	struct stage *stage = ctx;
+	uint64_t gfn = (request->hva - HVA) >> stage->shift;
+
+	MUST(gfn < STAGE_PAGES);
+	/* Neighbours are left alone: one page more is one more place to look at. */
+	if (request->flags & VMMU_RESOLVE_NO_FAULT)
+		return VMMU_RESOLVE_UNMAPPED;
+	point_at(POINT_LOAD, &stage->edition[0], sizeof(stage->edition[0]), "resolve");
+	*page = (struct vmmu_page){.pfn = stage_pfn(stage, gfn),
+				   .level = stage->is_large ? 2 : 1,
+				   .writable = true};
+	return VMMU_RESOLVE_OK;
+}
+
+static unsigned stage_host_level(void *ctx, uint64_t hva, uint64_t gfn)
+{
+	struct stage *stage = ctx;
+
+	(void)hva, (void)gfn;
+	point_at(POINT_LOAD, &stage->edition[0], sizeof(stage->edition[0]), "host_level");
+	return stage->is_large ? 2 : 1;
+}
+
+static void stage_flush(void *ctx, const struct vmmu_flush *flush)
+{
+	struct stage *stage = ctx;
+
+	point_at(POINT_HOST, NULL, 0, "flush");
+	vmmu_machine_flush(stage->machine, flush);
+}
+
+static void stage_kick(void *ctx, unsigned vcpu_id)
+{
+	struct stage *stage = ctx;
+
+	point_at(POINT_HOST, NULL, 0, "kick");
+	vmmu_machine_kick(stage->machine, vcpu_id);
+}
+
+static void stage_bug(void *ctx, const char *what)
+{
+	(void)ctx;
+	schedule_blame(VERDICT_CHECK, "the library found a bug: %s", what);
+}
+
+/* ---- the bus ---- */
+
+static bool is_walking; /* in vmmu_tlb_translate() */
+
+static _Atomic uint64_t *bus_entry(struct stage *stage, uint64_t hpa)
+{
+	const struct frame_pool *pool = &stage->vm->tree.frames;
+
+	return frame_has(pool, hpa) ? frame_ptr(pool, hpa) : NULL;
+}
+
+static int bus_load(void *ctx, uint64_t hpa, unsigned bytes, uint64_t *value)
+{
+	_Atomic uint64_t *entry = bus_entry(ctx, hpa);
+
+	if (!entry || bytes != 8)
+		return -1;
+	if (is_walking)
+		point_touch(entry, false);
+	*value = atomic_load(entry);
+	return 0;
+}
+
+static int bus_swap(void *ctx, uint64_t hpa, unsigned bytes, uint64_t old_value, uint64_t new_value)
+{
+	_Atomic uint64_t *entry = bus_entry(ctx, hpa);
+
+	if (!entry || bytes != 8)
+		return -1;
+	if (is_walking)
+		point_touch(entry, true);
+	return !atomic_compare_exchange_strong(entry, &old_value, new_value);
+}
+
+/*
+ * The linker puts this before the model's own: a walk, and the look into the TLB before it, are one
+ * step. Hardware is no more divisible than that: whoever flushes waits for walks under way.
+ */
+int __real_vmmu_tlb_translate(struct vmmu_tlb *tlb, const struct vmmu_hw_cpu *cpu,
+			      const struct vmmu_hw_bus *bus, unsigned space,
+			      const struct vmmu_hw_access *access, struct vmmu_hw_walk *walk);
+int __wrap_vmmu_tlb_translate(struct vmmu_tlb *tlb, const struct vmmu_hw_cpu *cpu,
+			      const struct vmmu_hw_bus *bus, unsigned space,
+			      const struct vmmu_hw_access *access, struct vmmu_hw_walk *walk);
+
+int __wrap_vmmu_tlb_translate(struct vmmu_tlb *tlb, const struct vmmu_hw_cpu *cpu,
+			      const struct vmmu_hw_bus *bus, unsigned space,
+			      const struct vmmu_hw_access *access, struct vmmu_hw_walk *walk)
+{
+	int err;
+
+	point_at(POINT_GUEST, NULL, 0, "guest");
+	is_walking = true;
+	err = __real_vmmu_tlb_translate(tlb, cpu, bus, space, access, walk);
+	is_walking = false;
+	return err;
+}
+
+/* ---- its life ---- */
+
+static void stage_stale(void *ctx, const struct vmmu_stale *stale)
+{
+	(void)ctx;
+	schedule_blame(VERDICT_CHECK, "a TLB is stale: %s, vCPU %u gpa %#llx level %u: %#llx, now %#llx",
+		       vmmu_stale_name(stale->kind), stale->vcpu_id, (unsigned long long)stale->gpa,
+		       stale->level, (unsigned long long)stale->old_pte,
+		       (unsigned long long)stale->new_pte);
+}
+
+static void stage_make_cpus(struct stage *stage)
+{
+	for (unsigned i = 0; i < STAGE_CPUS; i++) {
+		struct vmmu_cpu_options options = {
+			.size = sizeof(options),
+			.id = i,
+			.tlb = {.size = sizeof(options.tlb), .combined = 4, .leaves = 8, .tables = 8}};
+
+		MUST(!vmmu_vcpu_create(stage->vm, i, &stage->vcpu[i]));
+		options.vcpu = stage->vcpu[i];
+		MUST(!vmmu_cpu_create(stage->machine, &options, &stage->cpu[i]));
+		MUST(!vmmu_cpu_enter(stage->cpu[i]));
+		stage->touched[i] = STAGE_PAGES;
+	}
+}
+
+static void stage_make_vm(struct stage *stage)
+{
+	struct vmmu_env env = {.size = sizeof(env),
+			       .resolve = stage_resolve,
+			       .host_level = stage_host_level,
+			       .flush = stage_flush,
+			       .kick = stage_kick,
+			       .on_bug = stage_bug};
+	struct vmmu_machine_options machine = {
+		.size = sizeof(machine),
+		.bus = {.ctx = stage, .load = bus_load, .swap = bus_swap},
+		.finding = stage_stale};
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .format = stage->kind.format,
+					  .env = &env,
+					  .env_ctx = stage,
+					  .tables_bytes = TABLES_BYTES,
+					  .max_level = stage->max_level,
+					  .root = stage->kind.root,
+					  .slot_zap = stage->kind.slot_zap};
+
+	MUST(!vmmu_machine_create(&machine, &stage->machine));
+	MUST(!vmmu_vm_create(&options, &stage->vm));
+	memory_frames_are(stage->vm->tree.frames.base, stage->vm->tree.frames.bytes);
+	MUST(!vmmu_machine_attach(stage->machine, stage->vm));
+}
+
+void stage_begin(struct stage *stage, const struct stage_kind *kind, bool is_large,
+		 unsigned max_level)
+{
+	memory_reset();
+	*stage = (struct stage){.kind = *kind, .is_large = is_large, .max_level = max_level};
+	stage->shift = vmmu_format_info(kind->format)->geometry->page_shift;
+	stage_make_vm(stage);
+	stage_slot(stage, 0);
+	stage_make_cpus(stage);
+}
+
+void stage_forget(struct stage *stage)
+{
+	stage->vm = NULL;
+}
+
+/* ---- what threads do ---- */
+
+/* CPU's access went through, to HPA: may it, and what does it do? Part of the step that walked. */
+static void stage_reached(struct stage *stage, uint64_t gfn, unsigned access, uint64_t hpa)
+{
+	if (!stage->has_slot)
+		schedule_blame(VERDICT_CHECK, "gfn %#llx was reached without a slot",
+			       (unsigned long long)gfn);
+	if (stage->is_away[gfn])
+		schedule_blame(VERDICT_CHECK, "gfn %#llx was reached while the host had it",
+			       (unsigned long long)gfn);
+	if (hpa >> stage->shift != stage_pfn(stage, gfn))
+		schedule_blame(VERDICT_CHECK, "gfn %#llx: frame %#llx was reached, it has %#llx",
+			       (unsigned long long)gfn, (unsigned long long)(hpa >> stage->shift),
+			       (unsigned long long)stage_pfn(stage, gfn));
+	if (access == VMMU_WRITE)
+		stage->memory[gfn]++;
+}
+
+bool stage_touch(struct stage *stage, unsigned cpu, uint64_t gfn, unsigned access)
+{
+	struct vmmu_hw_access what = {.gva = stage_gpa(stage, gfn), .access = access, .bytes = 1};
+	struct vmmu_access_result result;
+
+	stage->touched[cpu] = gfn;
+	stage->access[cpu] = access;
+	MUST(!vmmu_cpu_access(stage->cpu[cpu], &what, &result));
+	if (result.end == VMMU_ACCESS_DONE) {
+		stage_reached(stage, gfn, access, result.part[0].hpa);
+		return true;
+	}
+	/* A slot may go away any time, and its pages are devices' then. */
+	if (result.end != VMMU_ACCESS_EMULATE || !stage->slot_goes)
+		schedule_blame(VERDICT_CHECK, "an access of gfn %#llx ended by %d, error %d, livelock %d",
+			       (unsigned long long)gfn, (int)result.end, result.error,
+			       (int)result.livelock);
+	return false;
+}
+
+int stage_fault(struct stage *stage, unsigned cpu, uint64_t gfn, unsigned access,
+		unsigned max_level)
+{
+	struct vmmu_fault fault = {
+		.gpa = stage_gpa(stage, gfn), .access = access, .max_level = max_level};
+	int outcome = vmmu_fault(stage->vcpu[cpu], &fault);
+
+	if (outcome < 0)
+		schedule_blame(VERDICT_CHECK, "a fault failed: %d", outcome);
+	return outcome;
+}
+
+void stage_slot(struct stage *stage, unsigned flags)
+{
+	struct vmmu_slot slot = {
+		.flags = flags, .bytes = stage_gpa(stage, STAGE_PAGES), .hva = HVA};
+
+	stage_expect(vmmu_slot_set(stage->vm, &slot), "vmmu_slot_set()");
+	stage->has_slot = true;
+}
+
+void stage_slot_delete(struct stage *stage)
+{
+	struct vmmu_slot slot = {.hva = HVA};
+
+	stage->slot_goes = true;
+	stage_expect(vmmu_slot_set(stage->vm, &slot), "vmmu_slot_set() to delete");
+	point_at(POINT_HOST, NULL, 0, "slot is gone");
+	stage->has_slot = false;
+}
+
+void stage_move(struct stage *stage, uint64_t gfn, uint64_t count, bool is_large)
+{
+	struct vmmu_hva_range range = {HVA + stage_gpa(stage, gfn),
+				       HVA + stage_gpa(stage, gfn + count)};
+
+	stage_expect(vmmu_invalidate_begin(stage->vm, &range), "vmmu_invalidate_begin()");
+	point_at(POINT_HOST, NULL, 0, "host takes pages");
+	for (uint64_t i = gfn; i < gfn + count; i++)
+		stage->is_away[i] = true;
+	point_at(POINT_STORE, &stage->edition[0], sizeof(stage->edition[0]), "host");
+	for (uint64_t i = gfn; i < gfn + count; i++)
+		stage->edition[i]++;
+	stage->is_large = is_large;
+	point_at(POINT_HOST, NULL, 0, "host has other pages");
+	for (uint64_t i = gfn; i < gfn + count; i++)
+		stage->is_away[i] = false;
+	stage_expect(vmmu_invalidate_end(stage->vm, &range), "vmmu_invalidate_end()");
+}
+
+void stage_harvest(struct stage *stage)
+{
+	uint64_t bits[STAGE_PAGES / 64];
+
+	stage_expect(vmmu_dirty_get(stage->vm, 0, 0, bits, STAGE_PAGES, NULL), "vmmu_dirty_get()");
+	point_at(POINT_HOST, NULL, 0, "copy of what is dirty");
+	for (uint64_t i = 0; i < STAGE_PAGES; i++)
+		if (bits[i / 64] >> i % 64 & 1)
+			stage->copy[i] = stage->memory[i];
+}
+
+void stage_copy_all(struct stage *stage)
+{
+	point_at(POINT_HOST, NULL, 0, "copy of all");
+	memcpy(stage->copy, stage->memory, sizeof(stage->copy));
+	stage->is_logging = true;
+}
+
+void stage_age(struct stage *stage)
+{
+	struct vmmu_hva_range range = {HVA, HVA + stage_gpa(stage, STAGE_PAGES)};
+
+	if (vmmu_age(stage->vm, &range) < 0)
+		schedule_blame(VERDICT_CHECK, "vmmu_age() failed");
+}
+
+void stage_zap_all(struct stage *stage)
+{
+	stage_expect(vmmu_zap_all(stage->vm), "vmmu_zap_all()");
+}
+
+/* ---- the judge ---- */
+
+static void stage_finding(void *ctx, const struct vmmu_finding *finding)
+{
+	(void)ctx;
+	schedule_blame(VERDICT_CHECK, "audit: %s: %s", finding->invariant, finding->text);
+}
+
+static void stage_audit(struct stage *stage)
+{
+	struct vmmu_audit audit;
+
+	MUST(!vmmu_audit(stage->vm, &audit, stage_finding, NULL));
+	MUST(audit.checked);
+	MUST(vmmu_machine_check(stage->machine) >= 0);
+}
+
+/* Every leaf leads to the frames that its pages have. */
+static int stage_judge_leaf(void *ctx, const struct vmmu_visit *visit)
+{
+	struct stage *stage = ctx;
+
+	if (visit->entry.kind == VMMU_ENTRY_FROZEN)
+		schedule_blame(VERDICT_CHECK, "an entry was left frozen at gfn %#llx level %u",
+			       (unsigned long long)visit->gfn, visit->level);
+	if (visit->entry.kind != VMMU_ENTRY_LEAF || visit->obsolete)
+		return 0;
+	if (!stage->has_slot || visit->gfn >= STAGE_PAGES ||
+	    visit->entry.pfn != stage_pfn(stage, visit->gfn))
+		schedule_blame(VERDICT_CHECK, "a leaf at gfn %#llx level %u leads to %#llx",
+			       (unsigned long long)visit->gfn, visit->level,
+			       (unsigned long long)visit->entry.pfn);
+	return 0;
+}
+
+/* Nothing that was written is missing in the copy. */
+static void stage_judge_copy(struct stage *stage)
+{
+	if (!stage->is_logging || !stage->has_slot)
+		return;
+	stage_harvest(stage);
+	for (uint64_t i = 0; i < STAGE_PAGES; i++)
+		if (stage->copy[i] != stage->memory[i])
+			schedule_blame(VERDICT_CHECK, "a write to gfn %#llx is not in the log",
+				       (unsigned long long)i);
+}
+
+/* Whoever accessed something gets through, now that nobody is in the way. */
+static void stage_judge_progress(struct stage *stage)
+{
+	for (unsigned i = 0; i < STAGE_CPUS && stage->has_slot; i++)
+		if (stage->touched[i] < STAGE_PAGES)
+			stage_touch(stage, i, stage->touched[i], stage->access[i]);
+}
+
+static void stage_judge(struct stage *stage)
+{
+	stage_audit(stage);
+	vmmu_visit(stage->vm, stage_judge_leaf, stage);
+	stage_judge_copy(stage);
+	stage_judge_progress(stage);
+	stage_judge_copy(stage);
+	stage_audit(stage);
+	vmmu_visit(stage->vm, stage_judge_leaf, stage);
+}
+
+void stage_end(struct stage *stage)
+{
+	if (!schedule_blamed()[0])
+		stage_judge(stage);
+	/* What is broken may not even be taken down. */
+	if (schedule_blamed()[0])
+		return;
+	vmmu_machine_destroy(stage->machine);
+	vmmu_vm_destroy(stage->vm);
+	if (memory_live())
+		schedule_blame(VERDICT_CHECK, "%zu blocks of memory were not given back",
+			       memory_live());
+}
