@@ -14,7 +14,7 @@
 #include "interleave/memory.h"
 #include "interleave/run.h"
 
-#define SHARED_LG2 16u
+#define SHARED_LG2 17u
 
 struct branch {
 	uint8_t chosen;
@@ -39,6 +39,7 @@ struct bound {
 	struct seen states;
 	struct shared shared[1u << SHARED_LG2];
 	unsigned shared_count;
+	unsigned user; /* the thread whose step was just taken */
 	bool has_grown;
 };
 
@@ -98,10 +99,10 @@ static unsigned bound_choose(void *ctx, unsigned step, unsigned enabled, unsigne
 
 	if (!step)
 		b->preemptions = 0;
-	if (b->search.is_drained)
-		return run_any(enabled, current);
 	if (step >= b->search.fixed) {
 		bound_new_branch(b, step, enabled, current);
+		if (b->search.is_drained)
+			return SCHEDULE_STOP;
 	} else if (!(enabled >> branch->chosen & 1)) {
 		fprintf(stderr, "interleave: a run was not like the last one at step %u\n", step);
 		abort();
@@ -111,27 +112,31 @@ static unsigned bound_choose(void *ctx, unsigned step, unsigned enabled, unsigne
 	return branch->chosen;
 }
 
-static void bound_done(void *ctx, unsigned step)
+/* The thread whose step is over uses the thing of KEY. */
+static void bound_use(void *ctx, uint64_t key, bool is_write)
 {
 	struct bound *b = ctx;
-	const struct event *event = schedule_event(step);
-	struct shared *shared;
+	struct shared *shared = bound_shared(b, key);
+	bool was_contended = shared_is_contended(shared);
 
-	b->search.events += run_event_digest(event);
-	if (event->op.kind > POINT_AND)
-		return;
-	shared = bound_shared(b, event->op.key);
 	if (!shared->key && ++b->shared_count > 3u << (SHARED_LG2 - 2)) {
 		fprintf(stderr, "interleave: too many things are shared\n");
 		exit(2);
 	}
-	b->has_grown |= shared_is_contended(shared) !=
-			shared_is_contended(&(struct shared){
-				.users = (uint8_t)(shared->users | 1u << event->thread),
-				.is_written = shared->is_written || event->is_write});
-	shared->key = event->op.key;
-	shared->users |= (uint8_t)(1u << event->thread);
-	shared->is_written |= event->is_write;
+	shared->key = key;
+	shared->users |= (uint8_t)(1u << b->user);
+	shared->is_written |= is_write;
+	b->has_grown |= !was_contended && shared_is_contended(shared);
+}
+
+static void bound_done(void *ctx, unsigned step)
+{
+	struct bound *b = ctx;
+	const struct event *event = schedule_event(step);
+
+	b->search.events += run_event_digest(event);
+	b->user = event->thread;
+	schedule_uses(event, bound_use, b);
 }
 
 static bool bound_next(struct bound *b, unsigned depth)

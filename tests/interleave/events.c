@@ -8,6 +8,7 @@
 
 #define ACCESSES_MAX (STEPS_MAX + STEPS_MAX / 2)
 #define OBJECTS_LG2  16u
+#define WORD_MIN     4u /* bytes: of what an atomic operation is about, as far as frees go */
 
 /* How an event uses a thing. Two uses by one class of the last five that is no WRITE commute. */
 enum access_class {
@@ -45,7 +46,8 @@ static struct object objects[1u << OBJECTS_LG2];
 static int frees[STEPS_MAX]; /* events that freed memory */
 static unsigned event_count, access_count, free_count, run_number, thread_count;
 static uint32_t thread_clock[THREADS_MAX][THREADS_MAX]; /* of its last complete event */
-static uint32_t leave_clock[THREADS_MAX][THREADS_MAX];  /* of its last LEAVE */
+static int leaves[THREADS_MAX][STEPS_MAX]; /* LEAVE of a thread's section, counted from 1 */
+static unsigned leave_count[THREADS_MAX];
 
 void events_reset(unsigned count)
 {
@@ -53,7 +55,7 @@ void events_reset(unsigned count)
 	thread_count = count;
 	run_number++;
 	memset(thread_clock, 0, sizeof(thread_clock));
-	memset(leave_clock, 0, sizeof(leave_clock));
+	memset(leave_count, 0, sizeof(leave_count));
 }
 
 unsigned schedule_steps(void)
@@ -256,6 +258,19 @@ static void completion_uses(struct completion *completion, uint64_t key)
 	}
 }
 
+/*
+ * A section that had begun when the wait began is over when it ends: whether it was over already
+ * then makes no difference.
+ */
+static void completion_leaves(struct completion *completion, unsigned thread)
+{
+	uint64_t section = completion->event->old_value >> thread * EVENT_SECTION_BITS &
+			   ((1u << EVENT_SECTION_BITS) - 1);
+
+	if (section && section <= leave_count[thread])
+		clock_join(completion->covered, events[leaves[thread][section - 1]].clock);
+}
+
 /* What orders without a choice: a signal before who wakes, readers before who waited for them. */
 static void completion_waits(struct completion *completion)
 {
@@ -269,8 +284,7 @@ static void completion_waits(struct completion *completion)
 				   events[accesses[condition->last].event].clock);
 	}
 	for (unsigned i = 0; event->op.kind == POINT_GRACE_END && i < thread_count; i++)
-		if (event->old_value >> i & 1)
-			clock_join(completion->covered, leave_clock[i]);
+		completion_leaves(completion, i);
 }
 
 static void completion_end(struct completion *completion)
@@ -280,7 +294,7 @@ static void completion_end(struct completion *completion)
 	completion_show(completion);
 	memcpy(thread_clock[event->thread], event->clock, sizeof(event->clock));
 	if (event->op.kind == POINT_LEAVE)
-		memcpy(leave_clock[event->thread], event->clock, sizeof(event->clock));
+		leaves[event->thread][leave_count[event->thread]++] = (int)(event - events);
 	if (event->op.kind == POINT_UNLOCK)
 		memcpy(object_of(event->op.key)->released, event->clock, sizeof(event->clock));
 }
@@ -308,6 +322,16 @@ void events_complete(struct event *event, const struct chooser *chooser)
 	completion_end(&completion);
 	if (chooser->done)
 		chooser->done(chooser->ctx, (unsigned)(event - events));
+}
+
+void schedule_uses(const struct event *event, void (*fn)(void *ctx, uint64_t key, bool is_write),
+		   void *ctx)
+{
+	for (int at = event->access; at >= 0; at = accesses[at].next)
+		if (accesses[at].class >= ACCESS_READ && accesses[at].key > KEY_HOST)
+			fn(ctx, accesses[at].key, accesses[at].class != ACCESS_READ);
+	for (unsigned i = 0; event->op.kind == POINT_FREE && i < event->op.bytes; i += WORD_MIN)
+		fn(ctx, event->op.key + i, true);
 }
 
 /* ---- steps that have not been taken yet ---- */

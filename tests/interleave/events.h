@@ -11,6 +11,9 @@ enum event_key {
 	KEY_HOST,        /* what accesses of guests depend on, besides entries */
 };
 
+/* GRACE_END's value: of each thread, which section was its last one when the wait began. */
+#define EVENT_SECTION_BITS 20
+
 /* A run of COUNT threads begins. */
 void events_reset(unsigned count);
 /* The event of a step of THREAD that begins. */

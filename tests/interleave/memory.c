@@ -16,6 +16,7 @@
 #define BLOCK_FREE   UINT64_C(0x6672656566726565)
 #define KEY_OF_FRAME (UINT64_C(1) << 60)
 #define KEY_OF_HEAP  (UINT64_C(2) << 60)
+#define KEY_OF_META  (UINT64_C(3) << 60)
 
 /* In front of each block. */
 struct block {
@@ -27,7 +28,8 @@ static size_t arena_used, blocks_live;
 /* A byte for each 16 of the arena: it went back. */
 static unsigned char arena_free[ARENA_BYTES / 16];
 static const unsigned char *frames_base;
-static size_t frames_bytes;
+static size_t frames_bytes, meta_bytes;
+static const unsigned char *meta_base; /* records of frames */
 static unsigned char frame_is_free[FRAMES_MAX];
 
 static void *memory_alloc(size_t bytes)
@@ -76,7 +78,7 @@ void memory_reset(void)
 	arena_used = 0;
 	blocks_live = 0;
 	frames_base = NULL;
-	frames_bytes = 0;
+	frames_bytes = meta_bytes = 0;
 	memset(frame_is_free, 0, sizeof(frame_is_free));
 }
 
@@ -85,12 +87,14 @@ size_t memory_live(void)
 	return blocks_live;
 }
 
-void memory_frames_are(const void *base, size_t bytes)
+void memory_frames_are(const struct frame_pool *pool)
 {
-	if (bytes / FRAME_BYTES > FRAMES_MAX)
+	if (pool->bytes / FRAME_BYTES > FRAMES_MAX)
 		abort();
-	frames_base = base;
-	frames_bytes = bytes;
+	frames_base = pool->base;
+	frames_bytes = pool->bytes;
+	meta_base = pool->meta;
+	meta_bytes = (pool->bytes >> pool->min_lg2) * FRAME_META_BYTES;
 }
 
 bool memory_is_frame(const volatile void *address)
@@ -111,6 +115,8 @@ uint64_t memory_key(const volatile void *address)
 		return KEY_OF_FRAME | (place - (uintptr_t)frames_base);
 	if (memory_is_heap(address))
 		return KEY_OF_HEAP | (place - (uintptr_t)arena);
+	if (place - (uintptr_t)meta_base < meta_bytes)
+		return KEY_OF_META | (place - (uintptr_t)meta_base);
 	return place;
 }
 

@@ -16,8 +16,9 @@ void memory_start(void);
 void memory_reset(void);
 /* Blocks that did not go back since memory_reset(). */
 size_t memory_live(void);
-/* The VM's table frames: BYTES from BASE on. */
-void memory_frames_are(const void *base, size_t bytes);
+/* The VM's table frames are POOL's. */
+struct frame_pool;
+void memory_frames_are(const struct frame_pool *pool);
 bool memory_is_frame(const volatile void *address);
 /* A number for ADDRESS that is the same in every run. */
 uint64_t memory_key(const volatile void *address);

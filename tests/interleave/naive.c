@@ -42,7 +42,7 @@ static bool naive_next(struct naive *n, unsigned depth)
 	return false;
 }
 
-void search_naive(const struct program *program, struct search_result *result)
+void search_naive(const struct program *program, uint64_t runs, struct search_result *result)
 {
 	static const struct search_limits none = {.preemptions = -1};
 	struct naive *n = &naive;
@@ -53,7 +53,8 @@ void search_naive(const struct program *program, struct search_result *result)
 	do {
 		if (!run_once(&n->search))
 			break;
-	} while (naive_next(n, schedule_steps()));
+		result->left = result->runs + result->pruned >= runs;
+	} while (!result->left && naive_next(n, schedule_steps()));
 	seen_clear(&n->search.orders);
 }
 

@@ -133,8 +133,8 @@ static void print_place(const volatile void *address, char *text, size_t room)
 			return;
 		}
 	}
-	if (!name && address == (const volatile void *)&stage->edition[0])
-		name = "the host's page";
+	if (!name && address == (const volatile void *)&stage->moves)
+		name = "the host's pages";
 	if (name)
 		snprintf(text, room, "%s", name);
 	else

@@ -60,7 +60,7 @@ static unsigned reduce_choose(void *ctx, unsigned step, unsigned enabled, unsign
 		r->drained_at = step;
 	}
 	if (r->search.is_drained)
-		return run_any(enabled, current);
+		return SCHEDULE_STOP;
 	if (step >= r->search.fixed) {
 		reduce_new_node(node, enabled, r->asleep_next, current);
 	} else if (node->enabled != enabled) {

@@ -57,7 +57,10 @@ bool run_once(struct search *search)
 	search->events = 0;
 	program->begin(program->ctx);
 	verdict = schedule_run(&search->chooser, program->body, program->ctx, program->count);
-	program->end(program->ctx);
+	if (search->is_drained || verdict != VERDICT_FINE)
+		program->drop(program->ctx);
+	else
+		program->end(program->ctx);
 	result->steps += schedule_steps();
 	/* What the judge found comes behind what the run itself did. */
 	if (verdict == VERDICT_FINE && schedule_blamed()[0])
@@ -86,10 +89,11 @@ static bool replay_part(struct replay *replay)
 {
 	int used = 0;
 
-	if (sscanf(replay->at, " %ux%u%n", &replay->thread, &replay->steps, &used) < 2)
+	if (sscanf(replay->at, " %ux%u%n", &replay->thread, &replay->steps, &used) < 2 ||
+	    !replay->steps)
 		return false;
 	replay->at += used;
-	return replay->steps > 0;
+	return true;
 }
 
 static unsigned replay_choose(void *ctx, unsigned step, unsigned enabled, unsigned current)

@@ -197,6 +197,12 @@ static void world_end(void *ctx)
 	stage_end(&world.stage);
 }
 
+static void world_drop(void *ctx)
+{
+	(void)ctx;
+	stage_drop(&world.stage);
+}
+
 static void world_thread(void *ctx, unsigned thread)
 {
 	(void)ctx;
@@ -213,7 +219,8 @@ struct program scenario_program(const struct scenario *scenario, const struct st
 	return (struct program){.count = scenario->threads,
 				.begin = world_begin,
 				.body = body,
-				.end = world_end};
+				.end = world_end,
+				.drop = world_drop};
 }
 
 const struct stage *scenario_stage(void)

@@ -10,7 +10,8 @@
 #include "interleave/events.h"
 #include "interleave/memory.h"
 
-#define NOBODY COROUTINE_CALLER
+#define NOBODY      COROUTINE_CALLER
+#define WATCHED_MAX 192
 
 /* A thread of the run. */
 struct thread {
@@ -20,11 +21,18 @@ struct thread {
 	unsigned nesting;      /* of readers */
 	uint32_t section;      /* readers entered so far, not counting nested ones */
 	uint32_t awaited[THREADS_MAX]; /* a wait for readers: the sections to be left; 0: none */
+	uint64_t sections;     /* its beginning: the last section of each thread then */
 	uint64_t await_value;  /* YIELD: until something else stands there */
 	const volatile void *condition; /* waits for it */
 	bool is_signalled;
-	bool has_walked;       /* a guest's walk: */
-	uint64_t writes_seen;  /* writes of all threads when it was taken */
+	int walked;            /* event of its last walk as a guest; -1: none */
+	/* GUEST: what it met since then, as it found it */
+	struct watched {
+		const volatile void *address;
+		unsigned bytes;
+		uint64_t value;
+	} watched[WATCHED_MAX];
+	unsigned watched_count; /* past the array: it may walk anyway */
 };
 
 /* A lock that somebody holds. */
@@ -40,11 +48,10 @@ static struct {
 	void (*const *body)(void *ctx, unsigned i);
 	void *ctx;
 	unsigned count, current;
-	bool is_running;
+	bool is_running, is_stopped;
 	struct thread thread[THREADS_MAX];
 	struct held held[HELD_MAX];
 	unsigned held_count;
-	uint64_t writes;
 	enum verdict verdict;
 	char blamed[512];
 	void (*line)(const struct event *event);
@@ -153,10 +160,48 @@ static bool readers_have_left(const struct thread *thread)
 	return true;
 }
 
-/* A walk that was refused before is not repeated before anything has changed. */
+static bool watches(const struct thread *thread, const volatile void *address)
+{
+	for (unsigned i = 0; i < thread->watched_count; i++)
+		if (thread->watched[i].address == address)
+			return true;
+	return false;
+}
+
+/* THREAD is about to walk again: what has it met since its last walk? */
+static void guest_watch(struct thread *thread, unsigned index)
+{
+	thread->watched_count = 0;
+	if (thread->walked < 0)
+		return;
+	for (unsigned step = (unsigned)thread->walked; step < schedule_steps(); step++) {
+		const struct event *event = events_at(step);
+
+		if (event->thread != index || !op_has_value(&event->op) ||
+		    watches(thread, event->op.address))
+			continue;
+		if (thread->watched_count == WATCHED_MAX) {
+			thread->walked = -1;
+			return;
+		}
+		thread->watched[thread->watched_count++] = (struct watched){
+			event->op.address, event->op.bytes, event->old_value};
+	}
+}
+
+/*
+ * A walk that was refused would be refused again for as long as everything is as the fault before
+ * it found it. So nobody tries again and again while another could go on.
+ */
 static bool guest_may_walk(const struct thread *thread)
 {
-	return !thread->has_walked || run.writes != thread->writes_seen;
+	if (thread->walked < 0)
+		return true;
+	for (unsigned i = 0; i < thread->watched_count; i++)
+		if (value_at(thread->watched[i].address, thread->watched[i].bytes) !=
+		    thread->watched[i].value)
+			return true;
+	return false;
 }
 
 static bool thread_is_enabled(unsigned index)
@@ -200,8 +245,11 @@ static unsigned threads_enabled(void)
 
 static void step_grace(struct thread *thread)
 {
-	for (unsigned i = 0; i < run.count; i++)
+	thread->sections = 0;
+	for (unsigned i = 0; i < run.count; i++) {
 		thread->awaited[i] = run.thread[i].nesting ? run.thread[i].section : 0;
+		thread->sections |= (uint64_t)run.thread[i].section << i * EVENT_SECTION_BITS;
+	}
 }
 
 static void step_signal(const volatile void *condition)
@@ -257,7 +305,6 @@ static void step_check_memory(const struct op *op)
 static uint64_t step_value(const struct thread *thread)
 {
 	const struct op *op = &thread->next;
-	uint64_t readers = 0;
 
 	if (op_has_value(op))
 		return value_at(op->address, op->bytes);
@@ -265,9 +312,7 @@ static uint64_t step_value(const struct thread *thread)
 		return thread->await_value;
 	if (op->kind == POINT_WAKE)
 		return memory_key(thread->condition);
-	for (unsigned i = 0; op->kind == POINT_GRACE_END && i < run.count; i++)
-		readers |= (uint64_t)(thread->awaited[i] != 0) << i;
-	return readers;
+	return op->kind == POINT_GRACE_END ? thread->sections : 0;
 }
 
 /* The step of thread INDEX begins: its event, to be completed when it is over. */
@@ -303,13 +348,8 @@ static void step_end(unsigned index)
 	if (op_has_value(&event->op))
 		event->new_value = value_at(event->op.address, event->op.bytes);
 	event->is_write |= event_is_write(event);
-	/* A change of one's own entries counts too: what is fixed may be tried again. */
-	if (event->is_write && op_has_value(&event->op))
-		run.writes++;
-	if (event->op.kind == POINT_GUEST) {
-		thread->has_walked = true;
-		thread->writes_seen = run.writes;
-	}
+	if (event->op.kind == POINT_GUEST)
+		thread->walked = thread->last;
 	if (event->op.kind == POINT_GRACE_END)
 		memset(thread->awaited, 0, sizeof(thread->awaited));
 	events_complete(event, run.chooser);
@@ -323,6 +363,8 @@ static void run_stops(unsigned from)
 
 	for (unsigned i = 0; i < run.count; i++)
 		waiting += !run.thread[i].is_finished;
+	if (run.is_stopped)
+		waiting = 0;
 	if (waiting && schedule_steps() >= STEPS_MAX)
 		schedule_blame(VERDICT_LIVELOCK, "no end after %u steps", schedule_steps());
 	else if (waiting)
@@ -341,6 +383,11 @@ static void schedule_next(unsigned from)
 		return;
 	}
 	next = run.chooser->choose(run.chooser->ctx, schedule_steps(), enabled, run.current);
+	if (next == SCHEDULE_STOP) {
+		run.is_stopped = true;
+		run_stops(from);
+		return;
+	}
 	run.current = next;
 	step_begin(next, enabled);
 	if (next != from)
@@ -354,6 +401,8 @@ static void point_next(enum point_kind kind, uint64_t key, const volatile void *
 
 	step_end(self);
 	run.thread[self].next = (struct op){kind, key, address, (unsigned)bytes, function};
+	if (kind == POINT_GUEST)
+		guest_watch(&run.thread[self], self);
 	schedule_next(self);
 }
 
@@ -477,16 +526,16 @@ enum verdict schedule_run(const struct chooser *chooser, void (*const *body)(voi
 	run.ctx = ctx;
 	run.count = count;
 	run.held_count = 0;
-	run.writes = 0;
 	run.verdict = VERDICT_FINE;
 	run.blamed[0] = '\0';
 	events_reset(count);
 	for (unsigned i = 0; i < count; i++) {
-		run.thread[i].last = -1;
+		run.thread[i].last = run.thread[i].walked = -1;
 		run.thread[i].next = (struct op){.kind = POINT_START, .function = "start"};
 		coroutine_make(i, thread_main);
 	}
 	run.is_running = true;
+	run.is_stopped = false;
 	run.current = 0;
 	schedule_next(NOBODY);
 	run.is_running = false;

@@ -20,6 +20,9 @@
 /* Steps after which a run is called a livelock. */
 #define STEPS_MAX 20000
 
+/* Not a thread: the rest of the run is of no interest. */
+#define SCHEDULE_STOP THREADS_MAX
+
 /* A step that a thread is about to take. */
 struct op {
 	enum point_kind kind;
@@ -52,7 +55,10 @@ enum verdict {
 /* Who chooses. Called on the stack of some thread: it may not reach a schedule point. */
 struct chooser {
 	void *ctx;
-	/* The thread that takes step number STEP; ENABLED is never 0; CURRENT took the last one. */
+	/*
+	 * The thread that takes step number STEP; ENABLED is never 0; CURRENT took the last one.
+	 * SCHEDULE_STOP: none, the run ends here.
+	 */
 	unsigned (*choose)(void *ctx, unsigned step, unsigned enabled, unsigned current);
 	/* Events FIRST < SECOND could have come the other way round, and have not; may be NULL. */
 	void (*raced)(void *ctx, unsigned first, unsigned second);
@@ -79,6 +85,9 @@ static inline uint32_t event_index(const struct event *event)
 {
 	return event->clock[event->thread];
 }
+/* Call FN for each word that EVENT, a complete one, used; locks, readers and the like are none. */
+void schedule_uses(const struct event *event, void (*fn)(void *ctx, uint64_t key, bool is_write),
+		   void *ctx);
 /* Report what is wrong with the run; the first report stays. */
 void schedule_blame(enum verdict verdict, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

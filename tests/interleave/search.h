@@ -16,7 +16,8 @@ struct program {
 	unsigned count; /* threads */
 	void (*begin)(void *ctx); /* make the world; outside the run */
 	void (*const *body)(void *ctx, unsigned thread);
-	void (*end)(void *ctx); /* judge it by schedule_blame(), if it came to an end; unmake it */
+	void (*end)(void *ctx);  /* judge it by schedule_blame(), and unmake it */
+	void (*drop)(void *ctx); /* threads stand in the middle of it: only give memory back */
 	void *ctx;
 };
 
@@ -49,7 +50,7 @@ void search_run(const struct program *program, const struct search_limits *limit
  * false: TEXT is none.
  */
 bool search_replay(const struct program *program, const char *text, struct search_result *result);
-/* For tests of the search itself: all schedules, nothing left out. */
-void search_naive(const struct program *program, struct search_result *result);
+/* For tests of the search itself: all schedules, nothing left out; result->left: more than RUNS. */
+void search_naive(const struct program *program, uint64_t runs, struct search_result *result);
 
 #endif

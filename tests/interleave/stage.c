@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "faults/vm.h"
+#include "format/registry.h"
 #include "interleave/events.h"
 #include "interleave/memory.h"
 
@@ -52,7 +53,7 @@ static enum vmmu_resolve_status stage_resolve(void *ctx, const struct vmmu_page_
 	/* Neighbours are left alone: one page more is one more place to look at. */
 	if (request->flags & VMMU_RESOLVE_NO_FAULT)
 		return VMMU_RESOLVE_UNMAPPED;
-	point_at(POINT_LOAD, &stage->edition[0], sizeof(stage->edition[0]), "resolve");
+	point_at(POINT_LOAD, &stage->moves, sizeof(stage->moves), "resolve");
 	*page = (struct vmmu_page){.pfn = stage_pfn(stage, gfn),
 				   .level = stage->is_large ? 2 : 1,
 				   .writable = true};
@@ -64,7 +65,7 @@ static unsigned stage_host_level(void *ctx, uint64_t hva, uint64_t gfn)
 	struct stage *stage = ctx;
 
 	(void)hva, (void)gfn;
-	point_at(POINT_LOAD, &stage->edition[0], sizeof(stage->edition[0]), "host_level");
+	point_at(POINT_LOAD, &stage->moves, sizeof(stage->moves), "host_level");
 	return stage->is_large ? 2 : 1;
 }
 
@@ -198,7 +199,7 @@ static void stage_make_vm(struct stage *stage)
 
 	MUST(!vmmu_machine_create(&machine, &stage->machine));
 	MUST(!vmmu_vm_create(&options, &stage->vm));
-	memory_frames_are(stage->vm->tree.frames.base, stage->vm->tree.frames.bytes);
+	memory_frames_are(&stage->vm->tree.frames);
 	MUST(!vmmu_machine_attach(stage->machine, stage->vm));
 }
 
@@ -213,8 +214,10 @@ void stage_begin(struct stage *stage, const struct stage_kind *kind, bool is_lar
 	stage_make_cpus(stage);
 }
 
-void stage_forget(struct stage *stage)
+void stage_drop(struct stage *stage)
 {
+	frame_pool_destroy(&stage->vm->tree.frames);
+	registry_unpin(stage->kind.format);
 	stage->vm = NULL;
 }
 
@@ -297,9 +300,10 @@ void stage_move(struct stage *stage, uint64_t gfn, uint64_t count, bool is_large
 	point_at(POINT_HOST, NULL, 0, "host takes pages");
 	for (uint64_t i = gfn; i < gfn + count; i++)
 		stage->is_away[i] = true;
-	point_at(POINT_STORE, &stage->edition[0], sizeof(stage->edition[0]), "host");
+	point_at(POINT_STORE, &stage->moves, sizeof(stage->moves), "host");
 	for (uint64_t i = gfn; i < gfn + count; i++)
 		stage->edition[i]++;
+	stage->moves++;
 	stage->is_large = is_large;
 	point_at(POINT_HOST, NULL, 0, "host has other pages");
 	for (uint64_t i = gfn; i < gfn + count; i++)
@@ -406,11 +410,12 @@ static void stage_judge(struct stage *stage)
 
 void stage_end(struct stage *stage)
 {
-	if (!schedule_blamed()[0])
-		stage_judge(stage);
+	stage_judge(stage);
 	/* What is broken may not even be taken down. */
-	if (schedule_blamed()[0])
+	if (schedule_blamed()[0]) {
+		stage_drop(stage);
 		return;
+	}
 	vmmu_machine_destroy(stage->machine);
 	vmmu_vm_destroy(stage->vm);
 	if (memory_live())

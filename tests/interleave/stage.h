@@ -38,6 +38,7 @@ struct stage {
 	bool is_large;  /* the host maps all of it as one large page */
 	bool has_slot, slot_goes; /* slot_goes: somebody deletes it */
 	bool is_logging; /* since before the first write that counts */
+	uint64_t moves;                /* of pages, by the host */
 	uint64_t edition[STAGE_PAGES]; /* which frame a page has: changes when the host moves it */
 	bool is_away[STAGE_PAGES];     /* between begin and end */
 	uint64_t memory[STAGE_PAGES], copy[STAGE_PAGES]; /* writes of guests, and what was copied */
@@ -54,8 +55,8 @@ void stage_begin(struct stage *stage, const struct stage_kind *kind, bool is_lar
 		 unsigned max_level);
 /* Judge what the run came to, by schedule_blame(), and unmake it. */
 void stage_end(struct stage *stage);
-/* It is known to be no world any more: after a deadlock. */
-void stage_forget(struct stage *stage);
+/* Only give its memory back: threads stand in the middle of it. */
+void stage_drop(struct stage *stage);
 
 /* The page's frame. */
 uint64_t stage_pfn(const struct stage *stage, uint64_t gfn);
