@@ -162,16 +162,11 @@ static unsigned bound_depth(const struct bound *b)
 /* All runs with what is known to be shared. false: it ended before its end. */
 static bool bound_round(struct bound *b)
 {
-	struct search_result *result = b->search.result;
-	const struct search_limits *limits = b->search.limits;
-
 	b->search.fixed = 0;
 	b->has_grown = false;
 	seen_clear(&b->states);
 	do {
-		if (limits->runs && result->runs + result->pruned >= limits->runs)
-			return false;
-		if (!run_once(&b->search))
+		if (!run_once(&b->search) || run_is_enough(&b->search))
 			return false;
 	} while (bound_next(b, bound_depth(b)));
 	return true;

@@ -17,6 +17,10 @@ struct settings {
 	bool has_preemptions;
 };
 
+/* Steps of all runs of a task in the short form: of the first format, and of the others. */
+#define SHORT_STEPS_FIRST UINT64_C(1500000)
+#define SHORT_STEPS_OTHER UINT64_C(300000)
+
 /* What goes by one line of results. */
 struct task {
 	const struct scenario *scenario;
@@ -117,6 +121,10 @@ static void task_limit(const struct settings *settings, struct task *task)
 	task->limits = settings->limits;
 	if (!settings->has_preemptions)
 		task->limits.preemptions = task->scenario->threads > 2 ? 3 : -1;
+	if (settings->is_short)
+		task->limits.steps = task->kind.format == vmmu_format_find(format_names[0])
+					     ? SHORT_STEPS_FIRST
+					     : SHORT_STEPS_OTHER;
 }
 
 static void explore(const struct settings *settings, struct total *total)
@@ -162,6 +170,62 @@ static int replay(const struct settings *settings)
 	printf("%s%s%s\n", verdict_name(result.verdict), result.blamed[0] ? ": " : "",
 	       result.blamed);
 	return result.verdict != VERDICT_FINE;
+}
+
+/* Where each planted bug shows. */
+static const struct {
+	enum plant plant;
+	const char *scenario;
+	enum vmmu_root_mode root;
+} planted_bugs[] = {
+	{PLANT_NO_RECHECK, "fault-move", VMMU_ROOT_DIRECT},
+	{PLANT_NO_RECHECK, "fault-move", VMMU_ROOT_TDP},
+	{PLANT_STORE, "fault-fault", VMMU_ROOT_TDP},
+	{PLANT_STORE, "fix-move", VMMU_ROOT_DIRECT},
+	{PLANT_NO_FREEZE, "grow-fault", VMMU_ROOT_TDP},
+	{PLANT_NO_GRACE, "walk-zap", VMMU_ROOT_DIRECT},
+	{PLANT_NO_GRACE, "walk-zap", VMMU_ROOT_TDP},
+	{PLANT_NO_CLAIM, "fault-zap", VMMU_ROOT_TDP},
+};
+
+/* Is TASK fine as it is, and bad with the bug, by a schedule that shows it again? */
+static bool planted_is_found(struct task *task, enum plant bug)
+{
+	static struct search_result fine, bad, again;
+	struct program program = scenario_program(task->scenario, &task->kind);
+
+	search_run(&program, &task->limits, &fine);
+	plant_now = bug;
+	search_run(&program, &task->limits, &bad);
+	printf("planted: %s: %s %s: found after %llu schedules\n", plant_name(bug),
+	       task->scenario->name, root_name(&task->kind),
+	       (unsigned long long)(bad.runs + bad.pruned));
+	if (bad.verdict != VERDICT_FINE) {
+		print_schedule(task, &bad);
+		search_replay(&program, bad.schedule, &again);
+	}
+	plant_now = PLANT_NOTHING;
+	return fine.verdict == VERDICT_FINE && bad.verdict != VERDICT_FINE &&
+	       again.verdict == bad.verdict && !strcmp(again.blamed, bad.blamed);
+}
+
+static int planted(void)
+{
+	unsigned missed = 0;
+
+	for (unsigned i = 0; i < ARRAY_COUNT(planted_bugs); i++) {
+		struct task task = {.scenario = scenario_find(planted_bugs[i].scenario),
+				    .kind = {.format = vmmu_format_find(format_names[0]),
+					     .root = planted_bugs[i].root},
+				    .limits = {.steps = SHORT_STEPS_FIRST, .preemptions = -1}};
+
+		if (planted_is_found(&task, planted_bugs[i].plant))
+			continue;
+		missed++;
+		printf("planted: %s: NOT FOUND\n", plant_name(planted_bugs[i].plant));
+	}
+	printf("%zu bugs planted, %u missed\n", ARRAY_COUNT(planted_bugs), missed);
+	return missed != 0;
 }
 
 static bool plant(const char *name)
@@ -250,6 +314,8 @@ int main(int argc, char **argv)
 	memory_start();
 	if (settings.replay)
 		return replay(&settings);
+	if (settings.is_planted)
+		return planted();
 	explore(&settings, &total);
 	printf("%llu schedules run, %llu pruned, %llu left; %llu steps; %u bad\n",
 	       (unsigned long long)total.runs, (unsigned long long)total.pruned,

@@ -152,7 +152,7 @@ void print_event(const struct event *event)
 	if (op->kind == POINT_LOAD)
 		printf(": %#llx", (unsigned long long)event->old_value);
 	else if (op->kind == POINT_COMPARE && !event->is_write)
-		printf(": %#llx, not what was expected", (unsigned long long)event->old_value);
+		printf(": %#llx stays", (unsigned long long)event->old_value);
 	else if (op->kind < POINT_LOCK)
 		printf(": %#llx -> %#llx", (unsigned long long)event->old_value,
 		       (unsigned long long)event->new_value);

@@ -168,16 +168,13 @@ void reduce_run(const struct program *program, const struct search_limits *limit
 		struct search_result *result)
 {
 	struct reduction *r = &reduction;
-	uint64_t tries = 0;
 
 	r->search = (struct search){.program = program, .limits = limits, .result = result};
 	r->search.chooser = (struct chooser){
 		.ctx = r, .choose = reduce_choose, .raced = reduce_raced, .done = reduce_done};
 	do {
-		if (limits->runs && tries++ == limits->runs)
-			break;
 		r->asleep_next = 0;
-		if (!run_once(&r->search))
+		if (!run_once(&r->search) || run_is_enough(&r->search))
 			break;
 	} while (reduce_next(r, reduce_depth(r)));
 	result->left = reduce_left(r, reduce_depth(r));

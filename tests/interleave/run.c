@@ -47,6 +47,15 @@ static void run_blame(struct search *search, enum verdict verdict)
 	run_describe(result->schedule, sizeof(result->schedule));
 }
 
+bool run_is_enough(const struct search *search)
+{
+	const struct search_limits *limits = search->limits;
+	const struct search_result *result = search->result;
+
+	return (limits->runs && result->runs + result->pruned >= limits->runs) ||
+	       (limits->steps && result->steps >= limits->steps);
+}
+
 bool run_once(struct search *search)
 {
 	const struct program *program = search->program;

@@ -18,8 +18,10 @@ struct search {
 	struct seen orders; /* digests of whole runs */
 };
 
-/* One run; true: a new one, and fine. */
+/* One run; false: it was bad. */
 bool run_once(struct search *search);
+/* Have the limits been reached? */
+bool run_is_enough(const struct search *search);
 /* EVENT as a number: two runs with the same events, in whatever order, have the same sum. */
 uint64_t run_event_digest(const struct event *event);
 /* Whom to choose where it does not matter. */

@@ -17,13 +17,22 @@ static void setup_mapped(struct stage *stage)
 	stage_touch(stage, 0, PAGE, VMMU_WRITE);
 }
 
-/* Logged, written, reported: a write may have its permission back. */
+/* Logged, written, reported: a write may have its permission back. A neighbour is dirty. */
 static void setup_protected(struct stage *stage)
 {
 	stage_slot(stage, VMMU_SLOT_LOG_DIRTY);
 	stage_copy_all(stage);
 	stage_touch(stage, 0, PAGE, VMMU_WRITE);
 	stage_harvest(stage);
+	stage_touch(stage, 0, NEAR, VMMU_WRITE);
+}
+
+/* The same, and logging has ended: the page stays protected until somebody writes. */
+static void setup_logged_once(struct stage *stage)
+{
+	setup_protected(stage);
+	stage_slot(stage, 0);
+	stage->is_logging = false;
 }
 
 /* Small pages where the host has a large one: logged. */
@@ -88,6 +97,12 @@ static void do_harvest(struct stage *stage, unsigned cpu)
 	stage_harvest(stage);
 }
 
+static void do_harvest_twice(struct stage *stage, unsigned cpu)
+{
+	do_harvest(stage, cpu);
+	do_harvest(stage, cpu);
+}
+
 static void do_log(struct stage *stage, unsigned cpu)
 {
 	(void)cpu;
@@ -132,8 +147,13 @@ static const struct scenario scenarios[] = {
 	 .thread = {do_write, do_move}},
 	{"fault-delete", "a fault, and the slot is deleted", .setup = setup_mapped, .threads = 2,
 	 .thread = {do_read_other, do_delete}},
-	{"fix-protect", "a fast fix, and the dirty log is read", .setup = setup_protected,
-	 .threads = 2, .thread = {do_write, do_harvest}},
+	{"fault-delete-own", "the same where a slot takes only its own mappings along",
+	 .slot_zap = VMMU_SLOT_ZAP_RANGE, .setup = setup_mapped, .threads = 2,
+	 .thread = {do_read_other, do_delete}},
+	{"fix-protect", "a fast fix, and the dirty log is read twice", .setup = setup_protected,
+	 .threads = 2, .thread = {do_write, do_harvest_twice}},
+	{"fix-log", "a fast fix of a page that was logged before, and logging begins",
+	 .setup = setup_logged_once, .threads = 2, .thread = {do_write, do_log}},
 	{"fix-zap", "a fast fix, and everything is dropped", .setup = setup_protected, .threads = 2,
 	 .thread = {do_write, do_zap_all}},
 	{"fix-move", "a fast fix, and the host moves the page", .setup = setup_protected,
@@ -157,6 +177,8 @@ static const struct scenario scenarios[] = {
 	 .thread = {do_write, do_read, do_move}},
 	{"fix-protect-move", "a fast fix, the dirty log is read, the host moves the page",
 	 .setup = setup_protected, .threads = 3, .thread = {do_write, do_harvest, do_move}},
+	{"fix-protect-age", "a fast fix, the dirty log is read, the page ages",
+	 .setup = setup_protected, .threads = 3, .thread = {do_write, do_harvest, do_age}},
 	{"grow-fault-walk", "a large page for a table, a small one into it, a look without a lock",
 	 .is_large = true, .setup = setup_grown, .threads = 3,
 	 .thread = {do_read_other, do_fault_small, do_walk}},
@@ -216,6 +238,7 @@ struct program scenario_program(const struct scenario *scenario, const struct st
 
 	world.scenario = scenario;
 	world.kind = *kind;
+	world.kind.slot_zap = scenario->slot_zap;
 	return (struct program){.count = scenario->threads,
 				.begin = world_begin,
 				.body = body,

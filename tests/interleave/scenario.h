@@ -11,6 +11,7 @@ struct scenario {
 	const char *what;       /* for people */
 	bool is_large;          /* the host maps large pages */
 	unsigned max_level;     /* 0: any */
+	enum vmmu_slot_zap slot_zap;
 	bool is_for_tdp;        /* of tdp roots alone */
 	unsigned threads;
 	void (*setup)(struct stage *stage); /* NULL: nothing */
