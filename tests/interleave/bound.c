@@ -147,7 +147,7 @@ static bool bound_next(struct bound *b, unsigned depth)
 		if (!branch->open)
 			continue;
 		branch->chosen = (uint8_t)__builtin_ctz(branch->open);
-		branch->open &= (uint8_t)~(1u << branch->chosen);
+		branch->open &= (uint8_t) ~(1u << branch->chosen);
 		b->search.fixed = depth + 1;
 		return true;
 	}
@@ -188,8 +188,7 @@ void bound_run(const struct program *program, const struct search_limits *limits
 
 	*b = (struct bound){0};
 	b->search = (struct search){.program = program, .limits = limits, .result = result};
-	b->search.chooser =
-		(struct chooser){.ctx = b, .choose = bound_choose, .done = bound_done};
+	b->search.chooser = (struct chooser){.ctx = b, .choose = bound_choose, .done = bound_done};
 	while (bound_round(b) && b->has_grown)
 		;
 	result->left = bound_left(b);

@@ -35,8 +35,8 @@ struct access {
 /* A thing that threads share. */
 struct object {
 	uint64_t key;
-	unsigned run; /* of this run, if it is the current number */
-	int last;     /* access */
+	unsigned run;                   /* of this run, if it is the current number */
+	int last;                       /* access */
 	uint32_t released[THREADS_MAX]; /* lock: clock of who gave it back last */
 };
 
@@ -110,16 +110,16 @@ static struct object *object_of(uint64_t key)
 static enum access_class class_of(const struct event *event)
 {
 	static const enum access_class classes[POINT_KINDS] = {
-		[POINT_LOAD] = ACCESS_READ,	[POINT_STORE] = ACCESS_WRITE,
+		[POINT_LOAD] = ACCESS_READ,      [POINT_STORE] = ACCESS_WRITE,
 		[POINT_EXCHANGE] = ACCESS_WRITE, [POINT_COMPARE] = ACCESS_WRITE,
-		[POINT_ADD] = ACCESS_ADD,	[POINT_OR] = ACCESS_OR,
-		[POINT_AND] = ACCESS_AND,	[POINT_LOCK] = ACCESS_ACQUIRE,
+		[POINT_ADD] = ACCESS_ADD,        [POINT_OR] = ACCESS_OR,
+		[POINT_AND] = ACCESS_AND,        [POINT_LOCK] = ACCESS_ACQUIRE,
 		[POINT_UNLOCK] = ACCESS_RELEASE, [POINT_WAITER] = ACCESS_WRITE,
-		[POINT_SIGNAL] = ACCESS_WRITE,	[POINT_WAKE] = ACCESS_ACQUIRE,
-		[POINT_ENTER] = ACCESS_ENTER,	[POINT_LEAVE] = ACCESS_NONE,
-		[POINT_GRACE] = ACCESS_GRACE,	[POINT_GRACE_END] = ACCESS_NONE,
-		[POINT_YIELD] = ACCESS_READ,	[POINT_GUEST] = ACCESS_READ,
-		[POINT_HOST] = ACCESS_WRITE,	[POINT_FREE] = ACCESS_NONE,
+		[POINT_SIGNAL] = ACCESS_WRITE,   [POINT_WAKE] = ACCESS_ACQUIRE,
+		[POINT_ENTER] = ACCESS_ENTER,    [POINT_LEAVE] = ACCESS_NONE,
+		[POINT_GRACE] = ACCESS_GRACE,    [POINT_GRACE_END] = ACCESS_NONE,
+		[POINT_YIELD] = ACCESS_READ,     [POINT_GUEST] = ACCESS_READ,
+		[POINT_HOST] = ACCESS_WRITE,     [POINT_FREE] = ACCESS_NONE,
 		[POINT_START] = ACCESS_NONE,
 	};
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/sanitize.h"
 #include "interleave/memory.h"
 #include "interleave/print.h"
 #include "interleave/scenario.h"
@@ -18,8 +19,11 @@ struct settings {
 };
 
 /* Steps of all runs of a task in the short form: of the first format, and of the others. */
-#define SHORT_STEPS_FIRST UINT64_C(1500000)
-#define SHORT_STEPS_OTHER UINT64_C(300000)
+#define SHORT_STEPS_FIRST (BASE_HAS_ASAN ? UINT64_C(200000) : UINT64_C(1500000))
+#define SHORT_STEPS_OTHER (BASE_HAS_ASAN ? UINT64_C(50000) : UINT64_C(300000))
+
+/* Of a task that looks for a planted bug. */
+#define PLANTED_STEPS UINT64_C(1000000)
 
 /* What goes by one line of results. */
 struct task {
@@ -59,7 +63,7 @@ static const char *root_name(const struct stage_kind *kind)
 static const char *verdict_name(enum verdict verdict)
 {
 	static const char *const names[] = {
-		[VERDICT_FINE] = "fine",   [VERDICT_DEADLOCK] = "deadlock",
+		[VERDICT_FINE] = "fine",         [VERDICT_DEADLOCK] = "deadlock",
 		[VERDICT_LIVELOCK] = "livelock", [VERDICT_FREED] = "use after free",
 		[VERDICT_CHECK] = "wrong",
 	};
@@ -217,7 +221,7 @@ static int planted(void)
 		struct task task = {.scenario = scenario_find(planted_bugs[i].scenario),
 				    .kind = {.format = vmmu_format_find(format_names[0]),
 					     .root = planted_bugs[i].root},
-				    .limits = {.steps = SHORT_STEPS_FIRST, .preemptions = -1}};
+				    .limits = {.steps = PLANTED_STEPS, .preemptions = -1}};
 
 		if (planted_is_found(&task, planted_bugs[i].plant))
 			continue;
@@ -241,11 +245,11 @@ static bool plant(const char *name)
 
 static const struct option options[] = {
 	{"scenario", required_argument, NULL, 's'}, {"format", required_argument, NULL, 'f'},
-	{"root", required_argument, NULL, 'r'},	    {"preemptions", required_argument, NULL, 'p'},
-	{"runs", required_argument, NULL, 'n'},	    {"short", no_argument, NULL, 'q'},
-	{"planted", no_argument, NULL, 'P'},	    {"plant", required_argument, NULL, 'b'},
+	{"root", required_argument, NULL, 'r'},     {"preemptions", required_argument, NULL, 'p'},
+	{"runs", required_argument, NULL, 'n'},     {"short", no_argument, NULL, 'q'},
+	{"planted", no_argument, NULL, 'P'},        {"plant", required_argument, NULL, 'b'},
 	{"replay", required_argument, NULL, 'R'},   {"list", no_argument, NULL, 'l'},
-	{"help", no_argument, NULL, 'h'},	    {NULL, 0, NULL, 0},
+	{"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
 
 static void list(void)

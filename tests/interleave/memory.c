@@ -49,18 +49,18 @@ static void *memory_alloc(size_t bytes)
 
 static void memory_free(void *ptr)
 {
-	struct block *block = (struct block *)ptr - 1;
-	size_t at = (size_t)((unsigned char *)ptr - arena) / 16;
+	struct block *block;
 
 	if (!ptr)
 		return;
+	block = (struct block *)ptr - 1;
 	if (block->state != BLOCK_LIVE) {
 		fprintf(stderr, "interleave: freed twice, or never allocated\n");
 		abort();
 	}
 	block->state = BLOCK_FREE;
 	point_at(POINT_FREE, ptr, block->bytes, __func__);
-	memset(arena_free + at, 1, block->bytes / 16);
+	memset(arena_free + (size_t)((unsigned char *)ptr - arena) / 16, 1, block->bytes / 16);
 	blocks_live--;
 }
 

@@ -10,18 +10,26 @@
 static const char *print_kind(enum point_kind kind)
 {
 	static const char *const names[POINT_KINDS] = {
-		[POINT_LOAD] = "load",	       [POINT_STORE] = "store",
-		[POINT_EXCHANGE] = "exchange", [POINT_COMPARE] = "compare-exchange",
-		[POINT_ADD] = "add",	       [POINT_OR] = "or",
-		[POINT_AND] = "and",	       [POINT_LOCK] = "lock",
-		[POINT_UNLOCK] = "unlock",     [POINT_WAITER] = "wait for",
-		[POINT_SIGNAL] = "signal",     [POINT_WAKE] = "wake with",
-		[POINT_ENTER] = "reader in",   [POINT_LEAVE] = "reader out",
+		[POINT_LOAD] = "load",
+		[POINT_STORE] = "store",
+		[POINT_EXCHANGE] = "exchange",
+		[POINT_COMPARE] = "compare-exchange",
+		[POINT_ADD] = "add",
+		[POINT_OR] = "or",
+		[POINT_AND] = "and",
+		[POINT_LOCK] = "lock",
+		[POINT_UNLOCK] = "unlock",
+		[POINT_WAITER] = "wait for",
+		[POINT_SIGNAL] = "signal",
+		[POINT_WAKE] = "wake with",
+		[POINT_ENTER] = "reader in",
+		[POINT_LEAVE] = "reader out",
 		[POINT_GRACE] = "wait for readers",
 		[POINT_GRACE_END] = "readers are gone",
 		[POINT_YIELD] = "wait for change",
 		[POINT_GUEST] = "hardware walk",
-		[POINT_HOST] = "host",	       [POINT_FREE] = "free",
+		[POINT_HOST] = "host",
+		[POINT_FREE] = "free",
 		[POINT_START] = "start",
 	};
 
@@ -34,8 +42,8 @@ struct print_field {
 	size_t offset, bytes;
 };
 
-#define FIELD(type, field)                                                        \
-	{                                                                         \
+#define FIELD(type, field)                                                              \
+	{                                                                               \
 #field, offsetof(struct type, field), sizeof(((struct type *)0)->field) \
 	}
 
@@ -88,11 +96,11 @@ static void print_entry(const struct stage *stage, const volatile void *address,
 	while (!table->level)
 		table = (const struct table *)((const unsigned char *)table - FRAME_META_BYTES);
 	offset = (uint64_t)((const volatile unsigned char *)address -
-			    (unsigned char *)tree_entries(tree, table)) / 8;
+			    (unsigned char *)tree_entries(tree, table)) /
+		 8;
 	snprintf(text, room, "level %u gfn %#llx", table->level,
-		 (unsigned long long)(table->gfn +
-				      (offset << (tree->geometry->shift[table->level] -
-						  tree->geometry->page_shift))));
+		 (unsigned long long)(table->gfn + (offset << (tree->geometry->shift[table->level] -
+							       tree->geometry->page_shift))));
 }
 
 static bool print_dirty(const struct stage *stage, const volatile void *address, char *text,
@@ -119,6 +127,11 @@ static void print_place(const volatile void *address, char *text, size_t room)
 	text[0] = '\0';
 	if (!address || !stage->vm)
 		return;
+	if (memory_is_free(address)) {
+		snprintf(text, room, "what went back: memory %#llx",
+			 (unsigned long long)memory_key(address));
+		return;
+	}
 	if (memory_is_frame(address)) {
 		print_entry(stage, address, text, room);
 		return;

@@ -12,9 +12,9 @@ struct search {
 	const struct search_limits *limits;
 	struct search_result *result;
 	struct chooser chooser;
-	unsigned fixed;     /* steps that are chosen already: those of the last run, but for its end */
-	bool is_drained;    /* the rest of the run is like another: it is left out */
-	uint64_t events;    /* digest of the events so far */
+	unsigned fixed;  /* steps that are chosen already: those of the last run, but for its end */
+	bool is_drained; /* the rest of the run is like another: it is left out */
+	uint64_t events; /* digest of the events so far */
 	struct seen orders; /* digests of whole runs */
 };
 

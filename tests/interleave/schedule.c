@@ -15,17 +15,17 @@
 
 /* A thread of the run. */
 struct thread {
-	struct op next;        /* what it is about to do */
-	int last;              /* its last event; -1: none */
+	struct op next; /* what it is about to do */
+	int last;       /* its last event; -1: none */
 	bool is_finished;
-	unsigned nesting;      /* of readers */
-	uint32_t section;      /* readers entered so far, not counting nested ones */
-	uint32_t awaited[THREADS_MAX]; /* a wait for readers: the sections to be left; 0: none */
-	uint64_t sections;     /* its beginning: the last section of each thread then */
-	uint64_t await_value;  /* YIELD: until something else stands there */
+	unsigned nesting;               /* of readers */
+	uint32_t section;               /* readers entered so far, not counting nested ones */
+	uint32_t awaited[THREADS_MAX];  /* a wait for readers: the sections to be left; 0: none */
+	uint64_t sections;              /* its beginning: the last section of each thread then */
+	uint64_t await_value;           /* YIELD: until something else stands there */
 	const volatile void *condition; /* waits for it */
 	bool is_signalled;
-	int walked;            /* event of its last walk as a guest; -1: none */
+	int walked; /* event of its last walk as a guest; -1: none */
 	/* GUEST: what it met since then, as it found it */
 	struct watched {
 		const volatile void *address;
@@ -101,8 +101,11 @@ const char *schedule_blamed(void)
 
 /* ---- what stands there ---- */
 
+/* 0 for what went back: it may not even be looked at. */
 static uint64_t value_at(const volatile void *address, unsigned bytes)
 {
+	if (memory_is_free(address))
+		return 0;
 	switch (bytes) {
 	case 1:
 		return *(const volatile uint8_t *)address;
@@ -184,8 +187,8 @@ static void guest_watch(struct thread *thread, unsigned index)
 			thread->walked = -1;
 			return;
 		}
-		thread->watched[thread->watched_count++] = (struct watched){
-			event->op.address, event->op.bytes, event->old_value};
+		thread->watched[thread->watched_count++] =
+			(struct watched){event->op.address, event->op.bytes, event->old_value};
 	}
 }
 
@@ -390,6 +393,11 @@ static void schedule_next(unsigned from)
 	}
 	run.current = next;
 	step_begin(next, enabled);
+	if (run.verdict == VERDICT_FREED) {
+		run.is_stopped = true;
+		run_stops(from);
+		return;
+	}
 	if (next != from)
 		coroutine_switch(from, next);
 }

@@ -13,7 +13,7 @@
 
 /* What is explored. */
 struct program {
-	unsigned count; /* threads */
+	unsigned count;           /* threads */
 	void (*begin)(void *ctx); /* make the world; outside the run */
 	void (*const *body)(void *ctx, unsigned thread);
 	void (*end)(void *ctx);  /* judge it by schedule_blame(), and unmake it */
@@ -28,11 +28,11 @@ struct search_limits {
 };
 
 struct search_result {
-	uint64_t runs;    /* to their ends, each different */
-	uint64_t pruned;  /* that turned out to be like others before their end */
-	uint64_t left;    /* known to be different, and not run for want of limits.runs */
-	uint64_t steps;   /* in all runs */
-	uint64_t digest;  /* over all runs, in any order: which partial orders were seen */
+	uint64_t runs;   /* to their ends, each different */
+	uint64_t pruned; /* that turned out to be like others before their end */
+	uint64_t left;   /* known to be different, and not run for want of limits.runs */
+	uint64_t steps;  /* in all runs */
+	uint64_t digest; /* over all runs, in any order: which partial orders were seen */
 	enum verdict verdict;
 	char blamed[512];
 	char schedule[SCHEDULE_TEXT_MAX]; /* of the run that was bad */

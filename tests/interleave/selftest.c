@@ -11,19 +11,20 @@
 #include "base/bits.h"
 #include "base/draw.h"
 #include "base/mem.h"
+#include "base/sanitize.h"
 #include "interleave/hook.h"
 #include "interleave/memory.h"
 #include "interleave/search.h"
 
-#define WORDS      3
-#define LOCKS      2
-#define STEPS_TOY  6
-#define TOYS       300
+#define WORDS     3
+#define LOCKS     2
+#define STEPS_TOY 6
+#define TOYS      (BASE_HAS_ASAN ? 60 : 300)
 /* A program with more schedules is left out; so many that are not are enough. */
 #define NAIVE_RUNS 4000
-#define TOYS_MIN   120
+#define TOYS_MIN   (TOYS / 3)
 /* More than any of these programs has places to be preempted at. */
-#define PLENTY     64
+#define PLENTY 64
 
 #define MUST(condition)                                                                 \
 	do {                                                                            \
@@ -35,16 +36,16 @@
 
 enum toy_step {
 	TOY_END,
-	TOY_LOAD,    /* sum += word */
-	TOY_STORE,   /* word = sum + thread + 1 */
-	TOY_ADD,     /* word++ */
+	TOY_LOAD,  /* sum += word */
+	TOY_STORE, /* word = sum + thread + 1 */
+	TOY_ADD,   /* word++ */
 	TOY_OR,
 	TOY_COMPARE, /* from 0 to thread + 1 */
 	TOY_SWAP,
-	TOY_BRANCH,  /* the next step is left out if sum is odd */
-	TOY_LOCKED,  /* lock, word++ in two steps, unlock */
-	TOY_READER,  /* a section with a load */
-	TOY_GRACE,   /* wait for readers */
+	TOY_BRANCH, /* the next step is left out if sum is odd */
+	TOY_LOCKED, /* lock, word++ in two steps, unlock */
+	TOY_READER, /* a section with a load */
+	TOY_GRACE,  /* wait for readers */
 	TOY_STEPS,
 };
 
@@ -110,8 +111,7 @@ static void toy_thread(void *ctx, unsigned thread)
 		if (toy->step[thread][i].what == TOY_BRANCH)
 			i += toy->sum[thread] & 1;
 		else
-			toy_take(toy, thread, toy->step[thread][i].what,
-				 toy->step[thread][i].word);
+			toy_take(toy, thread, toy->step[thread][i].what, toy->step[thread][i].word);
 	}
 }
 
@@ -176,8 +176,8 @@ static void random_programs__searches_see_the_same_orders(void)
 
 		for (unsigned t = 0; t < toy.threads; t++) {
 			for (unsigned i = 0; i < steps; i++) {
-				toy.step[t][i].what =
-					1 + (enum toy_step)draw_below(&draw, TOY_STEPS - 1);
+				toy.step[t][i].what = 1 + (enum toy_step)draw_below(&draw,
+										    TOY_STEPS - 1);
 				toy.step[t][i].word = (unsigned)draw_below(&draw, WORDS);
 			}
 		}
@@ -202,18 +202,18 @@ static struct search_result count_orders(struct toy *toy, int preemptions)
 
 static void steps_on_different_words__one_order(void)
 {
-	struct toy toy = {.threads = 2,
-			  .step = {{{TOY_STORE, 0}, {TOY_STORE, 0}},
-				   {{TOY_STORE, 1}, {TOY_STORE, 1}}}};
+	struct toy toy = {
+		.threads = 2,
+		.step = {{{TOY_STORE, 0}, {TOY_STORE, 0}}, {{TOY_STORE, 1}, {TOY_STORE, 1}}}};
 
 	MUST(count_orders(&toy, -1).runs == 1);
 }
 
 static void two_stores_each__six_orders(void)
 {
-	struct toy toy = {.threads = 2,
-			  .step = {{{TOY_STORE, 0}, {TOY_STORE, 0}},
-				   {{TOY_STORE, 0}, {TOY_STORE, 0}}}};
+	struct toy toy = {
+		.threads = 2,
+		.step = {{{TOY_STORE, 0}, {TOY_STORE, 0}}, {{TOY_STORE, 0}, {TOY_STORE, 0}}}};
 
 	/* 4 choose 2; of them 2 without a preemption, 2 + 2 with one, ... */
 	MUST(count_orders(&toy, -1).runs == 6);

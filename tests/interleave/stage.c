@@ -54,9 +54,8 @@ static enum vmmu_resolve_status stage_resolve(void *ctx, const struct vmmu_page_
 	if (request->flags & VMMU_RESOLVE_NO_FAULT)
 		return VMMU_RESOLVE_UNMAPPED;
 	point_at(POINT_LOAD, &stage->moves, sizeof(stage->moves), "resolve");
-	*page = (struct vmmu_page){.pfn = stage_pfn(stage, gfn),
-				   .level = stage->is_large ? 2 : 1,
-				   .writable = true};
+	*page = (struct vmmu_page){
+		.pfn = stage_pfn(stage, gfn), .level = stage->is_large ? 2 : 1, .writable = true};
 	return VMMU_RESOLVE_OK;
 }
 
@@ -154,7 +153,8 @@ int __wrap_vmmu_tlb_translate(struct vmmu_tlb *tlb, const struct vmmu_hw_cpu *cp
 static void stage_stale(void *ctx, const struct vmmu_stale *stale)
 {
 	(void)ctx;
-	schedule_blame(VERDICT_CHECK, "a TLB is stale: %s, vCPU %u gpa %#llx level %u: %#llx, now %#llx",
+	schedule_blame(VERDICT_CHECK,
+		       "a TLB is stale: %s, vCPU %u gpa %#llx level %u: %#llx, now %#llx",
 		       vmmu_stale_name(stale->kind), stale->vcpu_id, (unsigned long long)stale->gpa,
 		       stale->level, (unsigned long long)stale->old_pte,
 		       (unsigned long long)stale->new_pte);
@@ -163,10 +163,12 @@ static void stage_stale(void *ctx, const struct vmmu_stale *stale)
 static void stage_make_cpus(struct stage *stage)
 {
 	for (unsigned i = 0; i < STAGE_CPUS; i++) {
-		struct vmmu_cpu_options options = {
-			.size = sizeof(options),
-			.id = i,
-			.tlb = {.size = sizeof(options.tlb), .combined = 4, .leaves = 8, .tables = 8}};
+		struct vmmu_cpu_options options = {.size = sizeof(options),
+						   .id = i,
+						   .tlb = {.size = sizeof(options.tlb),
+							   .combined = 4,
+							   .leaves = 8,
+							   .tables = 8}};
 
 		MUST(!vmmu_vcpu_create(stage->vm, i, &stage->vcpu[i]));
 		options.vcpu = stage->vcpu[i];
@@ -254,7 +256,8 @@ bool stage_touch(struct stage *stage, unsigned cpu, uint64_t gfn, unsigned acces
 	}
 	/* A slot may go away any time, and its pages are devices' then. */
 	if (result.end != VMMU_ACCESS_EMULATE || !stage->slot_goes)
-		schedule_blame(VERDICT_CHECK, "an access of gfn %#llx ended by %d, error %d, livelock %d",
+		schedule_blame(VERDICT_CHECK,
+			       "an access of gfn %#llx ended by %d, error %d, livelock %d",
 			       (unsigned long long)gfn, (int)result.end, result.error,
 			       (int)result.livelock);
 	return false;

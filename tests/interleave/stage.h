@@ -34,10 +34,10 @@ struct stage {
 	struct vmmu_machine *machine;
 	struct vmmu_vcpu *vcpu[STAGE_CPUS];
 	struct vmmu_cpu *cpu[STAGE_CPUS];
-	unsigned shift; /* page_shift */
-	bool is_large;  /* the host maps all of it as one large page */
-	bool has_slot, slot_goes; /* slot_goes: somebody deletes it */
-	bool is_logging; /* since before the first write that counts */
+	unsigned shift;                /* page_shift */
+	bool is_large;                 /* the host maps all of it as one large page */
+	bool has_slot, slot_goes;      /* slot_goes: somebody deletes it */
+	bool is_logging;               /* since before the first write that counts */
 	uint64_t moves;                /* of pages, by the host */
 	uint64_t edition[STAGE_PAGES]; /* which frame a page has: changes when the host moves it */
 	bool is_away[STAGE_PAGES];     /* between begin and end */
