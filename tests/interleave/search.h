@@ -24,7 +24,8 @@ struct program {
 struct search_limits {
 	uint64_t runs;   /* at most, those pruned included; 0: any number */
 	uint64_t steps;  /* no new run after so many, in all runs; 0: any number */
-	int preemptions; /* at most in a schedule; -1: any number, and orders instead of schedules */
+	/* at most in a schedule; -1: any number, and orders instead of schedules */
+	int preemptions;
 };
 
 struct search_result {
@@ -40,9 +41,9 @@ struct search_result {
 
 /*
  * Without a bound: all partial orders of PROGRAM's events, each once, by dynamic partial-order
- * reduction (Flanagan and Godefroid 2005, with the source sets of Abdulla and others 2014) and sleep
- * sets. With one: all schedules with at most so many preemptions; of those that reach the same
- * state by the same events in another order, the first.
+ * reduction (Flanagan and Godefroid 2005, with the source sets of Abdulla and others 2014) and
+ * sleep sets. With one: all schedules with at most so many preemptions; of those that reach the
+ * same state by the same events in another order, the first.
  */
 void search_run(const struct program *program, const struct search_limits *limits,
 		struct search_result *result);

@@ -11,7 +11,9 @@ struct seen {
 	uint64_t room, count;
 };
 
-/* Is NUMBER there with a rank as small as RANK? Afterwards it is. Out of memory: ends the program. */
+/*
+ * Is NUMBER there with a rank as small as RANK? Afterwards it is. Out of memory: ends the program.
+ */
 bool seen_before(struct seen *seen, uint64_t number, unsigned rank);
 void seen_clear(struct seen *seen);
 

@@ -61,11 +61,11 @@ void stage_drop(struct stage *stage);
 /* The page's frame. */
 uint64_t stage_pfn(const struct stage *stage, uint64_t gfn);
 /*
- * CPU accesses gfn, ACCESS one of VMMU_READ, WRITE, EXEC, until it goes through or cannot. False: it
- * did not.
+ * CPU accesses gfn, ACCESS one of VMMU_READ, WRITE, EXEC, until it goes through or cannot. False:
+ * it did not.
  */
 bool stage_touch(struct stage *stage, unsigned cpu, uint64_t gfn, unsigned access);
-/* A fault of CPU that no access raised: READ of gfn at most at MAX_LEVEL, FLAGS as vmmu_fault. */
+/* A fault of CPU that no access raised; MAX_LEVEL as in struct vmmu_fault. Its outcome. */
 int stage_fault(struct stage *stage, unsigned cpu, uint64_t gfn, unsigned access,
 		unsigned max_level);
 /* Slot 0 with FLAGS; with stage_slot_delete() it is gone. */
