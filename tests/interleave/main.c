@@ -22,6 +22,9 @@ struct settings {
 #define SHORT_STEPS_FIRST (BASE_HAS_ASAN ? UINT64_C(200000) : UINT64_C(1500000))
 #define SHORT_STEPS_OTHER (BASE_HAS_ASAN ? UINT64_C(50000) : UINT64_C(300000))
 
+/* Preemptions in schedules of three threads. */
+#define TRIPLE_PREEMPTIONS(settings) ((settings)->is_short ? 1 : 3)
+
 /* Of a task that looks for a planted bug. */
 #define PLANTED_STEPS UINT64_C(1000000)
 
@@ -124,7 +127,9 @@ static void task_limit(const struct settings *settings, struct task *task)
 {
 	task->limits = settings->limits;
 	if (!settings->has_preemptions)
-		task->limits.preemptions = task->scenario->threads > 2 ? 3 : -1;
+		task->limits.preemptions = task->scenario->threads > 2
+						   ? TRIPLE_PREEMPTIONS(settings)
+						   : -1;
 	if (settings->is_short)
 		task->limits.steps = task->kind.format == vmmu_format_find(format_names[0])
 					     ? SHORT_STEPS_FIRST

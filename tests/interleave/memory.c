@@ -140,26 +140,29 @@ void __real_frame_free(struct frame_pool *pool, void *frame, unsigned lg2);
 void *__wrap_frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed);
 void __wrap_frame_free(struct frame_pool *pool, void *frame, unsigned lg2);
 
-static void memory_mark_frame(const void *frame, unsigned lg2, unsigned char is_free)
-{
-	size_t first = (size_t)((const unsigned char *)frame - frames_base) / FRAME_BYTES;
-
-	if (memory_is_frame(frame))
-		memset(frame_is_free + first, is_free, (UINT64_C(1) << lg2) / FRAME_BYTES);
-}
-
+/*
+ * A new frame each time: whoever still knows a table that was freed never finds another one there,
+ * and is found out.
+ */
 void *__wrap_frame_alloc(struct frame_pool *pool, unsigned lg2, bool *zeroed)
 {
-	void *frame = __real_frame_alloc(pool, lg2, zeroed);
+	void *free_frames = pool->free[lg2], *frame;
 
-	if (frame)
-		memory_mark_frame(frame, lg2, 0);
+	pool->free[lg2] = NULL;
+	frame = __real_frame_alloc(pool, lg2, zeroed);
+	if (pool->free[lg2]) {
+		fprintf(stderr, "interleave: frames of a run have a gap\n");
+		abort();
+	}
+	pool->free[lg2] = free_frames;
 	return frame;
 }
 
 void __wrap_frame_free(struct frame_pool *pool, void *frame, unsigned lg2)
 {
 	point_at(POINT_FREE, frame, UINT64_C(1) << lg2, "frame_free");
-	memory_mark_frame(frame, lg2, 1);
+	if (memory_is_frame(frame))
+		memset(frame_is_free + ((unsigned char *)frame - frames_base) / FRAME_BYTES, 1,
+		       (UINT64_C(1) << lg2) / FRAME_BYTES);
 	__real_frame_free(pool, frame, lg2);
 }
