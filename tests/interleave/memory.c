@@ -13,6 +13,7 @@
 #define FRAMES_MAX   4096
 #define FRAME_BYTES  4096
 #define BLOCK_LIVE   UINT64_C(0x6c6976656c697665)
+#define FREED_BYTE   0xa5
 #define BLOCK_FREE   UINT64_C(0x6672656566726565)
 #define KEY_OF_FRAME (UINT64_C(1) << 60)
 #define KEY_OF_HEAP  (UINT64_C(2) << 60)
@@ -60,6 +61,8 @@ static void memory_free(void *ptr)
 	}
 	block->state = BLOCK_FREE;
 	point_at(POINT_FREE, ptr, block->bytes, __func__);
+	/* Not 0, and no address: who reads it without a point goes wrong soon. */
+	memset(ptr, FREED_BYTE, block->bytes);
 	memset(arena_free + (size_t)((unsigned char *)ptr - arena) / 16, 1, block->bytes / 16);
 	blocks_live--;
 }
