@@ -118,8 +118,7 @@ static bool task_is_wanted(const struct settings *settings, const struct task *t
 
 	return (!settings->scenario || !strcmp(settings->scenario, task->scenario->name)) &&
 	       (!settings->format || !strcmp(settings->format, format)) &&
-	       (!settings->root || !strcmp(settings->root, root_name(&task->kind))) &&
-	       (!task->scenario->is_for_tdp || task->kind.root == VMMU_ROOT_TDP);
+	       (!settings->root || !strcmp(settings->root, root_name(&task->kind)));
 }
 
 /* Of three threads all schedules with few preemptions, of two all orders. */

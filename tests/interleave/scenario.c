@@ -52,6 +52,24 @@ static void setup_grown(struct stage *stage)
 	stage->is_large = true;
 }
 
+/* The second CPU's tables are of the other kind. */
+static void setup_two_kinds(struct stage *stage)
+{
+	stage_other_root(stage, 1);
+}
+
+/* Logged, written through tables of both kinds, reported. */
+static void setup_two_kinds_protected(struct stage *stage)
+{
+	stage_other_root(stage, 1);
+	stage_slot(stage, VMMU_SLOT_LOG_DIRTY);
+	stage_copy_all(stage);
+	stage_touch(stage, 0, PAGE, VMMU_WRITE);
+	stage_touch(stage, 1, PAGE, VMMU_WRITE);
+	stage_harvest(stage);
+	stage_touch(stage, 0, NEAR, VMMU_WRITE);
+}
+
 /* ---- what threads do ---- */
 
 static void do_write(struct stage *stage, unsigned cpu)
@@ -89,6 +107,29 @@ static void do_move(struct stage *stage, unsigned cpu)
 {
 	(void)cpu;
 	stage_move(stage, PAGE, 1, false);
+}
+
+static void do_move_near(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_move(stage, NEAR, 1, false);
+}
+
+static void do_merge(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_merge(stage, PAGE);
+}
+
+static void do_unmerge(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_unmerge(stage, PAGE);
+}
+
+static void do_prefault(struct stage *stage, unsigned cpu)
+{
+	stage_prefault(stage, cpu, PAGE);
 }
 
 static void do_harvest(struct stage *stage, unsigned cpu)
@@ -171,6 +212,24 @@ static const struct scenario scenarios[] = {
 	 .thread = {do_read_other, do_fault_small}},
 	{"walk-zap", "a look without a lock, and the tables are freed", .setup = setup_mapped,
 	 .threads = 2, .thread = {do_walk, do_zap_all}},
+	{"age-zap", "aging without a lock, and the tables are freed", .setup = setup_mapped,
+	 .threads = 2, .thread = {do_age, do_zap_all}},
+	{"prefault-move", "a page is mapped ahead, and the host moves it", .threads = 2,
+	 .thread = {do_prefault, do_move}},
+	{"fault-merge", "a read, and the host puts a read-only page in its place", .threads = 2,
+	 .thread = {do_read, do_merge}},
+	{"fix-unmerge", "a fast fix, and the host puts a writable page in its place",
+	 .setup = setup_protected, .threads = 2, .thread = {do_write, do_unmerge}},
+	{"two-kinds", "faults in tables of both kinds", .setup = setup_two_kinds, .threads = 2,
+	 .thread = {do_write, do_write}},
+	{"two-kinds-protect", "a fast fix in tables of one kind, and the dirty log is read of both",
+	 .setup = setup_two_kinds_protected, .threads = 2, .thread = {do_write, do_harvest}},
+	{"two-kinds-move", "faults in tables of both kinds, and the host moves the page",
+	 .setup = setup_two_kinds, .threads = 3, .thread = {do_write, do_read, do_move}},
+	{"fault-move-move", "a fault, and two invalidations beside each other", .threads = 3,
+	 .thread = {do_write, do_move, do_move_near}},
+	{"fix-fix-protect", "two fast fixes, and the dirty log is read", .setup = setup_protected,
+	 .threads = 3, .thread = {do_write, do_write, do_harvest}},
 	{"fault-fault-zap", "two faults, and everything is dropped", .threads = 3,
 	 .thread = {do_write, do_write_near, do_zap_all}},
 	{"fault-fault-move", "two faults, and the host moves the page", .threads = 3,

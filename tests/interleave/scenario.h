@@ -12,7 +12,6 @@ struct scenario {
 	bool is_large;      /* the host maps large pages */
 	unsigned max_level; /* 0: any */
 	enum vmmu_slot_zap slot_zap;
-	bool is_for_tdp; /* of tdp roots alone */
 	unsigned threads;
 	void (*setup)(struct stage *stage); /* NULL: nothing */
 	void (*thread[THREADS_MAX])(struct stage *stage, unsigned cpu);

@@ -22,8 +22,8 @@ struct program {
 };
 
 struct search_limits {
-	uint64_t runs;   /* at most, those pruned included; 0: any number */
-	uint64_t steps;  /* no new run after so many, in all runs; 0: any number */
+	uint64_t runs;  /* at most, those pruned included; 0: any number */
+	uint64_t steps; /* no new run after so many, in all runs; 0: any number */
 	/* at most in a schedule; -1: any number, and orders instead of schedules */
 	int preemptions;
 };

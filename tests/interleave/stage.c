@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interleave/stage.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,8 +55,9 @@ static enum vmmu_resolve_status stage_resolve(void *ctx, const struct vmmu_page_
 	if (request->flags & VMMU_RESOLVE_NO_FAULT)
 		return VMMU_RESOLVE_UNMAPPED;
 	point_at(POINT_LOAD, &stage->moves, sizeof(stage->moves), "resolve");
-	*page = (struct vmmu_page){
-		.pfn = stage_pfn(stage, gfn), .level = stage->is_large ? 2 : 1, .writable = true};
+	*page = (struct vmmu_page){.pfn = stage_pfn(stage, gfn),
+				   .level = stage->is_large ? 2 : 1,
+				   .writable = !stage->is_read_only[gfn]};
 	return VMMU_RESOLVE_OK;
 }
 
@@ -210,6 +212,7 @@ void stage_begin(struct stage *stage, const struct stage_kind *kind, bool is_lar
 {
 	memory_reset();
 	*stage = (struct stage){.kind = *kind, .is_large = is_large, .max_level = max_level};
+	stage->merging = STAGE_PAGES;
 	stage->shift = vmmu_format_info(kind->format)->geometry->page_shift;
 	stage_make_vm(stage);
 	stage_slot(stage, 0);
@@ -225,6 +228,13 @@ void stage_drop(struct stage *stage)
 
 /* ---- what threads do ---- */
 
+static bool stage_is_frame_of(const struct stage *stage, uint64_t gfn, uint64_t pfn)
+{
+	uint64_t now = stage_pfn(stage, gfn);
+
+	return pfn == now || (gfn == stage->merging && pfn == now - STAGE_PAGES);
+}
+
 /* CPU's access went through, to HPA: may it, and what does it do? Part of the step that walked. */
 static void stage_reached(struct stage *stage, uint64_t gfn, unsigned access, uint64_t hpa)
 {
@@ -234,7 +244,7 @@ static void stage_reached(struct stage *stage, uint64_t gfn, unsigned access, ui
 	if (stage->is_away[gfn])
 		schedule_blame(VERDICT_CHECK, "gfn %#llx was reached while the host had it",
 			       (unsigned long long)gfn);
-	if (hpa >> stage->shift != stage_pfn(stage, gfn))
+	if (!stage_is_frame_of(stage, gfn, hpa >> stage->shift))
 		schedule_blame(VERDICT_CHECK, "gfn %#llx: frame %#llx was reached, it has %#llx",
 			       (unsigned long long)gfn, (unsigned long long)(hpa >> stage->shift),
 			       (unsigned long long)stage_pfn(stage, gfn));
@@ -312,6 +322,50 @@ void stage_move(struct stage *stage, uint64_t gfn, uint64_t count, bool is_large
 	for (uint64_t i = gfn; i < gfn + count; i++)
 		stage->is_away[i] = false;
 	stage_expect(vmmu_invalidate_end(stage->vm, &range), "vmmu_invalidate_end()");
+}
+
+static void stage_remap(struct stage *stage, uint64_t gfn, bool is_read_only)
+{
+	struct vmmu_page page = {.level = 1, .writable = !is_read_only};
+
+	point_at(POINT_HOST, NULL, 0, "host has another page");
+	stage->merging = gfn;
+	point_at(POINT_STORE, &stage->moves, sizeof(stage->moves), "host");
+	stage->edition[gfn]++;
+	stage->moves++;
+	stage->is_read_only[gfn] = is_read_only;
+	page.pfn = stage_pfn(stage, gfn);
+	stage_expect(vmmu_remap(stage->vm, HVA + stage_gpa(stage, gfn), &page), "vmmu_remap()");
+	point_at(POINT_HOST, NULL, 0, "host takes the old page");
+	stage->merging = STAGE_PAGES;
+}
+
+void stage_merge(struct stage *stage, uint64_t gfn)
+{
+	stage_remap(stage, gfn, true);
+}
+
+void stage_unmerge(struct stage *stage, uint64_t gfn)
+{
+	stage_remap(stage, gfn, false);
+}
+
+void stage_prefault(struct stage *stage, unsigned cpu, uint64_t gfn)
+{
+	int err = vmmu_prefault(stage->vcpu[cpu], stage_gpa(stage, gfn), stage_gpa(stage, 1), NULL);
+
+	/* The host may have it just then. */
+	if (err && err != -EAGAIN)
+		schedule_blame(VERDICT_CHECK, "vmmu_prefault() failed: %d", err);
+}
+
+void stage_other_root(struct stage *stage, unsigned cpu)
+{
+	enum vmmu_root_mode other = stage->kind.root == VMMU_ROOT_TDP ? VMMU_ROOT_DIRECT
+								      : VMMU_ROOT_TDP;
+
+	stage_expect(vmmu_vcpu_set_root(stage->vcpu[cpu], other), "vmmu_vcpu_set_root()");
+	stage_expect(vmmu_cpu_enter(stage->cpu[cpu]), "vmmu_cpu_enter()");
 }
 
 void stage_harvest(struct stage *stage)

@@ -41,6 +41,8 @@ struct stage {
 	uint64_t moves;                /* of pages, by the host */
 	uint64_t edition[STAGE_PAGES]; /* which frame a page has: changes when the host moves it */
 	bool is_away[STAGE_PAGES];     /* between begin and end */
+	bool is_read_only[STAGE_PAGES];
+	uint64_t merging; /* the page that is being remapped: its old frame is good too */
 	uint64_t memory[STAGE_PAGES], copy[STAGE_PAGES]; /* writes of guests, and what was copied */
 	uint64_t touched[STAGE_CPUS]; /* page that the CPU accessed last; STAGE_PAGES: none */
 	unsigned access[STAGE_CPUS];
@@ -73,6 +75,13 @@ void stage_slot(struct stage *stage, unsigned flags);
 void stage_slot_delete(struct stage *stage);
 /* The host moves pages [gfn, gfn + count) elsewhere, large or small; an invalidation around it. */
 void stage_move(struct stage *stage, uint64_t gfn, uint64_t count, bool is_large);
+/* The host puts a read-only frame behind gfn, or a writable one, and says so by vmmu_remap(). */
+void stage_merge(struct stage *stage, uint64_t gfn);
+void stage_unmerge(struct stage *stage, uint64_t gfn);
+/* vmmu_prefault() of gfn by CPU. */
+void stage_prefault(struct stage *stage, unsigned cpu, uint64_t gfn);
+/* CPU runs on tables of the other kind from here on. */
+void stage_other_root(struct stage *stage, unsigned cpu);
 /* Read the dirty log, and copy what it says. */
 void stage_harvest(struct stage *stage);
 /* Copy everything: where a log begins. */
