@@ -43,6 +43,17 @@ enum vmmu_slot_zap {
 	VMMU_SLOT_ZAP_RANGE, /* its own mappings (KVM without KVM_X86_QUIRK_SLOT_ZAP_ALL) */
 };
 
+/* How dirty logs are kept; flags of vmmu_vm_options.dirty_flags. See vmmu/dirty.h. */
+enum vmmu_dirty_flag {
+	/* vmmu_dirty_get() only copies, vmmu_dirty_clear() does the rest: KVM's manual protect */
+	VMMU_DIRTY_MANUAL = 1 << 0,
+	/*
+	 * with MANUAL: pages of a slot that begins to log count as written, and nothing is
+	 * protected before they are cleared. Switching logging on then costs next to nothing
+	 */
+	VMMU_DIRTY_INITIALLY_SET = 1 << 1,
+};
+
 /*
  * Structs that begin with their size may grow at their end. A caller that knows less of one gives a
  * smaller size, VMMU_*_MIN at least, and gets 0 for the rest; one that knows more must have left
@@ -78,6 +89,7 @@ struct vmmu_vm_options {
 	/* roots of vCPUs that do not ask for others (vmmu_vcpu_set_root()). RANGES: DIRECT only */
 	enum vmmu_root_mode root;
 	enum vmmu_slot_zap slot_zap;
+	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed. RANGES: 0 */
 };
 
 /* All that must be there: up to env_ctx. */

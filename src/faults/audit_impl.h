@@ -29,8 +29,11 @@ static void audit_huge_leaf(struct audit_run *run, const struct entry_ref *ref, 
 	audit_check(run,
 		    memslot_max_level(slot, run->vm->geometry, ref->gfn, ref->level) == ref->level,
 		    "leaf-forbidden", &place, "a large page where the slot forbids one");
-	audit_check(run, !slot->dirty || !(access & VMMU_WRITE), "leaf-logged", &place,
-		    "a writable large page while writes are logged");
+	audit_check(run,
+		    !slot->dirty || !(access & VMMU_WRITE) ||
+			    (run->vm->slots.is_initially_dirty &&
+			     memslot_is_all_dirty(slot, ref->gfn, level_gfns(ref->level))),
+		    "leaf-logged", &place, "a writable large page while writes are logged");
 	audit_check(run, !run->vm->nx_huge || !(access & VMMU_EXEC), "leaf-nx", &place,
 		    "an executable large page against the NX rule");
 	audit_check(run, is_aligned(fmt_leaf_pfn(pte, ref->level), level_gfns(ref->level)),

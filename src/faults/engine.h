@@ -53,6 +53,11 @@ struct vmmu_engine {
 	 * may give it back. Owes flushes.
 	 */
 	void (*protect_range)(struct vmmu_vm *vm, const struct slot_range *range, unsigned level);
+	/*
+	 * Locked: pages of SLOT, bit n of MASK (not 0) for gfn + n, were taken out of its dirty
+	 * log: their next write is to be seen. Owes flushes.
+	 */
+	void (*dirty_arm)(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn, uint64_t mask);
 	/* Locked: drop leaves of RANGE that a larger page could now replace. Owes flushes. */
 	void (*collapse_range)(struct vmmu_vm *vm, const struct slot_range *range);
 	/*

@@ -13,6 +13,8 @@
 #define TABLES_HPA_DEFAULT   (UINT64_C(4) << 30)
 #define TABLES_BYTES_DEFAULT (UINT64_C(1) << 30)
 
+#define VM_DIRTY_FLAGS ((unsigned)VMMU_DIRTY_MANUAL | VMMU_DIRTY_INITIALLY_SET)
+
 void vmmu_thread_register(void)
 {
 	sync_thread_register();
@@ -166,6 +168,17 @@ static bool vm_options_take(struct vmmu_vm_options *options, struct vmmu_env *en
 	       (!env->table_get || options->tables);
 }
 
+static bool vm_dirty_options_are_valid(const struct vmmu_vm_options *options)
+{
+	unsigned flags = options->dirty_flags;
+
+	if (flags & ~VM_DIRTY_FLAGS)
+		return false;
+	if ((flags & VMMU_DIRTY_INITIALLY_SET) && !(flags & VMMU_DIRTY_MANUAL))
+		return false;
+	return !flags || options->mode == VMMU_MODE_FAULTS;
+}
+
 static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 {
 	const struct vmmu_geometry *geometry;
@@ -178,6 +191,8 @@ static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 	    (options->root != VMMU_ROOT_TDP || options->mode == VMMU_MODE_RANGES))
 		return false;
 	if (options->slot_zap != VMMU_SLOT_ZAP_ALL && options->slot_zap != VMMU_SLOT_ZAP_RANGE)
+		return false;
+	if (!vm_dirty_options_are_valid(options))
 		return false;
 	if (options->tables && (!options->tables_hpa || !options->tables_bytes))
 		return false;
@@ -249,6 +264,7 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 	/* Until vmmu_vcpu_set_root() asks for them. */
 	atomic_store_explicit(&vm->slots.has_rmaps, vm->root_mode == VMMU_ROOT_DIRECT,
 			      memory_order_relaxed);
+	vm->slots.is_initially_dirty = vm->dirty_flags & VMMU_DIRTY_INITIALLY_SET;
 	err = tree_init_over(&vm->tree, vm->geometry, &memory, &tree_hooks);
 	if (!err)
 		return 0;
@@ -281,6 +297,7 @@ int vmmu_vm_create(const struct vmmu_vm_options *given, struct vmmu_vm **out)
 	vm->mode = options.mode;
 	vm->root_mode = options.root;
 	vm->slot_zap = options.slot_zap;
+	vm->dirty_flags = options.dirty_flags;
 	brlock_init(&vm->shared);
 	list_init(&vm->vcpus);
 	quota_init(vm, options.tables_max);

@@ -64,6 +64,7 @@ struct vmmu_vm {
 	_Atomic uint64_t aged;
 	enum vmmu_root_mode root_mode; /* of vCPUs that do not ask for another */
 	enum vmmu_slot_zap slot_zap;
+	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed */
 	/* current roots of root_mode, and of the other mode; NULL: none yet */
 	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX];
 	_Atomic(struct table *) other_roots[VMMU_ADDRESS_SPACES_MAX];
@@ -78,6 +79,12 @@ struct vmmu_vm {
 	uint64_t slot_gfns;     /* smallest pages in all slots */
 	struct vmmu_stats past; /* counters of vCPUs that are gone, and of no vCPU */
 };
+
+/* Can a slot of VM have these ids? */
+static inline bool vm_has_slot_ids(const struct vmmu_vm *vm, unsigned as_id, unsigned id)
+{
+	return as_id < vm->as_count && id < VMMU_SLOT_IDS;
+}
 
 /* What kind of root is TABLE part of? */
 static inline enum vmmu_root_mode table_mode(const struct table *table)

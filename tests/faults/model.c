@@ -112,6 +112,10 @@ static void apply(struct machine *machine, const struct vmmu_slot *set)
 		slot->written = calloc(slot->gfns, 1);
 		slot->touched = calloc(slot->gfns, 1);
 		cr_assert(slot->written && slot->touched);
+		if (machine->dirty_flags & VMMU_DIRTY_INITIALLY_SET) {
+			memset(slot->written, 1, slot->gfns);
+			memset(slot->touched, 1, slot->gfns);
+		}
 	}
 }
 
@@ -228,7 +232,8 @@ static void check_leaf(struct machine *machine, unsigned as_id, uint64_t gfn,
 	if (machine->nx_huge && walk->level > 1)
 		access &= ~(unsigned)VMMU_EXEC;
 	if (grant.slot->touched &&
-	    (walk->level > 1 || !grant.slot->touched[gfn - grant.slot->base_gfn]))
+	    ((walk->level > 1 && !(machine->dirty_flags & VMMU_DIRTY_INITIALLY_SET)) ||
+	     !grant.slot->touched[gfn - grant.slot->base_gfn]))
 		access &= ~(unsigned)VMMU_WRITE;
 	if (walk->pfn != grant.page.pfn)
 		machine_fail(machine, "as %u gfn %#llx maps pfn %#llx, not %#llx", as_id,
@@ -362,8 +367,35 @@ uint64_t machine_dirty_get(struct machine *machine, unsigned as_id, unsigned id)
 	if (ones != count)
 		machine_fail(machine, "count %llu for %llu bits", (unsigned long long)count,
 			     (unsigned long long)ones);
-	memset(slot->written, 0, slot->gfns);
-	memset(slot->touched, 0, slot->gfns);
+	if (!(machine->dirty_flags & VMMU_DIRTY_MANUAL)) {
+		memset(slot->written, 0, slot->gfns);
+		memset(slot->touched, 0, slot->gfns);
+	}
 	free(bitmap);
+	return count;
+}
+
+uint64_t machine_dirty_clear(struct machine *machine, const struct vmmu_dirty_range *range)
+{
+	struct model_slot *slot = model_slot_by_id(machine, range->as_id, range->id);
+	uint64_t count = 0, least = 0, most = 0;
+
+	for (uint64_t i = 0; i < range->pages; i++) {
+		uint64_t page = range->first + i;
+
+		if (!(range->bitmap[i / 64] >> (i % 64) & 1))
+			continue;
+		least += slot->written[page];
+		most += slot->touched[page];
+		slot->written[page] = slot->touched[page] = 0;
+	}
+	machine_op(machine, "dirty_clear %u/%u %llu+%llu", range->as_id, range->id,
+		   (unsigned long long)range->first, (unsigned long long)range->pages);
+	if (vmmu_dirty_clear(machine->vm, range, &count))
+		machine_fail(machine, "vmmu_dirty_clear() failed");
+	if (count < least || count > most)
+		machine_fail(machine, "%llu pages cleared, %llu to %llu were to be",
+			     (unsigned long long)count, (unsigned long long)least,
+			     (unsigned long long)most);
 	return count;
 }

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dirty logs: what is done to the entries of pages that are taken out of the log. Template. Locked
+ * throughout; flushes are owed, vm_unlock() does them.
+ */
+#ifndef VMMU_FAULTS_DIRTY_IMPL_H
+#define VMMU_FAULTS_DIRTY_IMPL_H
+
+#include "faults/zap_impl.h"
+
+/* 64 pages of a slot at most, and which of them. */
+struct dirty_word {
+	struct memslot *slot;
+	uint64_t gfn;  /* of bit 0 */
+	uint64_t mask; /* not 0 */
+};
+
+/* Bits of WORD from gfn START on, up to END. END is above word->gfn. */
+static inline uint64_t dirty_bits(const struct dirty_word *word, uint64_t start, uint64_t end)
+{
+	uint64_t first = start > word->gfn ? start - word->gfn : 0, last = end - word->gfn - 1;
+
+	return first > 63 ? 0 : word->mask & BITS64(min_u64(last, 63), first);
+}
+
+/*
+ * The next write to what the leaf at REF maps is a fault. A large page is protected as a whole, and
+ * split by that write: which part it was is what the log is about.
+ */
+static void dirty_arm_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+{
+	zap_protect_leaf(vm, ref, slot);
+}
+
+/* The leaves at LEVEL of WORD's pages, by the slot's reverse maps. */
+static void dirty_arm_level(struct vmmu_vm *vm, const struct dirty_word *word, unsigned level)
+{
+	struct memslot *slot = word->slot;
+	uint64_t step = level_gfns(level), start = align_down(word->gfn, step);
+	uint64_t last = word->gfn + (63 - (unsigned)__builtin_clzll(word->mask));
+	uint64_t i = memslot_index(slot, vm->geometry, start, level);
+	struct rmap_iter iter;
+	rmap_ptep ptep;
+
+	for (; start <= last; start += step, i++) {
+		if (!dirty_bits(word, start, start + step))
+			continue;
+		rmap_for_each(ptep, &iter, &slot->rmap[level][i])
+		{
+			struct entry_ref ref = entry_ref_of(&vm->tree, ptep);
+
+			dirty_arm_leaf(vm, &ref, slot);
+		}
+	}
+}
+
+/* The leaves of WORD's pages below ROOT. */
+static void dirty_arm_root(struct vmmu_vm *vm, const struct dirty_word *word,
+			   const struct table *root)
+{
+	uint64_t left = word->mask;
+
+	while (left) {
+		uint64_t gfn = word->gfn + (unsigned)__builtin_ctzll(left), pte;
+		struct entry_ref ref = walk_to(&vm->tree, root, gfn, 1, &pte);
+
+		if (fmt_classify(pte, ref.level) == VMMU_ENTRY_LEAF)
+			dirty_arm_leaf(vm, &ref, word->slot);
+		left &= ~dirty_bits(word, word->gfn, entry_end(&ref));
+	}
+}
+
+/* MASK: bit n is gfn + n, all in SLOT; not 0. */
+static void engine_dirty_arm(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn, uint64_t mask)
+{
+	const struct dirty_word word = {slot, gfn, mask};
+
+	tdp_for_each_root(vm, slot->as_id, root) dirty_arm_root(vm, &word, root);
+	if (!slots_have_rmaps(&vm->slots))
+		return;
+	for (unsigned level = 1; level <= vm->max_level; level++)
+		if (level_is_leaf(level))
+			dirty_arm_level(vm, &word, level);
+}
+
+#endif
