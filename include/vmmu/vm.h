@@ -52,6 +52,8 @@ enum vmmu_dirty_flag {
 	 * protected before they are cleared. Switching logging on then costs next to nothing
 	 */
 	VMMU_DIRTY_INITIALLY_SET = 1 << 1,
+	/* with rings, but not with INITIALLY_SET: bitmaps too, for what no vCPU writes */
+	VMMU_DIRTY_RING_BITMAP = 1 << 2,
 };
 
 /*
@@ -90,6 +92,11 @@ struct vmmu_vm_options {
 	enum vmmu_root_mode root;
 	enum vmmu_slot_zap slot_zap;
 	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed. RANGES: 0 */
+	/*
+	 * entries of each vCPU's dirty ring, a power of two from VMMU_DIRTY_RING_MIN to _MAX; 0: no
+	 * rings. RANGES: 0. Without VMMU_DIRTY_RING_BITMAP neither MANUAL nor INITIALLY_SET
+	 */
+	uint32_t dirty_ring_entries;
 };
 
 /* All that must be there: up to env_ctx. */

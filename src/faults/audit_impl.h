@@ -78,7 +78,8 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 		audit_huge_leaf(run, ref, pte, slot);
 	else
 		audit_check(run,
-			    !slot->dirty || !(fmt_access(pte, 1) & VMMU_WRITE) ||
+			    !slot->dirty || run->vm->rings.entries ||
+				    !(fmt_access(pte, 1) & VMMU_WRITE) ||
 				    memslot_is_dirty(slot, ref->gfn),
 			    "leaf-unseen-write", &place, "writable, but not counted as dirty");
 	if (table_mode(ref->table) == VMMU_ROOT_TDP)

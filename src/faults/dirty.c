@@ -97,6 +97,12 @@ static void dirty_clear(struct dirty_run *run, const struct vmmu_dirty_range *ra
 	vm_unlock(run->vm);
 }
 
+/* May the bitmaps of VM be asked for? */
+static int dirty_may_ask(const struct vmmu_vm *vm)
+{
+	return vm->slots.has_no_bitmaps ? -ENXIO : vm_may_lock(vm);
+}
+
 /* Slots lock held: the slot, which logs into a bitmap. 0, -ENOENT. */
 static int dirty_find_slot(struct dirty_run *run, unsigned as_id, unsigned id)
 {
@@ -112,7 +118,7 @@ int vmmu_dirty_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, uint64_t *bi
 
 	if (!vm || !bitmap || !vm_has_slot_ids(vm, as_id, id))
 		return -EINVAL;
-	err = vm_may_lock(vm);
+	err = dirty_may_ask(vm);
 	if (err)
 		return err;
 	pthread_mutex_lock(&vm->slots.lock);
@@ -149,7 +155,7 @@ int vmmu_dirty_clear(struct vmmu_vm *vm, const struct vmmu_dirty_range *range, u
 	if (!vm || !range || !range->bitmap || !vm_has_slot_ids(vm, range->as_id, range->id) ||
 	    !is_aligned(range->first, WORD_BITS))
 		return -EINVAL;
-	err = vm_may_lock(vm);
+	err = dirty_may_ask(vm);
 	if (err)
 		return err;
 	pthread_mutex_lock(&vm->slots.lock);

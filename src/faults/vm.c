@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <vmmu/dirty.h>
 #include <vmmu/invalidate.h>
 
 #include "base/mem.h"
@@ -13,7 +14,8 @@
 #define TABLES_HPA_DEFAULT   (UINT64_C(4) << 30)
 #define TABLES_BYTES_DEFAULT (UINT64_C(1) << 30)
 
-#define VM_DIRTY_FLAGS ((unsigned)VMMU_DIRTY_MANUAL | VMMU_DIRTY_INITIALLY_SET)
+#define VM_DIRTY_FLAGS \
+	((unsigned)VMMU_DIRTY_MANUAL | VMMU_DIRTY_INITIALLY_SET | VMMU_DIRTY_RING_BITMAP)
 
 void vmmu_thread_register(void)
 {
@@ -168,15 +170,30 @@ static bool vm_options_take(struct vmmu_vm_options *options, struct vmmu_env *en
 	       (!env->table_get || options->tables);
 }
 
+/* Are these the FLAGS of a VM with rings of ENTRIES, not 0? */
+static bool vm_ring_options_are_valid(unsigned flags, uint32_t entries)
+{
+	if (!is_aligned(entries, entries) || entries < VMMU_DIRTY_RING_MIN ||
+	    entries > VMMU_DIRTY_RING_MAX)
+		return false;
+	/* Pages that begin as written are in no ring. */
+	if (flags & VMMU_DIRTY_INITIALLY_SET)
+		return false;
+	return !flags || (flags & VMMU_DIRTY_RING_BITMAP);
+}
+
 static bool vm_dirty_options_are_valid(const struct vmmu_vm_options *options)
 {
 	unsigned flags = options->dirty_flags;
+	uint32_t entries = options->dirty_ring_entries;
 
 	if (flags & ~VM_DIRTY_FLAGS)
 		return false;
 	if ((flags & VMMU_DIRTY_INITIALLY_SET) && !(flags & VMMU_DIRTY_MANUAL))
 		return false;
-	return !flags || options->mode == VMMU_MODE_FAULTS;
+	if (entries ? !vm_ring_options_are_valid(flags, entries) : flags & VMMU_DIRTY_RING_BITMAP)
+		return false;
+	return (!flags && !entries) || options->mode == VMMU_MODE_FAULTS;
 }
 
 static bool vm_options_are_valid(const struct vmmu_vm_options *options)
@@ -221,12 +238,19 @@ static int vm_init_locks(struct vmmu_vm *vm)
 		return -err;
 	err = pthread_cond_init(&vm->invalidate.idle, NULL);
 	if (err)
-		pthread_mutex_destroy(&vm->invalidate.lock);
+		goto no_cond;
+	err = pthread_mutex_init(&vm->rings.lock, NULL);
+	if (!err)
+		return 0;
+	pthread_cond_destroy(&vm->invalidate.idle);
+no_cond:
+	pthread_mutex_destroy(&vm->invalidate.lock);
 	return -err;
 }
 
 static void vm_destroy_locks(struct vmmu_vm *vm)
 {
+	pthread_mutex_destroy(&vm->rings.lock);
 	pthread_cond_destroy(&vm->invalidate.idle);
 	pthread_mutex_destroy(&vm->invalidate.lock);
 }
@@ -265,6 +289,8 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 	atomic_store_explicit(&vm->slots.has_rmaps, vm->root_mode == VMMU_ROOT_DIRECT,
 			      memory_order_relaxed);
 	vm->slots.is_initially_dirty = vm->dirty_flags & VMMU_DIRTY_INITIALLY_SET;
+	vm->slots.has_no_bitmaps =
+		vm->rings.entries && !(vm->dirty_flags & VMMU_DIRTY_RING_BITMAP);
 	err = tree_init_over(&vm->tree, vm->geometry, &memory, &tree_hooks);
 	if (!err)
 		return 0;
@@ -298,6 +324,8 @@ int vmmu_vm_create(const struct vmmu_vm_options *given, struct vmmu_vm **out)
 	vm->root_mode = options.root;
 	vm->slot_zap = options.slot_zap;
 	vm->dirty_flags = options.dirty_flags;
+	vm->rings.entries = options.dirty_ring_entries;
+	list_init(&vm->rings.list);
 	brlock_init(&vm->shared);
 	list_init(&vm->vcpus);
 	quota_init(vm, options.tables_max);
@@ -330,6 +358,7 @@ void vmmu_vm_destroy(struct vmmu_vm *vm)
 	if (vm->tree.live || vm->tree.links || vm->tree.mmio_entries)
 		vm_bug(vm, "tables or entries left when the VM was destroyed");
 	vm_unlock(vm);
+	vm_rings_destroy(vm);
 	slots_destroy(&vm->slots);
 	/* As above, though no lock is held. */
 	sync_read_lock();

@@ -2,7 +2,7 @@
 /*
  * A VM and its vCPUs.
  *
- * Locks, outermost first: slots.lock; invalidate.lock; mmu_lock; RCU read section. Whoever is in an
+ * Locks, outermost first: slots.lock; invalidate.lock; rings.lock; mmu_lock; RCU read section. Whoever is in an
  * RCU section takes no lock, and nobody waits for readers with mmu_lock held. vCPUs of tdp roots
  * hold the mmu lock shared: see tdp.h. "Locked" without more is exclusive.
  */
@@ -16,6 +16,7 @@
 #include "base/objcache.h"
 #include "faults/engine.h"
 #include "faults/tdp.h"
+#include "memory/ring.h"
 #include "memory/slots.h"
 #include "walker/tree.h"
 
@@ -47,6 +48,13 @@ struct vm_invalidate {
 	uint64_t total;
 };
 
+/* The dirty rings of all vCPUs, and of those that are gone and left something in theirs. */
+struct vm_rings {
+	pthread_mutex_t lock; /* the list, and the consumer's side of each ring */
+	struct list list;
+	uint32_t entries; /* of each; 0: there are none */
+};
+
 struct vmmu_vm {
 	const struct vmmu_engine *engine;
 	const struct vmmu_format *format; /* pinned */
@@ -55,6 +63,7 @@ struct vmmu_vm {
 	void *env_ctx;
 	struct slots slots;
 	struct vm_invalidate invalidate;
+	struct vm_rings rings;
 	unsigned max_level; /* largest mapping */
 	unsigned as_count;
 	bool nx_huge;
@@ -120,10 +129,34 @@ struct vmmu_vcpu {
 	bool must_flush; /* a new root was loaded and the hardware does not know */
 	struct mmio_cache mmio;
 	struct slot_cache slot_cache;
+	struct dirty_ring *ring; /* NULL: what it writes goes to the slots' bitmaps */
 	struct objcache chunks;
 	struct vmmu_stats stats; /* its own events only; added up on demand */
 	struct tdp_vcpu tdp;
 };
+
+/* Must VCPU wait until somebody has harvested and reset its dirty ring? Its own thread. */
+static inline bool vcpu_has_full_ring(const struct vmmu_vcpu *vcpu)
+{
+	return unlikely(vcpu->ring != NULL) && ring_is_full(vcpu->ring);
+}
+
+/*
+ * VCPU has written gfn of SLOT, which logs, or can from now on. Its own thread, which saw that
+ * its ring was not full.
+ */
+void vcpu_log_dirty(struct vmmu_vcpu *vcpu, struct memslot *slot, uint64_t gfn);
+static inline void vcpu_mark_dirty(struct vmmu_vcpu *vcpu, struct memslot *slot, uint64_t gfn)
+{
+	if (unlikely((slot->flags & VMMU_SLOT_LOG_DIRTY) != 0))
+		vcpu_log_dirty(vcpu, slot, gfn);
+}
+/* A ring for VCPU, if VM has any. -ENOMEM. */
+int vcpu_ring_open(struct vmmu_vcpu *vcpu);
+/* VCPU goes; what its ring still holds stays to be harvested and reset. */
+void vcpu_ring_close(struct vmmu_vcpu *vcpu);
+/* VM is destroyed: its vCPUs are gone. */
+void vm_rings_destroy(struct vmmu_vm *vm);
 
 static inline bool vcpu_is_direct(const struct vmmu_vcpu *vcpu)
 {

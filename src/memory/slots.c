@@ -201,6 +201,8 @@ static int prepare_dirty(const struct slots *slots, const struct memslot *old,
 		new_slot->dirty = old->dirty;
 		return 0;
 	}
+	if (slots->has_no_bitmaps)
+		return 0;
 	if (memslot_dirty_make(new_slot))
 		return -ENOMEM;
 	if (slots->is_initially_dirty)

@@ -27,7 +27,7 @@ struct memslot {
 	uint16_t id;
 	uint8_t as_id;
 	bool invalid; /* being deleted or moved: faults on it retry */
-	/* with LOG_DIRTY: one bit a page, words of 64; else NULL */
+	/* with LOG_DIRTY and slots.has_no_bitmaps false: one bit a page, words of 64; else NULL */
 	_Atomic uint64_t *dirty;
 	/* [2..]: why-not counts of a page at that level; 0: allowed */
 	uint32_t *lpage[VMMU_LEVELS_MAX + 1];
@@ -92,6 +92,8 @@ struct slots {
 	atomic_bool has_rmaps;
 	/* Dirty bitmaps begin with all bits set. The owner's to set, before there are slots. */
 	bool is_initially_dirty;
+	/* Slots that log have no bitmaps: the owner has another place for it. Likewise. */
+	bool has_no_bitmaps;
 	_Atomic(struct slot_set *) active[VMMU_ADDRESS_SPACES_MAX];
 	struct slots_hooks hooks;
 	/* Private to slots.c. */
@@ -241,7 +243,7 @@ void memslot_lpage_add(struct memslot *slot, const struct vmmu_geometry *geometr
 		       int delta);
 
 /*
- * Dirty bitmap; lock-free. No-ops without LOG_DIRTY. Marking is one atomic or, also of a bit that
+ * Dirty bitmap; lock-free. No-ops without a bitmap. Marking is one atomic or, also of a bit that
  * is set: it orders the mark after the change of the entry that made it necessary.
  *
  * 	here                                   dirty_reap(), dirty_clear_word()
@@ -255,11 +257,6 @@ void memslot_lpage_add(struct memslot *slot, const struct vmmu_geometry *geometr
  * show WRITE yet.
  */
 void memslot_log_dirty(struct memslot *slot, uint64_t gfn);
-static inline void memslot_mark_dirty(struct memslot *slot, uint64_t gfn)
-{
-	if (slot->dirty)
-		memslot_log_dirty(slot, gfn);
-}
 bool memslot_is_dirty(const struct memslot *slot, uint64_t gfn);
 /* The same of all COUNT gfns from GFN on. */
 bool memslot_is_all_dirty(const struct memslot *slot, uint64_t gfn, uint64_t count);

@@ -105,6 +105,7 @@ struct machine_options {
 	uint64_t host_pages; /* listed ones: RAM of level 1, writable, frames by the default rule */
 	unsigned rest_level; /* level of the pages above */
 	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed */
+	uint32_t ring_entries;
 };
 
 struct machine {
@@ -115,6 +116,7 @@ struct machine {
 	unsigned page_shift, as_count, vcpu_count, max_level;
 	bool nx_huge;
 	unsigned dirty_flags;
+	bool has_rings;
 	bool prefetch;
 	bool is_forced;       /* lookups answer forced_status, whatever the host has */
 	bool faults_drop_tlb; /* a fault makes the TLB forget the page it was about (x86) */
@@ -276,6 +278,11 @@ uint64_t machine_dirty_get(struct machine *machine, unsigned as_id, unsigned id)
  * which the model expects to be seen when they are written again.
  */
 uint64_t machine_dirty_clear(struct machine *machine, const struct vmmu_dirty_range *range);
+/*
+ * Harvest all rings and reset them, with the pages held against what was written and touched;
+ * returns how many different ones there were.
+ */
+uint64_t machine_ring_round(struct machine *machine);
 void model_note_access(struct machine *machine, unsigned as_id, uint64_t gfn, unsigned access);
 
 /* guest.c */

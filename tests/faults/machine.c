@@ -131,6 +131,7 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	machine->max_level = options->max_level ? options->max_level : VMMU_LEVELS_MAX;
 	machine->nx_huge = options->nx_huge;
 	machine->dirty_flags = options->dirty_flags;
+	machine->has_rings = options->ring_entries;
 	machine->prefetch = options->prefetch;
 	create_host(machine, options);
 	if (options->no_host_level)
@@ -143,6 +144,7 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	vm_options.tables_bytes = options->tables_bytes;
 	vm_options.tables_max = options->tables_max;
 	vm_options.dirty_flags = options->dirty_flags;
+	vm_options.dirty_ring_entries = options->ring_entries;
 	vm_options.root = test_root();
 	hardware_create(machine, options, &vm_options);
 	cr_assert_eq(vmmu_vm_create(&vm_options, &machine->vm), 0);

@@ -399,3 +399,56 @@ uint64_t machine_dirty_clear(struct machine *machine, const struct vmmu_dirty_ra
 			     (unsigned long long)most);
 	return count;
 }
+
+/* A page out of a ring: was it touched? Its mark in SEEN, a byte a page of the slot. */
+static uint64_t note_ring_page(struct machine *machine, uint8_t *seen[MACHINE_SLOTS],
+			       const struct vmmu_dirty_page *page)
+{
+	struct model_slot *slot =
+		model_slot_by_id(machine, page->slot >> 16, page->slot & 0xffff);
+	uint64_t index = (uint64_t)(slot - machine->slots);
+
+	if (!slot || !slot->touched || page->page >= slot->gfns || !slot->touched[page->page])
+		machine_fail(machine, "slot %#x page %llu is listed, never touched", page->slot,
+			     (unsigned long long)page->page);
+	if (!seen[index])
+		seen[index] = calloc(slot->gfns, 1);
+	cr_assert_not_null(seen[index]);
+	return !seen[index][page->page]++;
+}
+
+/* Was all that was written seen? */
+static void check_ring_slot(struct machine *machine, struct model_slot *slot, const uint8_t *seen)
+{
+	for (uint64_t page = 0; slot->written && page < slot->gfns; page++) {
+		if (slot->written[page] && !(seen && seen[page]))
+			machine_fail(machine, "slot %u page %llu was written and is in no ring",
+				     slot->set.id, (unsigned long long)page);
+		slot->written[page] = slot->touched[page] = 0;
+	}
+}
+
+uint64_t machine_ring_round(struct machine *machine)
+{
+	uint8_t *seen[MACHINE_SLOTS] = {NULL};
+	uint64_t count, reset, entries = 0, pages = 0;
+	struct vmmu_dirty_page page[50];
+
+	machine_op(machine, "ring_round");
+	do {
+		if (vmmu_dirty_ring_harvest(machine->vm, page, 50, &count))
+			machine_fail(machine, "vmmu_dirty_ring_harvest() failed");
+		for (uint64_t i = 0; i < count; i++)
+			pages += note_ring_page(machine, seen, &page[i]);
+		entries += count;
+	} while (count == 50);
+	if (vmmu_dirty_ring_reset(machine->vm, &reset) || reset != entries)
+		machine_fail(machine, "%llu of %llu entries reset", (unsigned long long)reset,
+			     (unsigned long long)entries);
+	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
+		if (machine->slots[i].used)
+			check_ring_slot(machine, &machine->slots[i], seen[i]);
+		free(seen[i]);
+	}
+	return pages;
+}
