@@ -9,6 +9,13 @@
  * returns: what is copied after that holds every write that was reported, and later writes are
  * reported later. Nothing that was written is ever lost, whatever else happens to the page.
  *
+ * Where hardware marks entries as dirty, small pages need not be protected
+ * (vmmu_vm_options.dirty_source); "protect" is then to clear that mark. Large pages are protected
+ * all the same. BY_BITS: vmmu_dirty_get() looks for marks in all entries of the slot first. BY_LOG:
+ * hardware's own log, which holds 512 pages, is brought in by vmmu_dirty_log() before a vCPU goes
+ * on and whenever it leaves the guest; what is still in it is reported later, as is what is written
+ * later.
+ *
  * How reporting and protecting go together is the VM's choice (vmmu_vm_options.dirty_flags):
  *
  * 	by default        vmmu_dirty_get() does both, for all pages of the slot
@@ -40,7 +47,8 @@ extern "C" {
  *   -ENXIO   there are rings and no bitmaps
  *   -ENOENT  no such slot, or it does not log
  *   -EDEADLK, -EIO
- * Locking: takes the slots lock and the mmu lock. Cost: one walk for each page reported.
+ * Locking: takes the slots lock and the mmu lock. Cost: one walk for each page reported; BY_BITS: a
+ * look at every entry of the slot.
  */
 VMMU_API int vmmu_dirty_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, uint64_t *bitmap,
 			    uint64_t bits, uint64_t *count);
@@ -78,7 +86,9 @@ struct vmmu_dirty_page {
 
 /* Entries of a ring that are kept in reserve: it counts as full when fewer are left. */
 #define VMMU_DIRTY_RING_RESERVED 64
-/* Least and most entries of a ring. */
+/* More of them with VMMU_DIRTY_BY_LOG, for what one hardware log holds. */
+#define VMMU_DIRTY_LOG_ENTRIES 512
+/* Least and most entries of a ring; there are always more than its reserve. */
 #define VMMU_DIRTY_RING_MIN (2 * VMMU_DIRTY_RING_RESERVED)
 #define VMMU_DIRTY_RING_MAX 65536
 

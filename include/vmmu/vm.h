@@ -43,6 +43,21 @@ enum vmmu_slot_zap {
 	VMMU_SLOT_ZAP_RANGE, /* its own mappings (KVM without KVM_X86_QUIRK_SLOT_ZAP_ALL) */
 };
 
+/* How it is found out that a page was written, where writes are logged. See vmmu/dirty.h. */
+enum vmmu_dirty_source {
+	VMMU_DIRTY_BY_FAULTS, /* it is write-protected: the first write is a fault */
+	/*
+	 * the rest for formats with VMMU_CAP_HW_DIRTY: hardware sets a bit in the entry, which
+	 * vmmu_dirty_get() looks for. Not with rings
+	 */
+	VMMU_DIRTY_BY_BITS,
+	/*
+	 * and lists the page in a log of its own (Intel's page-modification log), which is brought
+	 * in by vmmu_dirty_log()
+	 */
+	VMMU_DIRTY_BY_LOG,
+};
+
 /* How dirty logs are kept; flags of vmmu_vm_options.dirty_flags. See vmmu/dirty.h. */
 enum vmmu_dirty_flag {
 	/* vmmu_dirty_get() only copies, vmmu_dirty_clear() does the rest: KVM's manual protect */
@@ -97,6 +112,7 @@ struct vmmu_vm_options {
 	 * rings. RANGES: 0. Without VMMU_DIRTY_RING_BITMAP neither MANUAL nor INITIALLY_SET
 	 */
 	uint32_t dirty_ring_entries;
+	enum vmmu_dirty_source dirty_source; /* RANGES: 0 */
 };
 
 /* All that must be there: up to env_ctx. */

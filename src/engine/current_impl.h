@@ -67,6 +67,12 @@ static void current_dirty_arm(struct vmmu_vm *vm, struct memslot *slot, uint64_t
 	CURRENT_RUN(vm, engine_dirty_arm(vm, slot, gfn, mask));
 }
 
+static void current_dirty_scan(struct vmmu_vm *vm, const struct slot_range *range,
+			       enum dirty_what what)
+{
+	CURRENT_RUN(vm, engine_dirty_scan(vm, range, what));
+}
+
 static void current_collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
 {
 	CURRENT_RUN(vm, engine_collapse_range(vm, range));
@@ -188,6 +194,7 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.remap = current_remap,
 	.protect_range = current_protect_range,
 	.dirty_arm = current_dirty_arm,
+	.dirty_scan = current_dirty_scan,
 	.collapse_range = current_collapse_range,
 	.age_range = current_age_range,
 	.walk = current_walk,
@@ -199,5 +206,5 @@ const struct vmmu_engine ENGINE_OBJECT = {
 };
 
 /* A call that is new in an engine is to be wrapped here too. */
-_Static_assert(sizeof(struct vmmu_engine) == 16 * sizeof(void *), "wrap every call");
+_Static_assert(sizeof(struct vmmu_engine) == 17 * sizeof(void *), "wrap every call");
 _Static_assert(sizeof(struct vmmu_range_ops) == 10 * sizeof(void *), "wrap every call");

@@ -22,6 +22,7 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.remap = engine_remap,
 	.protect_range = engine_protect_range,
 	.dirty_arm = engine_dirty_arm,
+	.dirty_scan = engine_dirty_scan,
 	.collapse_range = engine_collapse_range,
 	.age_range = engine_age_range,
 	.walk = engine_walk,

@@ -79,6 +79,7 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 	else
 		audit_check(run,
 			    !slot->dirty || run->vm->rings.entries ||
+				    run->vm->dirty_source != VMMU_DIRTY_BY_FAULTS ||
 				    !(fmt_access(pte, 1) & VMMU_WRITE) ||
 				    memslot_is_dirty(slot, ref->gfn),
 			    "leaf-unseen-write", &place, "writable, but not counted as dirty");

@@ -45,12 +45,23 @@ static void dirty_owe(const struct dirty_run *run)
 			       slot->base_gfn + slot->gfns);
 }
 
+/* Locked: what entries alone know goes into the log. */
+static void dirty_collect(const struct dirty_run *run)
+{
+	const struct slot_range all = {run->slot, run->slot->base_gfn,
+				       run->slot->base_gfn + run->slot->gfns};
+
+	if (run->vm->dirty_source == VMMU_DIRTY_BY_BITS)
+		run->vm->engine->dirty_scan(run->vm, &all, DIRTY_NOTE);
+}
+
 /* Move the slot's log into BITMAP. */
 static void dirty_reap(struct dirty_run *run, uint64_t *bitmap)
 {
 	uint64_t words = dirty_words(run->slot->gfns);
 
 	vm_lock(run->vm);
+	dirty_collect(run);
 	for (uint64_t i = 0; i < words; i++) {
 		_Atomic uint64_t *word = &run->slot->dirty[i];
 
@@ -68,6 +79,11 @@ static void dirty_copy(struct dirty_run *run, uint64_t *bitmap)
 {
 	uint64_t words = dirty_words(run->slot->gfns);
 
+	if (run->vm->dirty_source == VMMU_DIRTY_BY_BITS) {
+		vm_lock(run->vm);
+		dirty_collect(run);
+		vm_unlock(run->vm);
+	}
 	for (uint64_t i = 0; i < words; i++) {
 		bitmap[i] = atomic_load_explicit(&run->slot->dirty[i], memory_order_acquire);
 		run->count += (uint64_t)__builtin_popcountll(bitmap[i]);
@@ -143,8 +159,7 @@ static bool dirty_range_fits(const struct memslot *slot, const struct vmmu_dirty
 	if (range->first > slot->gfns)
 		return false;
 	room = slot->gfns - range->first;
-	return range->pages == room ||
-	       (range->pages < room && is_aligned(range->pages, WORD_BITS));
+	return range->pages == room || (range->pages < room && is_aligned(range->pages, WORD_BITS));
 }
 
 int vmmu_dirty_clear(struct vmmu_vm *vm, const struct vmmu_dirty_range *range, uint64_t *count)

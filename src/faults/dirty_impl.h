@@ -23,13 +23,34 @@ static inline uint64_t dirty_bits(const struct dirty_word *word, uint64_t start,
 	return first > 63 ? 0 : word->mask & BITS64(min_u64(last, 63), first);
 }
 
+/* The leaf at REF is not dirty any more. */
+static bool dirty_forget_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+{
+	(void)slot;
+	if (fmt_is_dirty(pte_load(ref->ptep), ref->level))
+		funnel_update(&vm->tree, ref, fmt_clear_dirty);
+	return false;
+}
+
+static bool dirty_note_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+{
+	(void)vm;
+	if (fmt_is_dirty(pte_load(ref->ptep), ref->level))
+		memslot_log_dirty(slot, ref->gfn);
+	return false;
+}
+
 /*
- * The next write to what the leaf at REF maps is a fault. A large page is protected as a whole, and
- * split by that write: which part it was is what the log is about.
+ * The next write to what the leaf at REF maps is seen: it is a fault, or hardware marks the entry.
+ * A large page is protected in any case, and split by that write: which part it was is what the log
+ * is about.
  */
 static void dirty_arm_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
 {
-	zap_protect_leaf(vm, ref, slot);
+	if (vm->dirty_source == VMMU_DIRTY_BY_FAULTS || ref->level > 1)
+		zap_protect_leaf(vm, ref, slot);
+	if (vm->dirty_source != VMMU_DIRTY_BY_FAULTS)
+		dirty_forget_leaf(vm, ref, slot);
 }
 
 /* The leaves at LEVEL of WORD's pages, by the slot's reverse maps. */
@@ -70,17 +91,36 @@ static void dirty_arm_root(struct vmmu_vm *vm, const struct dirty_word *word,
 	}
 }
 
-/* MASK: bit n is gfn + n, all in SLOT; not 0. */
-static void engine_dirty_arm(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn, uint64_t mask)
+static void dirty_arm_word(struct vmmu_vm *vm, const struct dirty_word *word)
 {
-	const struct dirty_word word = {slot, gfn, mask};
-
-	tdp_for_each_root(vm, slot->as_id, root) dirty_arm_root(vm, &word, root);
+	tdp_for_each_root(vm, word->slot->as_id, root) dirty_arm_root(vm, word, root);
 	if (!slots_have_rmaps(&vm->slots))
 		return;
 	for (unsigned level = 1; level <= vm->max_level; level++)
 		if (level_is_leaf(level))
-			dirty_arm_level(vm, &word, level);
+			dirty_arm_level(vm, word, level);
+}
+
+static void engine_dirty_arm(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn, uint64_t mask)
+{
+	const struct dirty_word word = {slot, gfn, mask};
+
+	vm->is_taking_dirt = true;
+	dirty_arm_word(vm, &word);
+	vm->is_taking_dirt = false;
+}
+
+static void engine_dirty_scan(struct vmmu_vm *vm, const struct slot_range *range,
+			      enum dirty_what what)
+{
+	unsigned top = what == DIRTY_NOTE ? 1 : vm->max_level;
+	bool (*fn)(struct vmmu_vm * vm, const struct entry_ref *ref,
+		   struct memslot *slot) = what == DIRTY_NOTE ? dirty_note_leaf : dirty_forget_leaf;
+
+	vm->is_taking_dirt = true;
+	tdp_for_leaves(vm, range, 1, top, fn);
+	zap_for_levels(vm, range, 1, top, fn);
+	vm->is_taking_dirt = false;
 }
 
 #endif

@@ -13,10 +13,13 @@
 int vcpu_ring_open(struct vmmu_vcpu *vcpu)
 {
 	struct vm_rings *rings = &vcpu->vm->rings;
+	uint32_t reserved = VMMU_DIRTY_RING_RESERVED;
 
 	if (!rings->entries)
 		return 0;
-	vcpu->ring = ring_create(rings->entries, VMMU_DIRTY_RING_RESERVED);
+	if (vcpu->vm->dirty_source == VMMU_DIRTY_BY_LOG)
+		reserved += VMMU_DIRTY_LOG_ENTRIES;
+	vcpu->ring = ring_create(rings->entries, reserved);
 	if (!vcpu->ring)
 		return -ENOMEM;
 	vcpu->ring->has_writer = true;
@@ -85,9 +88,8 @@ int vmmu_dirty_ring_harvest(struct vmmu_vm *vm, struct vmmu_dirty_page *pages, u
 	if (err)
 		return err;
 	pthread_mutex_lock(&vm->rings.lock);
-	list_for_each(node, &vm->rings.list)
-		found += ring_harvest(container_of(node, struct dirty_ring, link), pages + found,
-				      max - found);
+	list_for_each(node, &vm->rings.list) found += ring_harvest(
+		container_of(node, struct dirty_ring, link), pages + found, max - found);
 	pthread_mutex_unlock(&vm->rings.lock);
 	*count = found;
 	return 0;

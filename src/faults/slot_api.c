@@ -122,13 +122,17 @@ void vm_slots_updated(void *ctx, unsigned as_id, uint64_t generation)
 }
 
 /*
- * Logging began: no page of a slot stays writable unseen. What faults map meanwhile they log. The
+ * Logging began: no page of a slot can be written unseen. What faults map meanwhile they log. The
  * flush is due whether or not an entry changed: one that was protected earlier may still be
  * writable in a TLB.
  */
 static void slot_part_log(struct vmmu_vm *vm, const struct slot_range *range)
 {
-	vm->engine->protect_range(vm, range, 1);
+	bool is_by_faults = vm->dirty_source == VMMU_DIRTY_BY_FAULTS;
+
+	vm->engine->protect_range(vm, range, is_by_faults ? 1 : 2);
+	if (!is_by_faults)
+		vm->engine->dirty_scan(vm, range, DIRTY_FORGET);
 	tree_owe_flush(&vm->tree, range->slot->as_id, range->start, range->end);
 }
 
@@ -151,8 +155,7 @@ void vm_slot_commit(void *ctx, enum slot_change change, const struct memslot *ol
 	}
 	if (change != SLOT_FLAGS || !((old->flags ^ new_slot->flags) & VMMU_SLOT_LOG_DIRTY))
 		return;
-	if ((new_slot->flags & VMMU_SLOT_LOG_DIRTY) &&
-	    (vm->dirty_flags & VMMU_DIRTY_INITIALLY_SET))
+	if ((new_slot->flags & VMMU_SLOT_LOG_DIRTY) && (vm->dirty_flags & VMMU_DIRTY_INITIALLY_SET))
 		return; /* all count as written: protected when they are cleared */
 	if (new_slot->flags & VMMU_SLOT_LOG_DIRTY)
 		slot_by_parts(vm, new_slot, slot_part_log);

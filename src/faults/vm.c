@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <vmmu/dirty.h>
+#include <vmmu/format_ops.h>
 #include <vmmu/invalidate.h>
 
 #include "base/mem.h"
@@ -127,11 +128,43 @@ static void vm_hook_flush(void *ctx, const struct vmmu_flush *flush)
 		 .value = (int64_t)(flush->gfn_end - flush->gfn_start));
 }
 
+/*
+ * VMMU_DIRTY_BY_BITS: an entry changed. If it was dirty and is not any more, only the log can still
+ * tell that the page was written. Not for large pages: under logging they are clean, or all that
+ * they map is in the log already. Whoever clears bits on purpose says so, with the lock exclusively
+ * held; beside a fault, whose changes come here too, nobody does.
+ */
+static void vm_save_dirt(struct vmmu_vm *vm, const struct vmmu_event *event)
+{
+	const struct vmmu_format_ops *ops = vmmu_format_ops(vm->format);
+	struct memslot *slot;
+
+	if (event->level != 1 || ops->classify(event->old_pte, 1) != VMMU_ENTRY_LEAF ||
+	    !ops->is_dirty(event->old_pte, 1))
+		return;
+	if (ops->classify(event->new_pte, 1) == VMMU_ENTRY_LEAF && ops->is_dirty(event->new_pte, 1))
+		return;
+	if (vm->is_taking_dirt)
+		return;
+	slot = slot_set_find(slots_active(&vm->slots, event->as_id), event->gfn, NULL);
+	if (slot)
+		memslot_log_dirty(slot, event->gfn);
+}
+
 static void vm_hook_event(void *ctx, const struct vmmu_event *event)
 {
 	struct vmmu_vm *vm = ctx;
 
-	vm->env.event(vm->env_ctx, event);
+	if (vm->dirty_source == VMMU_DIRTY_BY_BITS)
+		vm_save_dirt(vm, event);
+	if (vm->env.event)
+		vm->env.event(vm->env_ctx, event);
+}
+
+/* Does anybody want to hear of every entry that changes? */
+static bool vm_has_listener(const struct vmmu_vm *vm)
+{
+	return vm->env.event || vm->dirty_source == VMMU_DIRTY_BY_BITS;
 }
 
 static void vm_hook_bug(void *ctx, const char *what)
@@ -170,11 +203,19 @@ static bool vm_options_take(struct vmmu_vm_options *options, struct vmmu_env *en
 	       (!env->table_get || options->tables);
 }
 
-/* Are these the FLAGS of a VM with rings of ENTRIES, not 0? */
-static bool vm_ring_options_are_valid(unsigned flags, uint32_t entries)
+/* Are these the options of a VM with rings? */
+static bool vm_ring_options_are_valid(const struct vmmu_vm_options *options)
 {
+	uint32_t entries = options->dirty_ring_entries;
+	unsigned flags = options->dirty_flags;
+
 	if (!is_aligned(entries, entries) || entries < VMMU_DIRTY_RING_MIN ||
 	    entries > VMMU_DIRTY_RING_MAX)
+		return false;
+	if (options->dirty_source == VMMU_DIRTY_BY_LOG && entries <= VMMU_DIRTY_LOG_ENTRIES)
+		return false;
+	/* Dirty bits do not say which vCPU it was. */
+	if (options->dirty_source == VMMU_DIRTY_BY_BITS)
 		return false;
 	/* Pages that begin as written are in no ring. */
 	if (flags & VMMU_DIRTY_INITIALLY_SET)
@@ -182,16 +223,31 @@ static bool vm_ring_options_are_valid(unsigned flags, uint32_t entries)
 	return !flags || (flags & VMMU_DIRTY_RING_BITMAP);
 }
 
+/* Can the format's hardware find out what the options want it to? */
+static bool vm_dirty_source_is_valid(const struct vmmu_vm_options *options)
+{
+	switch (options->dirty_source) {
+	case VMMU_DIRTY_BY_FAULTS:
+		return true;
+	case VMMU_DIRTY_BY_BITS:
+	case VMMU_DIRTY_BY_LOG:
+		return options->mode == VMMU_MODE_FAULTS &&
+		       (vmmu_format_info(options->format)->caps & VMMU_CAP_HW_DIRTY);
+	default:
+		return false;
+	}
+}
+
 static bool vm_dirty_options_are_valid(const struct vmmu_vm_options *options)
 {
 	unsigned flags = options->dirty_flags;
 	uint32_t entries = options->dirty_ring_entries;
 
-	if (flags & ~VM_DIRTY_FLAGS)
+	if ((flags & ~VM_DIRTY_FLAGS) || !vm_dirty_source_is_valid(options))
 		return false;
 	if ((flags & VMMU_DIRTY_INITIALLY_SET) && !(flags & VMMU_DIRTY_MANUAL))
 		return false;
-	if (entries ? !vm_ring_options_are_valid(flags, entries) : flags & VMMU_DIRTY_RING_BITMAP)
+	if (entries ? !vm_ring_options_are_valid(options) : flags & VMMU_DIRTY_RING_BITMAP)
 		return false;
 	return (!flags && !entries) || options->mode == VMMU_MODE_FAULTS;
 }
@@ -267,7 +323,7 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 					 .commit = vm_slot_commit};
 	struct tree_hooks tree_hooks = {.ctx = vm,
 					.flush = vm_hook_flush,
-					.event = vm->env.event ? vm_hook_event : NULL,
+					.event = vm_has_listener(vm) ? vm_hook_event : NULL,
 					.bug = vm_hook_bug};
 	struct frame_lender lender = {vm->env_ctx, vm->env.table_get, vm->env.table_put};
 	struct tree_memory memory = {.memory = options->tables,
@@ -289,8 +345,7 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 	atomic_store_explicit(&vm->slots.has_rmaps, vm->root_mode == VMMU_ROOT_DIRECT,
 			      memory_order_relaxed);
 	vm->slots.is_initially_dirty = vm->dirty_flags & VMMU_DIRTY_INITIALLY_SET;
-	vm->slots.has_no_bitmaps =
-		vm->rings.entries && !(vm->dirty_flags & VMMU_DIRTY_RING_BITMAP);
+	vm->slots.has_no_bitmaps = vm->rings.entries && !(vm->dirty_flags & VMMU_DIRTY_RING_BITMAP);
 	err = tree_init_over(&vm->tree, vm->geometry, &memory, &tree_hooks);
 	if (!err)
 		return 0;
@@ -324,6 +379,7 @@ int vmmu_vm_create(const struct vmmu_vm_options *given, struct vmmu_vm **out)
 	vm->root_mode = options.root;
 	vm->slot_zap = options.slot_zap;
 	vm->dirty_flags = options.dirty_flags;
+	vm->dirty_source = options.dirty_source;
 	vm->rings.entries = options.dirty_ring_entries;
 	list_init(&vm->rings.list);
 	brlock_init(&vm->shared);

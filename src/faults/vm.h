@@ -74,6 +74,7 @@ struct vmmu_vm {
 	enum vmmu_root_mode root_mode; /* of vCPUs that do not ask for another */
 	enum vmmu_slot_zap slot_zap;
 	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed */
+	enum vmmu_dirty_source dirty_source;
 	/* current roots of root_mode, and of the other mode; NULL: none yet */
 	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX];
 	_Atomic(struct table *) other_roots[VMMU_ADDRESS_SPACES_MAX];
@@ -81,6 +82,7 @@ struct vmmu_vm {
 	struct lock mmu_lock;
 	/* Below: mmu_lock. */
 	struct tree tree;
+	bool is_taking_dirt; /* dirty bits that go just now were reported, or need not be */
 	struct list vcpus;
 	struct table *dying;    /* invalid tdp roots that still map something, by hash_next */
 	uint64_t tables_max;    /* quota in force; UINT64_MAX: none */

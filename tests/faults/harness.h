@@ -106,6 +106,7 @@ struct machine_options {
 	unsigned rest_level; /* level of the pages above */
 	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed */
 	uint32_t ring_entries;
+	enum vmmu_dirty_source dirty_source;
 };
 
 struct machine {
@@ -116,6 +117,7 @@ struct machine {
 	unsigned page_shift, as_count, vcpu_count, max_level;
 	bool nx_huge;
 	unsigned dirty_flags;
+	enum vmmu_dirty_source dirty_source;
 	bool has_rings;
 	bool prefetch;
 	bool is_forced;       /* lookups answer forced_status, whatever the host has */

@@ -233,7 +233,8 @@ static void check_leaf(struct machine *machine, unsigned as_id, uint64_t gfn,
 		access &= ~(unsigned)VMMU_EXEC;
 	if (grant.slot->touched &&
 	    ((walk->level > 1 && !(machine->dirty_flags & VMMU_DIRTY_INITIALLY_SET)) ||
-	     !grant.slot->touched[gfn - grant.slot->base_gfn]))
+	     (machine->dirty_source == VMMU_DIRTY_BY_FAULTS &&
+	      !grant.slot->touched[gfn - grant.slot->base_gfn])))
 		access &= ~(unsigned)VMMU_WRITE;
 	if (walk->pfn != grant.page.pfn)
 		machine_fail(machine, "as %u gfn %#llx maps pfn %#llx, not %#llx", as_id,
@@ -404,8 +405,7 @@ uint64_t machine_dirty_clear(struct machine *machine, const struct vmmu_dirty_ra
 static uint64_t note_ring_page(struct machine *machine, uint8_t *seen[MACHINE_SLOTS],
 			       const struct vmmu_dirty_page *page)
 {
-	struct model_slot *slot =
-		model_slot_by_id(machine, page->slot >> 16, page->slot & 0xffff);
+	struct model_slot *slot = model_slot_by_id(machine, page->slot >> 16, page->slot & 0xffff);
 	uint64_t index = (uint64_t)(slot - machine->slots);
 
 	if (!slot || !slot->touched || page->page >= slot->gfns || !slot->touched[page->page])
