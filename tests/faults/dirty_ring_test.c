@@ -178,15 +178,18 @@ FORMAT_TEST(dirty_ring, slot_that_changed__is_reset_as_far_as_it_is_there)
 	cr_assert_eq(harvest(machine, pages, 8), 3);
 	machine_slot_delete(machine, 0, 5);
 	machine_slot(machine, 5, 70, 30, 0, VMMU_SLOT_LOG_DIRTY);
+	machine_slot(machine, 6, 100, 300, 0, VMMU_SLOT_LOG_DIRTY);
 	machine_touch(machine, 70, VMMU_WRITE);
-	machine_touch(machine, 99, VMMU_WRITE);
+	machine_touch(machine, 100, VMMU_WRITE);
+	machine_touch(machine, 369, VMMU_WRITE);
 	machine_check_range(machine, 0, 0, 110);
 	cr_assert_eq(reset(machine), 3);
 	cr_assert(!can_write(machine, 70), "page 0 of the slot of that id");
-	cr_assert(can_write(machine, 99), "page 30 is beyond it");
-	cr_assert_eq(harvest(machine, pages, 8), 2);
+	cr_assert(can_write(machine, 100), "where its page 30 would be");
+	cr_assert(can_write(machine, 369), "where its page 299 would be");
+	cr_assert_eq(harvest(machine, pages, 8), 3);
 	machine_slot_delete(machine, 0, 5);
-	cr_assert_eq(reset(machine), 2);
+	cr_assert_eq(reset(machine), 3);
 	machine_destroy(machine);
 }
 

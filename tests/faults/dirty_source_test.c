@@ -274,6 +274,60 @@ FORMAT_TEST(dirty_bits, large_page__is_protected_and_split)
 	machine_destroy(machine);
 }
 
+/* All its pages are in the log; the first that is taken out of it ends that for all. */
+FORMAT_TEST(dirty_bits, large_page_initially_set__is_protected_by_the_first_clear)
+{
+	struct machine_options options = {.rest_level = 2,
+					  .dirty_source = VMMU_DIRTY_BY_BITS,
+					  .dirty_flags = VMMU_DIRTY_MANUAL |
+							 VMMU_DIRTY_INITIALLY_SET};
+	uint64_t asked = 1 << 5, block;
+	struct vmmu_dirty_range range = {.pages = 64, .bitmap = &asked};
+	struct machine *machine;
+
+	if (!is_possible(*index))
+		cr_skip_test("no dirty bits");
+	machine = machine_create(*index, &options);
+	block = machine_pages(machine, 2);
+	machine_slot(machine, 0, block, block, block, 0);
+	machine_touch(machine, block + 1, VMMU_WRITE);
+	machine_slot(machine, 0, block, block, block, VMMU_SLOT_LOG_DIRTY);
+	cr_assert(machine_walk(machine, 0, block).access & VMMU_WRITE);
+	machine_audit(machine);
+	cr_assert_eq(machine_dirty_clear(machine, &range), 1);
+	cr_assert_eq(machine_walk(machine, 0, block).level, 2);
+	cr_assert(!(machine_walk(machine, 0, block).access & VMMU_WRITE));
+	cr_assert(!machine_walk(machine, 0, block).entry.dirty);
+	machine_destroy(machine);
+}
+
+/* What hardware lists in one go must find room when the ring counts as full. */
+FORMAT_TEST(dirty_hardware_log, ring__keeps_room_for_all_of_it)
+{
+	struct machine_options options = {
+		.host_pages = 600, .dirty_source = VMMU_DIRTY_BY_LOG, .ring_entries = 1024};
+	static uint64_t log[VMMU_DIRTY_LOG_ENTRIES];
+	struct machine *machine;
+	uint64_t fits = 1024 - VMMU_DIRTY_LOG_ENTRIES - VMMU_DIRTY_RING_RESERVED;
+
+	if (!is_possible(*index))
+		cr_skip_test("no dirty bits");
+	machine = machine_create(*index, &options);
+	machine_slot(machine, 0, 0, 600, 0, VMMU_SLOT_LOG_DIRTY);
+	for (uint64_t gfn = 0; gfn < fits; gfn++)
+		machine_touch(machine, gfn, VMMU_WRITE);
+	cr_assert_eq(machine_access(machine, 0, machine_gpa(machine, fits), VMMU_WRITE).fault.exit,
+		     VMMU_EXIT_RING_FULL);
+	for (unsigned i = 0; i < VMMU_DIRTY_LOG_ENTRIES; i++)
+		log[i] = machine_gpa(machine, i % 7);
+	cr_assert_eq(vmmu_dirty_log(machine->vcpu[0].vcpu, log, VMMU_DIRTY_LOG_ENTRIES, NULL), 0);
+	cr_assert_eq(machine_ring_round(machine), fits);
+	/* Its entries are clean, not protected. */
+	cr_assert(machine_walk(machine, 0, 0).access & VMMU_WRITE);
+	cr_assert(!machine_walk(machine, 0, 0).entry.dirty);
+	machine_destroy(machine);
+}
+
 FORMAT_TEST(dirty_bits, format_without_them__is_refused)
 {
 	struct vmmu_env env = machine_env;
