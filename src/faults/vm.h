@@ -2,9 +2,9 @@
 /*
  * A VM and its vCPUs.
  *
- * Locks, outermost first: slots.lock; invalidate.lock; rings.lock; mmu_lock; RCU read section. Whoever is in an
- * RCU section takes no lock, and nobody waits for readers with mmu_lock held. vCPUs of tdp roots
- * hold the mmu lock shared: see tdp.h. "Locked" without more is exclusive.
+ * Locks, outermost first: slots.lock; invalidate.lock; rings.lock; mmu_lock; RCU read section.
+ * Whoever is in an RCU section takes no lock, and nobody waits for readers with mmu_lock held.
+ * vCPUs of tdp roots hold the mmu lock shared: see tdp.h. "Locked" without more is exclusive.
  */
 #ifndef VMMU_FAULTS_VM_H
 #define VMMU_FAULTS_VM_H
