@@ -88,9 +88,11 @@ static void call_everything(void)
 	struct vmmu_stats stats;
 	struct vmmu_vcpu *vcpu;
 	uint64_t bitmap[4];
+	struct vmmu_dirty_range dirty = {.pages = 64, .bitmap = bitmap};
 
 	expect(vmmu_slot_set(inner->vm, &slot), -EDEADLK);
 	expect(vmmu_dirty_get(inner->vm, 0, 0, bitmap, 256, NULL), -EDEADLK);
+	expect(vmmu_dirty_clear(inner->vm, &dirty, NULL), -EDEADLK);
 	expect(vmmu_invalidate_begin(inner->vm, &range), -EDEADLK);
 	expect(vmmu_invalidate_end(inner->vm, &range), -EDEADLK);
 	expect(vmmu_remap(inner->vm, range.start, &page), -EDEADLK);
