@@ -24,7 +24,8 @@ static inline uint64_t dirty_bits(const struct dirty_word *word, uint64_t start,
 }
 
 /* The leaf at REF is not dirty any more. */
-static bool dirty_forget_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+static NEVER_INLINE bool dirty_forget_leaf(struct vmmu_vm *vm, const struct entry_ref *ref,
+					   struct memslot *slot)
 {
 	(void)slot;
 	if (fmt_is_dirty(pte_load(ref->ptep), ref->level))
@@ -32,7 +33,8 @@ static bool dirty_forget_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, s
 	return false;
 }
 
-static bool dirty_note_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+static NEVER_INLINE bool dirty_note_leaf(struct vmmu_vm *vm, const struct entry_ref *ref,
+					 struct memslot *slot)
 {
 	(void)vm;
 	if (fmt_is_dirty(pte_load(ref->ptep), ref->level))
@@ -45,7 +47,8 @@ static bool dirty_note_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, str
  * A large page is protected in any case, and split by that write: which part it was is what the log
  * is about.
  */
-static void dirty_arm_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+static NEVER_INLINE void dirty_arm_leaf(struct vmmu_vm *vm, const struct entry_ref *ref,
+					struct memslot *slot)
 {
 	if (vm->dirty_source == VMMU_DIRTY_BY_FAULTS || ref->level > 1)
 		zap_protect_leaf(vm, ref, slot);
@@ -54,7 +57,8 @@ static void dirty_arm_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, stru
 }
 
 /* The leaves at LEVEL of WORD's pages, by the slot's reverse maps. */
-static void dirty_arm_level(struct vmmu_vm *vm, const struct dirty_word *word, unsigned level)
+static NEVER_INLINE void dirty_arm_level(struct vmmu_vm *vm, const struct dirty_word *word,
+					 unsigned level)
 {
 	struct memslot *slot = word->slot;
 	uint64_t step = level_gfns(level), start = align_down(word->gfn, step);
@@ -75,25 +79,34 @@ static void dirty_arm_level(struct vmmu_vm *vm, const struct dirty_word *word, u
 	}
 }
 
-/* The leaves of WORD's pages below ROOT. */
-static void dirty_arm_root(struct vmmu_vm *vm, const struct dirty_word *word,
-			   const struct table *root)
+/*
+ * The leaves of WORD's pages below TABLE, which all of them go through; depth is bounded by the
+ * format's levels.
+ */
+static NEVER_INLINE void dirty_arm_table(struct vmmu_vm *vm, const struct dirty_word *word,
+					 struct table *table)
 {
 	uint64_t left = word->mask;
 
 	while (left) {
-		uint64_t gfn = word->gfn + (unsigned)__builtin_ctzll(left), pte;
-		struct entry_ref ref = walk_to(&vm->tree, root, gfn, 1, &pte);
+		struct entry_ref ref = table_ref(&vm->tree, table,
+						 word->gfn + (unsigned)__builtin_ctzll(left));
+		uint64_t pte = pte_load(ref.ptep),
+			 bits = dirty_bits(word, ref.gfn, entry_end(&ref));
+		enum vmmu_entry_kind kind = fmt_classify(pte, ref.level);
+		struct dirty_word below = {word->slot, word->gfn, bits};
 
-		if (fmt_classify(pte, ref.level) == VMMU_ENTRY_LEAF)
+		if (kind == VMMU_ENTRY_LEAF)
 			dirty_arm_leaf(vm, &ref, word->slot);
-		left &= ~dirty_bits(word, word->gfn, entry_end(&ref));
+		else if (kind == VMMU_ENTRY_TABLE)
+			dirty_arm_table(vm, &below, entry_child(&vm->tree, pte, ref.level));
+		left &= ~bits;
 	}
 }
 
 static void dirty_arm_word(struct vmmu_vm *vm, const struct dirty_word *word)
 {
-	tdp_for_each_root(vm, word->slot->as_id, root) dirty_arm_root(vm, word, root);
+	tdp_for_each_root(vm, word->slot->as_id, root) dirty_arm_table(vm, word, root);
 	if (!slots_have_rmaps(&vm->slots))
 		return;
 	for (unsigned level = 1; level <= vm->max_level; level++)
@@ -101,7 +114,8 @@ static void dirty_arm_word(struct vmmu_vm *vm, const struct dirty_word *word)
 			dirty_arm_level(vm, word, level);
 }
 
-static void engine_dirty_arm(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn, uint64_t mask)
+static NEVER_INLINE void engine_dirty_arm(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn,
+					  uint64_t mask)
 {
 	const struct dirty_word word = {slot, gfn, mask};
 
@@ -110,8 +124,8 @@ static void engine_dirty_arm(struct vmmu_vm *vm, struct memslot *slot, uint64_t 
 	vm->is_taking_dirt = false;
 }
 
-static void engine_dirty_scan(struct vmmu_vm *vm, const struct slot_range *range,
-			      enum dirty_what what)
+static NEVER_INLINE void engine_dirty_scan(struct vmmu_vm *vm, const struct slot_range *range,
+					   enum dirty_what what)
 {
 	unsigned top = what == DIRTY_NOTE ? 1 : vm->max_level;
 	bool (*fn)(struct vmmu_vm * vm, const struct entry_ref *ref,

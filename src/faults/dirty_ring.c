@@ -63,13 +63,11 @@ void vm_rings_destroy(struct vmmu_vm *vm)
 	}
 }
 
-void vcpu_log_dirty(struct vmmu_vcpu *vcpu, struct memslot *slot, uint64_t gfn)
+void vcpu_push_dirty(struct vmmu_vcpu *vcpu, struct memslot *slot, uint64_t gfn)
 {
 	uint32_t place = (uint32_t)slot->as_id << 16 | slot->id;
 
-	if (!vcpu->ring)
-		memslot_log_dirty(slot, gfn);
-	else if (unlikely(!ring_push(vcpu->ring, place, gfn - slot->base_gfn)))
+	if (unlikely(!ring_push(vcpu->ring, place, gfn - slot->base_gfn)))
 		vm_bug(vcpu->vm, "a page was written, and its vCPU's dirty ring has no room");
 }
 

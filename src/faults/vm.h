@@ -143,15 +143,20 @@ static inline bool vcpu_has_full_ring(const struct vmmu_vcpu *vcpu)
 	return unlikely(vcpu->ring != NULL) && ring_is_full(vcpu->ring);
 }
 
+/* VCPU, which has a ring with room, lists gfn of SLOT there. */
+void vcpu_push_dirty(struct vmmu_vcpu *vcpu, struct memslot *slot, uint64_t gfn);
 /*
- * VCPU has written gfn of SLOT, which logs, or can from now on. Its own thread, which saw that
- * its ring was not full.
+ * VCPU has written gfn of SLOT, or can from now on. Its own thread, which saw that its ring was not
+ * full.
  */
-void vcpu_log_dirty(struct vmmu_vcpu *vcpu, struct memslot *slot, uint64_t gfn);
 static inline void vcpu_mark_dirty(struct vmmu_vcpu *vcpu, struct memslot *slot, uint64_t gfn)
 {
-	if (unlikely((slot->flags & VMMU_SLOT_LOG_DIRTY) != 0))
-		vcpu_log_dirty(vcpu, slot, gfn);
+	if (likely(!(slot->flags & VMMU_SLOT_LOG_DIRTY)))
+		return;
+	if (unlikely(vcpu->ring != NULL))
+		vcpu_push_dirty(vcpu, slot, gfn);
+	else
+		memslot_log_dirty(slot, gfn);
 }
 /* A ring for VCPU, if VM has any. -ENOMEM. */
 int vcpu_ring_open(struct vmmu_vcpu *vcpu);

@@ -546,7 +546,7 @@ int main(void)
 		{"log, rings", "ept4", 0, 1024, VMMU_DIRTY_BY_LOG},
 	};
 	unsigned count = number_from("VMMU_RACE_VCPUS", 2);
-	unsigned rounds = number_from("VMMU_RACE_ROUNDS", 20);
+	unsigned rounds = number_from("VMMU_RACE_ROUNDS", 40);
 
 	MUST(count && count <= VCPUS_MAX && rounds);
 	vmmu_thread_register();
