@@ -2,6 +2,7 @@
 /* Faults: no floor has them. What they cost is counted in instructions and told in nanoseconds. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <vmmu/dirty.h>
 #include <vmmu/fault.h>
 #include <vmmu/replay.h>
 #include <vmmu/slot.h>

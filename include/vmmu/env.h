@@ -6,11 +6,12 @@
  * Locks. Each callback's comment says whether the VM's mmu lock is held ("locked") when it runs.
  * From a locked one, and from event() and on_bug() wherever they run, only calls that take no
  * lock may be made: vmmu_walk(), vmmu_walk_path(), vmmu_translate(), vmmu_age(), vmmu_test_age(),
- * vmmu_slot_generation() and those of vmmu/format.h. All others, on whatever VM, fail with
- * -EDEADLK (those that return nothing do nothing): the thread would wait for itself. From any
- * callback, calls on the vCPU that a fault is being handled for fail with -EBUSY. A callback may
- * take locks of its own, which then come after the mmu lock: never call the library with them
- * held. Faults in tdp roots share that lock: their flush() and event() may run at the same time.
+ * vmmu_dirty_mark(), vmmu_dirty_log(), vmmu_slot_generation() and those of vmmu/format.h. All
+ * others, on whatever VM, fail with -EDEADLK (those that return nothing do nothing): the thread
+ * would wait for itself. From any callback, calls on the vCPU that a fault is being handled for
+ * fail with -EBUSY. A callback may take locks of its own, which then come after the mmu lock: never
+ * call the library with them held. Faults in tdp roots share that lock: their flush() and event()
+ * may run at the same time.
  */
 #ifndef VMMU_ENV_H
 #define VMMU_ENV_H

@@ -48,6 +48,8 @@ enum vmmu_exit_reason {
 	VMMU_EXIT_NO_PAGE, /* the host has no page there (-EFAULT in KVM's terms) */
 	/* the page is on its way: call vmmu_fault_ready() when it is there */
 	VMMU_EXIT_WOULD_BLOCK,
+	/* the vCPU's dirty ring: harvest and reset the rings (vmmu/dirty.h), and enter again */
+	VMMU_EXIT_RING_FULL,
 };
 
 struct vmmu_fault {
@@ -103,6 +105,7 @@ VMMU_API int vmmu_fault_ready(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault);
  *   -EINVAL     gpa or bytes not page aligned; bytes 0; gpa + bytes wraps
  *   -ENOENT     no slot there, or beyond the format's input size
  *   -EAGAIN     its slot is just going away, or the host keeps taking the page away: try again
+ *   -ENOBUFS    VCPU's dirty ring is full (VMMU_EXIT_RING_FULL)
  *   -EINTR      the page lookup was interrupted by a signal
  *   -EFAULT     the host has no page there
  *   -EHWPOISON  it has a hardware memory error

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memslots: which guest-physical ranges are memory, and dirty logging on them. Semantics as KVM's.
+ * Memslots: which guest-physical ranges are memory. Semantics as KVM's. What VMMU_SLOT_LOG_DIRTY
+ * gives is in vmmu/dirty.h.
  */
 #ifndef VMMU_SLOT_H
 #define VMMU_SLOT_H
@@ -52,15 +53,6 @@ VMMU_API int vmmu_slot_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, stru
  * as_id.
  */
 VMMU_API uint64_t vmmu_slot_generation(struct vmmu_vm *vm, unsigned as_id);
-
-/*
- * Copy a slot's dirty bitmap (bit n: page n of the slot) and clear it: pages reported become
- * write-protected, and the flush is done on return. BITMAP has room for BITS bits, at least the
- * slot's pages, rounded up to 64. *count (may be NULL): bits set. -EINVAL: bad ids or BITS too
- * small; -ENOENT: no such slot, or it does not log; -EIO.
- */
-VMMU_API int vmmu_dirty_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, uint64_t *bitmap,
-			    uint64_t bits, uint64_t *count);
 
 #ifdef __cplusplus
 }

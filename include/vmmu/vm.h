@@ -43,6 +43,34 @@ enum vmmu_slot_zap {
 	VMMU_SLOT_ZAP_RANGE, /* its own mappings (KVM without KVM_X86_QUIRK_SLOT_ZAP_ALL) */
 };
 
+/* How it is found out that a page was written, where writes are logged. See vmmu/dirty.h. */
+enum vmmu_dirty_source {
+	VMMU_DIRTY_BY_FAULTS, /* it is write-protected: the first write is a fault */
+	/*
+	 * the rest for formats with VMMU_CAP_HW_DIRTY: hardware sets a bit in the entry, which
+	 * vmmu_dirty_get() looks for. Not with rings
+	 */
+	VMMU_DIRTY_BY_BITS,
+	/*
+	 * and lists the page in a log of its own (Intel's page-modification log), which is brought
+	 * in by vmmu_dirty_log()
+	 */
+	VMMU_DIRTY_BY_LOG,
+};
+
+/* How dirty logs are kept; flags of vmmu_vm_options.dirty_flags. See vmmu/dirty.h. */
+enum vmmu_dirty_flag {
+	/* vmmu_dirty_get() only copies, vmmu_dirty_clear() does the rest: KVM's manual protect */
+	VMMU_DIRTY_MANUAL = 1 << 0,
+	/*
+	 * with MANUAL: pages of a slot that begins to log count as written, and nothing is
+	 * protected before they are cleared. Switching logging on then costs next to nothing
+	 */
+	VMMU_DIRTY_INITIALLY_SET = 1 << 1,
+	/* with rings, but not with INITIALLY_SET: bitmaps too, for what no vCPU writes */
+	VMMU_DIRTY_RING_BITMAP = 1 << 2,
+};
+
 /*
  * Structs that begin with their size may grow at their end. A caller that knows less of one gives a
  * smaller size, VMMU_*_MIN at least, and gets 0 for the rest; one that knows more must have left
@@ -78,6 +106,13 @@ struct vmmu_vm_options {
 	/* roots of vCPUs that do not ask for others (vmmu_vcpu_set_root()). RANGES: DIRECT only */
 	enum vmmu_root_mode root;
 	enum vmmu_slot_zap slot_zap;
+	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed. RANGES: 0 */
+	/*
+	 * entries of each vCPU's dirty ring, a power of two from VMMU_DIRTY_RING_MIN to _MAX; 0: no
+	 * rings. RANGES: 0. Without VMMU_DIRTY_RING_BITMAP neither MANUAL nor INITIALLY_SET
+	 */
+	uint32_t dirty_ring_entries;
+	enum vmmu_dirty_source dirty_source; /* RANGES: 0 */
 };
 
 /* All that must be there: up to env_ctx. */

@@ -5,6 +5,7 @@
 
 #include <vmmu/age.h>
 #include <vmmu/audit.h>
+#include <vmmu/dirty.h>
 #include <vmmu/env.h>
 #include <vmmu/event.h>
 #include <vmmu/fault.h>

@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "faults/age_impl.h"
 #include "faults/audit_impl.h"
+#include "faults/dirty_impl.h"
 #include "faults/fault_impl.h"
 #include "faults/visit_impl.h"
 #include "faults/zap_impl.h"
@@ -59,6 +60,17 @@ static void current_protect_range(struct vmmu_vm *vm, const struct slot_range *r
 				  unsigned level)
 {
 	CURRENT_RUN(vm, engine_protect_range(vm, range, level));
+}
+
+static void current_dirty_arm(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn, uint64_t mask)
+{
+	CURRENT_RUN(vm, engine_dirty_arm(vm, slot, gfn, mask));
+}
+
+static void current_dirty_scan(struct vmmu_vm *vm, const struct slot_range *range,
+			       enum dirty_what what)
+{
+	CURRENT_RUN(vm, engine_dirty_scan(vm, range, what));
 }
 
 static void current_collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
@@ -181,6 +193,8 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.zap_range = current_zap_range,
 	.remap = current_remap,
 	.protect_range = current_protect_range,
+	.dirty_arm = current_dirty_arm,
+	.dirty_scan = current_dirty_scan,
 	.collapse_range = current_collapse_range,
 	.age_range = current_age_range,
 	.walk = current_walk,
@@ -192,5 +206,5 @@ const struct vmmu_engine ENGINE_OBJECT = {
 };
 
 /* A call that is new in an engine is to be wrapped here too. */
-_Static_assert(sizeof(struct vmmu_engine) == 15 * sizeof(void *), "wrap every call");
+_Static_assert(sizeof(struct vmmu_engine) == 17 * sizeof(void *), "wrap every call");
 _Static_assert(sizeof(struct vmmu_range_ops) == 10 * sizeof(void *), "wrap every call");

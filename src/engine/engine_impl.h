@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "faults/age_impl.h"
 #include "faults/audit_impl.h"
+#include "faults/dirty_impl.h"
 #include "faults/fault_impl.h"
 #include "faults/visit_impl.h"
 #include "faults/zap_impl.h"
@@ -20,6 +21,8 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.zap_range = engine_zap_range,
 	.remap = engine_remap,
 	.protect_range = engine_protect_range,
+	.dirty_arm = engine_dirty_arm,
+	.dirty_scan = engine_dirty_scan,
 	.collapse_range = engine_collapse_range,
 	.age_range = engine_age_range,
 	.walk = engine_walk,

@@ -76,8 +76,10 @@ static void audit_dirty_tail(struct audit_run *run, const struct memslot *slot)
 	struct audit_place place = {slot->as_id, 0, slot->base_gfn, 0};
 	uint64_t tail = slot->gfns % 64;
 
-	audit_check(run, !slot->dirty == !(slot->flags & VMMU_SLOT_LOG_DIRTY), "dirty-bitmap",
-		    &place, "a bitmap exists just while writes are logged");
+	audit_check(run,
+		    !slot->dirty ==
+			    (!(slot->flags & VMMU_SLOT_LOG_DIRTY) || run->vm->slots.has_no_bitmaps),
+		    "dirty-bitmap", &place, "a bitmap exists just while writes are logged");
 	if (!slot->dirty || !tail)
 		return;
 	place.pte = atomic_load(&slot->dirty[slot->gfns / 64]);

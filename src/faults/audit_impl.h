@@ -29,8 +29,11 @@ static void audit_huge_leaf(struct audit_run *run, const struct entry_ref *ref, 
 	audit_check(run,
 		    memslot_max_level(slot, run->vm->geometry, ref->gfn, ref->level) == ref->level,
 		    "leaf-forbidden", &place, "a large page where the slot forbids one");
-	audit_check(run, !slot->dirty || !(access & VMMU_WRITE), "leaf-logged", &place,
-		    "a writable large page while writes are logged");
+	audit_check(run,
+		    !slot->dirty || !(access & VMMU_WRITE) ||
+			    (run->vm->slots.is_initially_dirty &&
+			     memslot_is_all_dirty(slot, ref->gfn, level_gfns(ref->level))),
+		    "leaf-logged", &place, "a writable large page while writes are logged");
 	audit_check(run, !run->vm->nx_huge || !(access & VMMU_EXEC), "leaf-nx", &place,
 		    "an executable large page against the NX rule");
 	audit_check(run, is_aligned(fmt_leaf_pfn(pte, ref->level), level_gfns(ref->level)),
@@ -75,7 +78,9 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 		audit_huge_leaf(run, ref, pte, slot);
 	else
 		audit_check(run,
-			    !slot->dirty || !(fmt_access(pte, 1) & VMMU_WRITE) ||
+			    !slot->dirty || run->vm->rings.entries ||
+				    run->vm->dirty_source != VMMU_DIRTY_BY_FAULTS ||
+				    !(fmt_access(pte, 1) & VMMU_WRITE) ||
 				    memslot_is_dirty(slot, ref->gfn),
 			    "leaf-unseen-write", &place, "writable, but not counted as dirty");
 	if (table_mode(ref->table) == VMMU_ROOT_TDP)

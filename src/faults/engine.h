@@ -19,6 +19,12 @@
 
 struct audit_run;
 
+/* What is done with the dirty bits of leaves. */
+enum dirty_what {
+	DIRTY_NOTE,   /* in the slot's log */
+	DIRTY_FORGET, /* they are cleared */
+};
+
 /* What aging does with a leaf that was accessed. */
 enum age_what {
 	AGE_TEST, /* tells */
@@ -53,6 +59,17 @@ struct vmmu_engine {
 	 * may give it back. Owes flushes.
 	 */
 	void (*protect_range)(struct vmmu_vm *vm, const struct slot_range *range, unsigned level);
+	/*
+	 * Locked: pages of SLOT, bit n of MASK (not 0) for gfn + n, were taken out of its dirty
+	 * log: their next write is to be seen. Owes flushes.
+	 */
+	void (*dirty_arm)(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn, uint64_t mask);
+	/*
+	 * Locked, not VMMU_DIRTY_BY_FAULTS: NOTE the small pages of RANGE whose entries are dirty,
+	 * or FORGET that any are. FORGET owes flushes.
+	 */
+	void (*dirty_scan)(struct vmmu_vm *vm, const struct slot_range *range,
+			   enum dirty_what what);
 	/* Locked: drop leaves of RANGE that a larger page could now replace. Owes flushes. */
 	void (*collapse_range)(struct vmmu_vm *vm, const struct slot_range *range);
 	/*

@@ -50,6 +50,8 @@ static void fault_clear_outputs(struct vmmu_fault *fault, const struct vmmu_geom
 }
 
 /*
+ * Nothing is mapped without room to log it.
+ *
  * A vCPU that never asked for its root stands on none: load it. An obsolete one it must ask for
  * itself.
  */
@@ -57,6 +59,10 @@ static int fault_handle(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
 	int err;
 
+	if (vcpu_has_full_ring(vcpu)) {
+		fault->exit = VMMU_EXIT_RING_FULL;
+		return VMMU_EXIT_TO_HOST;
+	}
 	if (likely(vcpu_has_current_root(vcpu)))
 		return vcpu->vm->engine->fault(vcpu, fault);
 	if (vcpu->root)

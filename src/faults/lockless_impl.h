@@ -160,7 +160,7 @@ static ALWAYS_INLINE int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault
 		return FAULT_GO_ON;
 	outcome = fast_fix_grant(vcpu, fault, ref, pte, fast_fix_value(pte, ref->level, wanted));
 	if (outcome == VMMU_FIXED && !is_granted)
-		memslot_mark_dirty(slot, fault->gfn);
+		vcpu_mark_dirty(vcpu, slot, fault->gfn);
 	return outcome;
 }
 

@@ -172,7 +172,7 @@ static ALWAYS_INLINE void map_leaf_is_set(struct vmmu_vm *vm, struct vmmu_vcpu *
 					  uint64_t old_pte, uint64_t leaf)
 {
 	if (fmt_access(leaf, ref->level) & VMMU_WRITE)
-		memslot_mark_dirty(slot, ref->gfn);
+		vcpu_mark_dirty(vcpu, slot, ref->gfn);
 	vm_event(vm, .kind = VMMU_EVENT_MAP_SET, .vcpu_id = vcpu->id, .as_id = ref->table->as_id,
 		 .level = ref->level, .gfn = ref->gfn, .old_pte = old_pte, .new_pte = leaf);
 }

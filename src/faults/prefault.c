@@ -33,6 +33,8 @@ static int prefault_page(struct vmmu_vcpu *vcpu, uint64_t gpa, uint64_t *bytes)
 	struct vmmu_fault fault = {.gpa = gpa, .access = VMMU_READ, .flags = FAULT_AHEAD};
 	int outcome = VMMU_RETRY;
 
+	if (vcpu_has_full_ring(vcpu))
+		return -ENOBUFS;
 	fault.gfn = gpa >> geometry->page_shift;
 	for (unsigned i = 0; i < PREFAULT_TRIES && outcome == VMMU_RETRY; i++) {
 		int err = vcpu_has_current_root(vcpu) ? 0 : vcpu_reload(vcpu);

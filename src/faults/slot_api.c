@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memslots and dirty logging as the public API has them, and what slot updates do to the tables. */
+/* Memslots as the public API has them, and what slot updates do to the tables. */
 #include <errno.h>
 #include <string.h>
 #include <vmmu/slot.h>
@@ -12,11 +12,6 @@
  * any format maps, but for the largest.
  */
 #define SLOT_PART_GFNS (UINT64_C(1) << 18)
-
-static bool slot_ids_are_valid(const struct vmmu_vm *vm, unsigned as_id, unsigned id)
-{
-	return as_id < vm->as_count && id < VMMU_SLOT_IDS;
-}
 
 int vmmu_slot_set(struct vmmu_vm *vm, const struct vmmu_slot *slot)
 {
@@ -39,7 +34,7 @@ int vmmu_slot_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, struct vmmu_s
 	const struct memslot *slot;
 	int err = -ENOENT;
 
-	if (!vm || !out || !slot_ids_are_valid(vm, as_id, id))
+	if (!vm || !out || !vm_has_slot_ids(vm, as_id, id))
 		return -EINVAL;
 	pthread_mutex_lock(&vm->slots.lock);
 	slot = slots_by_id(&vm->slots, as_id, id);
@@ -127,13 +122,17 @@ void vm_slots_updated(void *ctx, unsigned as_id, uint64_t generation)
 }
 
 /*
- * Logging began: no page of a slot stays writable unseen. What faults map meanwhile they log. The
+ * Logging began: no page of a slot can be written unseen. What faults map meanwhile they log. The
  * flush is due whether or not an entry changed: one that was protected earlier may still be
  * writable in a TLB.
  */
 static void slot_part_log(struct vmmu_vm *vm, const struct slot_range *range)
 {
-	vm->engine->protect_range(vm, range, 1);
+	bool is_by_faults = vm->dirty_source == VMMU_DIRTY_BY_FAULTS;
+
+	vm->engine->protect_range(vm, range, is_by_faults ? 1 : 2);
+	if (!is_by_faults)
+		vm->engine->dirty_scan(vm, range, DIRTY_FORGET);
 	tree_owe_flush(&vm->tree, range->slot->as_id, range->start, range->end);
 }
 
@@ -156,71 +155,10 @@ void vm_slot_commit(void *ctx, enum slot_change change, const struct memslot *ol
 	}
 	if (change != SLOT_FLAGS || !((old->flags ^ new_slot->flags) & VMMU_SLOT_LOG_DIRTY))
 		return;
+	if ((new_slot->flags & VMMU_SLOT_LOG_DIRTY) && (vm->dirty_flags & VMMU_DIRTY_INITIALLY_SET))
+		return; /* all count as written: protected when they are cleared */
 	if (new_slot->flags & VMMU_SLOT_LOG_DIRTY)
 		slot_by_parts(vm, new_slot, slot_part_log);
 	else if (!(new_slot->flags & VMMU_SLOT_READ_ONLY))
 		slot_by_parts(vm, new_slot, slot_part_collapse);
-}
-
-/* Locked: pages MASK of the 64 from gfn on were reported dirty; their next write must be seen. */
-static void dirty_rearm(struct vmmu_vm *vm, struct memslot *slot, uint64_t gfn, uint64_t mask)
-{
-	while (mask) {
-		unsigned first = (unsigned)__builtin_ctzll(mask);
-		uint64_t rest = ~(mask >> first);
-		unsigned count = rest ? (unsigned)__builtin_ctzll(rest) : 64;
-		struct slot_range range = {slot, gfn + first, gfn + first + count};
-
-		vm->engine->protect_range(vm, &range, 1);
-		mask = first + count >= 64 ? 0 : mask & (~UINT64_C(0) << (first + count));
-	}
-}
-
-/* Reap SLOT's bitmap into BITMAP; returns how many bits were set. */
-static uint64_t dirty_reap(struct vmmu_vm *vm, struct memslot *slot, uint64_t *bitmap)
-{
-	uint64_t words = (slot->gfns + 63) / 64, count = 0;
-
-	vm_lock(vm);
-	for (uint64_t i = 0; i < words; i++) {
-		uint64_t mask = 0;
-
-		if (atomic_load_explicit(&slot->dirty[i], memory_order_relaxed))
-			mask = atomic_exchange_explicit(&slot->dirty[i], 0, memory_order_acq_rel);
-		bitmap[i] = mask;
-		if (!mask)
-			continue;
-		count += (uint64_t)__builtin_popcountll(mask);
-		dirty_rearm(vm, slot, slot->base_gfn + i * 64, mask);
-	}
-	if (count)
-		tree_owe_flush(&vm->tree, slot->as_id, slot->base_gfn, slot->base_gfn + slot->gfns);
-	vm_unlock(vm);
-	return count;
-}
-
-int vmmu_dirty_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, uint64_t *bitmap, uint64_t bits,
-		   uint64_t *count)
-{
-	struct memslot *slot;
-	uint64_t found = 0;
-	int err = 0;
-
-	if (!vm || !bitmap || !slot_ids_are_valid(vm, as_id, id))
-		return -EINVAL;
-	err = vm_may_lock(vm);
-	if (err)
-		return err;
-	pthread_mutex_lock(&vm->slots.lock);
-	slot = slots_by_id(&vm->slots, as_id, id);
-	if (!slot || !slot->dirty)
-		err = -ENOENT;
-	else if (bits < align_up(slot->gfns, 64))
-		err = -EINVAL;
-	else
-		found = dirty_reap(vm, slot, bitmap);
-	pthread_mutex_unlock(&vm->slots.lock);
-	if (!err && count)
-		*count = found;
-	return err;
 }

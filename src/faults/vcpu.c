@@ -33,6 +33,10 @@ int vmmu_vcpu_create(struct vmmu_vm *vm, unsigned id, struct vmmu_vcpu **out)
 	if (!vcpu)
 		return -ENOMEM;
 	vcpu->vm = vm;
+	if (vcpu_ring_open(vcpu)) {
+		mem_free(vcpu);
+		return -ENOMEM;
+	}
 	vcpu->id = id;
 	vcpu->root_mode = vm->root_mode;
 	vcpu->current = vm_root(vm, vcpu->root_mode, 0);
@@ -48,6 +52,7 @@ int vmmu_vcpu_create(struct vmmu_vm *vm, unsigned id, struct vmmu_vcpu **out)
 	}
 	vm_unlock(vm);
 	if (is_taken) {
+		vcpu_ring_close(vcpu);
 		mem_free(vcpu);
 		return -EEXIST;
 	}
@@ -81,6 +86,7 @@ void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu)
 	list_remove(&vcpu->link);
 	stats_add(&vm->past, &vcpu->stats);
 	vm_unlock(vm);
+	vcpu_ring_close(vcpu);
 	objcache_destroy(&vcpu->chunks);
 	mem_free(vcpu);
 }

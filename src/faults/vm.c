@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <vmmu/dirty.h>
+#include <vmmu/format_ops.h>
 #include <vmmu/invalidate.h>
 
 #include "base/mem.h"
@@ -12,6 +14,9 @@
 
 #define TABLES_HPA_DEFAULT   (UINT64_C(4) << 30)
 #define TABLES_BYTES_DEFAULT (UINT64_C(1) << 30)
+
+#define VM_DIRTY_FLAGS \
+	((unsigned)VMMU_DIRTY_MANUAL | VMMU_DIRTY_INITIALLY_SET | VMMU_DIRTY_RING_BITMAP)
 
 void vmmu_thread_register(void)
 {
@@ -123,11 +128,43 @@ static void vm_hook_flush(void *ctx, const struct vmmu_flush *flush)
 		 .value = (int64_t)(flush->gfn_end - flush->gfn_start));
 }
 
+/*
+ * VMMU_DIRTY_BY_BITS: an entry changed. If it was dirty and is not any more, only the log can still
+ * tell that the page was written. Not for large pages: under logging they are clean, or all that
+ * they map is in the log already. Whoever clears bits on purpose says so, with the lock exclusively
+ * held; beside a fault, whose changes come here too, nobody does.
+ */
+static void vm_save_dirt(struct vmmu_vm *vm, const struct vmmu_event *event)
+{
+	const struct vmmu_format_ops *ops = vmmu_format_ops(vm->format);
+	struct memslot *slot;
+
+	if (event->level != 1 || ops->classify(event->old_pte, 1) != VMMU_ENTRY_LEAF ||
+	    !ops->is_dirty(event->old_pte, 1))
+		return;
+	if (ops->classify(event->new_pte, 1) == VMMU_ENTRY_LEAF && ops->is_dirty(event->new_pte, 1))
+		return;
+	if (vm->is_taking_dirt)
+		return;
+	slot = slot_set_find(slots_active(&vm->slots, event->as_id), event->gfn, NULL);
+	if (slot)
+		memslot_log_dirty(slot, event->gfn);
+}
+
 static void vm_hook_event(void *ctx, const struct vmmu_event *event)
 {
 	struct vmmu_vm *vm = ctx;
 
-	vm->env.event(vm->env_ctx, event);
+	if (vm->dirty_source == VMMU_DIRTY_BY_BITS)
+		vm_save_dirt(vm, event);
+	if (vm->env.event)
+		vm->env.event(vm->env_ctx, event);
+}
+
+/* Does anybody want to hear of every entry that changes? */
+static bool vm_has_listener(const struct vmmu_vm *vm)
+{
+	return vm->env.event || vm->dirty_source == VMMU_DIRTY_BY_BITS;
 }
 
 static void vm_hook_bug(void *ctx, const char *what)
@@ -166,6 +203,55 @@ static bool vm_options_take(struct vmmu_vm_options *options, struct vmmu_env *en
 	       (!env->table_get || options->tables);
 }
 
+/* Are these the options of a VM with rings? */
+static bool vm_ring_options_are_valid(const struct vmmu_vm_options *options)
+{
+	uint32_t entries = options->dirty_ring_entries;
+	unsigned flags = options->dirty_flags;
+
+	if (!is_aligned(entries, entries) || entries < VMMU_DIRTY_RING_MIN ||
+	    entries > VMMU_DIRTY_RING_MAX)
+		return false;
+	if (options->dirty_source == VMMU_DIRTY_BY_LOG && entries <= VMMU_DIRTY_LOG_ENTRIES)
+		return false;
+	/* Dirty bits do not say which vCPU it was. */
+	if (options->dirty_source == VMMU_DIRTY_BY_BITS)
+		return false;
+	/* Pages that begin as written are in no ring. */
+	if (flags & VMMU_DIRTY_INITIALLY_SET)
+		return false;
+	return !flags || (flags & VMMU_DIRTY_RING_BITMAP);
+}
+
+/* Can the format's hardware find out what the options want it to? */
+static bool vm_dirty_source_is_valid(const struct vmmu_vm_options *options)
+{
+	switch (options->dirty_source) {
+	case VMMU_DIRTY_BY_FAULTS:
+		return true;
+	case VMMU_DIRTY_BY_BITS:
+	case VMMU_DIRTY_BY_LOG:
+		return options->mode == VMMU_MODE_FAULTS &&
+		       (vmmu_format_info(options->format)->caps & VMMU_CAP_HW_DIRTY);
+	default:
+		return false;
+	}
+}
+
+static bool vm_dirty_options_are_valid(const struct vmmu_vm_options *options)
+{
+	unsigned flags = options->dirty_flags;
+	uint32_t entries = options->dirty_ring_entries;
+
+	if ((flags & ~VM_DIRTY_FLAGS) || !vm_dirty_source_is_valid(options))
+		return false;
+	if ((flags & VMMU_DIRTY_INITIALLY_SET) && !(flags & VMMU_DIRTY_MANUAL))
+		return false;
+	if (entries ? !vm_ring_options_are_valid(options) : flags & VMMU_DIRTY_RING_BITMAP)
+		return false;
+	return (!flags && !entries) || options->mode == VMMU_MODE_FAULTS;
+}
+
 static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 {
 	const struct vmmu_geometry *geometry;
@@ -178,6 +264,8 @@ static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 	    (options->root != VMMU_ROOT_TDP || options->mode == VMMU_MODE_RANGES))
 		return false;
 	if (options->slot_zap != VMMU_SLOT_ZAP_ALL && options->slot_zap != VMMU_SLOT_ZAP_RANGE)
+		return false;
+	if (!vm_dirty_options_are_valid(options))
 		return false;
 	if (options->tables && (!options->tables_hpa || !options->tables_bytes))
 		return false;
@@ -206,12 +294,19 @@ static int vm_init_locks(struct vmmu_vm *vm)
 		return -err;
 	err = pthread_cond_init(&vm->invalidate.idle, NULL);
 	if (err)
-		pthread_mutex_destroy(&vm->invalidate.lock);
+		goto no_cond;
+	err = pthread_mutex_init(&vm->rings.lock, NULL);
+	if (!err)
+		return 0;
+	pthread_cond_destroy(&vm->invalidate.idle);
+no_cond:
+	pthread_mutex_destroy(&vm->invalidate.lock);
 	return -err;
 }
 
 static void vm_destroy_locks(struct vmmu_vm *vm)
 {
+	pthread_mutex_destroy(&vm->rings.lock);
 	pthread_cond_destroy(&vm->invalidate.idle);
 	pthread_mutex_destroy(&vm->invalidate.lock);
 }
@@ -228,7 +323,7 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 					 .commit = vm_slot_commit};
 	struct tree_hooks tree_hooks = {.ctx = vm,
 					.flush = vm_hook_flush,
-					.event = vm->env.event ? vm_hook_event : NULL,
+					.event = vm_has_listener(vm) ? vm_hook_event : NULL,
 					.bug = vm_hook_bug};
 	struct frame_lender lender = {vm->env_ctx, vm->env.table_get, vm->env.table_put};
 	struct tree_memory memory = {.memory = options->tables,
@@ -249,6 +344,8 @@ static int vm_init(struct vmmu_vm *vm, const struct vmmu_vm_options *options)
 	/* Until vmmu_vcpu_set_root() asks for them. */
 	atomic_store_explicit(&vm->slots.has_rmaps, vm->root_mode == VMMU_ROOT_DIRECT,
 			      memory_order_relaxed);
+	vm->slots.is_initially_dirty = vm->dirty_flags & VMMU_DIRTY_INITIALLY_SET;
+	vm->slots.has_no_bitmaps = vm->rings.entries && !(vm->dirty_flags & VMMU_DIRTY_RING_BITMAP);
 	err = tree_init_over(&vm->tree, vm->geometry, &memory, &tree_hooks);
 	if (!err)
 		return 0;
@@ -281,6 +378,10 @@ int vmmu_vm_create(const struct vmmu_vm_options *given, struct vmmu_vm **out)
 	vm->mode = options.mode;
 	vm->root_mode = options.root;
 	vm->slot_zap = options.slot_zap;
+	vm->dirty_flags = options.dirty_flags;
+	vm->dirty_source = options.dirty_source;
+	vm->rings.entries = options.dirty_ring_entries;
+	list_init(&vm->rings.list);
 	brlock_init(&vm->shared);
 	list_init(&vm->vcpus);
 	quota_init(vm, options.tables_max);
@@ -313,6 +414,7 @@ void vmmu_vm_destroy(struct vmmu_vm *vm)
 	if (vm->tree.live || vm->tree.links || vm->tree.mmio_entries)
 		vm_bug(vm, "tables or entries left when the VM was destroyed");
 	vm_unlock(vm);
+	vm_rings_destroy(vm);
 	slots_destroy(&vm->slots);
 	/* As above, though no lock is held. */
 	sync_read_lock();

@@ -2,9 +2,9 @@
 /*
  * A VM and its vCPUs.
  *
- * Locks, outermost first: slots.lock; invalidate.lock; mmu_lock; RCU read section. Whoever is in an
- * RCU section takes no lock, and nobody waits for readers with mmu_lock held. vCPUs of tdp roots
- * hold the mmu lock shared: see tdp.h. "Locked" without more is exclusive.
+ * Locks, outermost first: slots.lock; invalidate.lock; rings.lock; mmu_lock; RCU read section.
+ * Whoever is in an RCU section takes no lock, and nobody waits for readers with mmu_lock held.
+ * vCPUs of tdp roots hold the mmu lock shared: see tdp.h. "Locked" without more is exclusive.
  */
 #ifndef VMMU_FAULTS_VM_H
 #define VMMU_FAULTS_VM_H
@@ -16,6 +16,7 @@
 #include "base/objcache.h"
 #include "faults/engine.h"
 #include "faults/tdp.h"
+#include "memory/ring.h"
 #include "memory/slots.h"
 #include "walker/tree.h"
 
@@ -49,6 +50,13 @@ struct vm_invalidate {
 	uint64_t total;
 };
 
+/* The dirty rings of all vCPUs, and of those that are gone and left something in theirs. */
+struct vm_rings {
+	pthread_mutex_t lock; /* the list, and the consumer's side of each ring */
+	struct list list;
+	uint32_t entries; /* of each; 0: there are none */
+};
+
 struct vmmu_vm {
 	const struct vmmu_engine *engine;
 	const struct vmmu_format *format; /* pinned */
@@ -57,6 +65,7 @@ struct vmmu_vm {
 	void *env_ctx;
 	struct slots slots;
 	struct vm_invalidate invalidate;
+	struct vm_rings rings;
 	unsigned max_level; /* largest mapping */
 	unsigned as_count;
 	bool nx_huge;
@@ -66,6 +75,8 @@ struct vmmu_vm {
 	_Atomic uint64_t aged;
 	enum vmmu_root_mode root_mode; /* of vCPUs that do not ask for another */
 	enum vmmu_slot_zap slot_zap;
+	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed */
+	enum vmmu_dirty_source dirty_source;
 	/* current roots of root_mode, and of the other mode; NULL: none yet */
 	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX];
 	_Atomic(struct table *) other_roots[VMMU_ADDRESS_SPACES_MAX];
@@ -73,6 +84,7 @@ struct vmmu_vm {
 	struct lock mmu_lock;
 	/* Below: mmu_lock. */
 	struct tree tree;
+	bool is_taking_dirt; /* dirty bits that go just now were reported, or need not be */
 	struct list vcpus;
 	struct table *dying;    /* invalid tdp roots that still map something, by hash_next */
 	uint64_t tables_max;    /* quota in force; UINT64_MAX: none */
@@ -80,6 +92,12 @@ struct vmmu_vm {
 	uint64_t slot_gfns;     /* smallest pages in all slots */
 	struct vmmu_stats past; /* counters of vCPUs that are gone, and of no vCPU */
 };
+
+/* Can a slot of VM have these ids? */
+static inline bool vm_has_slot_ids(const struct vmmu_vm *vm, unsigned as_id, unsigned id)
+{
+	return as_id < vm->as_count && id < VMMU_SLOT_IDS;
+}
 
 /* What kind of root is TABLE part of? */
 static inline enum vmmu_root_mode table_mode(const struct table *table)
@@ -115,10 +133,39 @@ struct vmmu_vcpu {
 	bool must_flush; /* a new root was loaded and the hardware does not know */
 	struct mmio_cache mmio;
 	struct slot_cache slot_cache;
+	struct dirty_ring *ring; /* NULL: what it writes goes to the slots' bitmaps */
 	struct objcache chunks;
 	struct vmmu_stats stats; /* its own events only; added up on demand */
 	struct tdp_vcpu tdp;
 };
+
+/* Must VCPU wait until somebody has harvested and reset its dirty ring? Its own thread. */
+static inline bool vcpu_has_full_ring(const struct vmmu_vcpu *vcpu)
+{
+	return unlikely(vcpu->ring != NULL) && ring_is_full(vcpu->ring);
+}
+
+/* VCPU, which has a ring with room, lists gfn of SLOT there. */
+void vcpu_push_dirty(struct vmmu_vcpu *vcpu, struct memslot *slot, uint64_t gfn);
+/*
+ * VCPU has written gfn of SLOT, or can from now on. Its own thread, which saw that its ring was not
+ * full.
+ */
+static inline void vcpu_mark_dirty(struct vmmu_vcpu *vcpu, struct memslot *slot, uint64_t gfn)
+{
+	if (likely(!(slot->flags & VMMU_SLOT_LOG_DIRTY)))
+		return;
+	if (unlikely(vcpu->ring != NULL))
+		vcpu_push_dirty(vcpu, slot, gfn);
+	else
+		memslot_log_dirty(slot, gfn);
+}
+/* A ring for VCPU, if VM has any. -ENOMEM. */
+int vcpu_ring_open(struct vmmu_vcpu *vcpu);
+/* VCPU goes; what its ring still holds stays to be harvested and reset. */
+void vcpu_ring_close(struct vmmu_vcpu *vcpu);
+/* VM is destroyed: its vCPUs are gone. */
+void vm_rings_destroy(struct vmmu_vm *vm);
 
 static inline bool vcpu_is_direct(const struct vmmu_vcpu *vcpu)
 {

@@ -145,9 +145,18 @@ void memslot_log_dirty(struct memslot *slot, uint64_t gfn)
 	uint64_t bit;
 	_Atomic uint64_t *word = dirty_word(slot, gfn, &bit);
 
-	/* vCPUs that dirty neighbouring pages share the word: do not take its line without need. */
-	if (word && !(atomic_load_explicit(word, memory_order_relaxed) & bit))
+	if (word)
 		atomic_fetch_or_explicit(word, bit, memory_order_acq_rel);
+}
+
+void memslot_dirty_fill(struct memslot *slot)
+{
+	uint64_t whole = slot->gfns / DIRTY_WORD_BITS, tail = slot->gfns % DIRTY_WORD_BITS;
+
+	for (uint64_t i = 0; i < whole; i++)
+		atomic_store_explicit(&slot->dirty[i], ~UINT64_C(0), memory_order_relaxed);
+	if (tail)
+		atomic_store_explicit(&slot->dirty[whole], BIT64(tail) - 1, memory_order_relaxed);
 }
 
 bool memslot_is_dirty(const struct memslot *slot, uint64_t gfn)
@@ -156,4 +165,12 @@ bool memslot_is_dirty(const struct memslot *slot, uint64_t gfn)
 	const _Atomic uint64_t *word = dirty_word(slot, gfn, &bit);
 
 	return word && atomic_load_explicit(word, memory_order_acquire) & bit;
+}
+
+bool memslot_is_all_dirty(const struct memslot *slot, uint64_t gfn, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (!memslot_is_dirty(slot, gfn + i))
+			return false;
+	return true;
 }

@@ -27,6 +27,8 @@ void memslot_rmaps_free(struct memslot *slot);
 void memslot_metadata_free(struct memslot *slot);
 /* A clean bitmap for SLOT. -ENOMEM. */
 int memslot_dirty_make(struct memslot *slot);
+/* Set the bits of all pages of SLOT, which nobody knows yet; those beyond its end stay clear. */
+void memslot_dirty_fill(struct memslot *slot);
 
 /* Arrays of a set, made before an update begins so that the update itself cannot fail. */
 struct slot_arrays {

@@ -193,6 +193,23 @@ static void update_cancel(struct slot_update *update)
 	mem_free(update->ids);
 }
 
+/* The dirty bitmap of NEW_SLOT, which logs: the one that is there, or a new one. */
+static int prepare_dirty(const struct slots *slots, const struct memslot *old,
+			 struct memslot *new_slot)
+{
+	if (old && old->dirty) {
+		new_slot->dirty = old->dirty;
+		return 0;
+	}
+	if (slots->has_no_bitmaps)
+		return 0;
+	if (memslot_dirty_make(new_slot))
+		return -ENOMEM;
+	if (slots->is_initially_dirty)
+		memslot_dirty_fill(new_slot);
+	return 0;
+}
+
 static int prepare_new_slot(const struct slots *slots, const struct vmmu_slot *slot,
 			    struct slot_update *update)
 {
@@ -213,12 +230,7 @@ static int prepare_new_slot(const struct slots *slots, const struct vmmu_slot *s
 	if (update->change != SLOT_FLAGS && slots_have_rmaps(slots) &&
 	    memslot_rmaps_make(new_slot, slots->geometry, slots->max_level))
 		return -ENOMEM;
-	if (!(slot->flags & VMMU_SLOT_LOG_DIRTY))
-		return 0;
-	if (!old || !old->dirty)
-		return memslot_dirty_make(new_slot);
-	new_slot->dirty = old->dirty;
-	return 0;
+	return slot->flags & VMMU_SLOT_LOG_DIRTY ? prepare_dirty(slots, old, new_slot) : 0;
 }
 
 /* Room for ID in by_id: what there is, doubled until it suffices. */

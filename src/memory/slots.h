@@ -27,7 +27,7 @@ struct memslot {
 	uint16_t id;
 	uint8_t as_id;
 	bool invalid; /* being deleted or moved: faults on it retry */
-	/* with LOG_DIRTY: one bit a page, words of 64; else NULL */
+	/* with LOG_DIRTY and slots.has_no_bitmaps false: one bit a page, words of 64; else NULL */
 	_Atomic uint64_t *dirty;
 	/* [2..]: why-not counts of a page at that level; 0: allowed */
 	uint32_t *lpage[VMMU_LEVELS_MAX + 1];
@@ -90,6 +90,10 @@ struct slots {
 	 * before there are slots. See slots_make_rmaps()
 	 */
 	atomic_bool has_rmaps;
+	/* Dirty bitmaps begin with all bits set. The owner's to set, before there are slots. */
+	bool is_initially_dirty;
+	/* Slots that log have no bitmaps: the owner has another place for it. Likewise. */
+	bool has_no_bitmaps;
 	_Atomic(struct slot_set *) active[VMMU_ADDRESS_SPACES_MAX];
 	struct slots_hooks hooks;
 	/* Private to slots.c. */
@@ -238,13 +242,23 @@ unsigned memslot_max_level(const struct memslot *slot, const struct vmmu_geometr
 void memslot_lpage_add(struct memslot *slot, const struct vmmu_geometry *geometry, uint64_t gfn,
 		       int delta);
 
-/* Dirty bitmap; lock-free. A set bit is not written again. No-ops without LOG_DIRTY. */
+/*
+ * Dirty bitmap; lock-free. No-ops without a bitmap. Marking is one atomic or, also of a bit that
+ * is set: it orders the mark after the change of the entry that made it necessary.
+ *
+ * 	here                                   dirty_reap(), dirty_clear_word()
+ * 	WRITE given (compare-exchange)         bits taken (exchange, and-not)
+ * 	bit set (or)                           entries of these bits looked at: WRITE taken away
+ *
+ * One of the two read-modify-writes of the word comes first. If it is the left one, the right one
+ * reads from it, or from what follows it, and so the look at the entry sees WRITE. If it is the
+ * right one, the bit stays set for the next time. A mere load that finds the bit set would not do:
+ * it may be satisfied before the bits are taken while the entry, looked at afterwards, does not
+ * show WRITE yet.
+ */
 void memslot_log_dirty(struct memslot *slot, uint64_t gfn);
-static inline void memslot_mark_dirty(struct memslot *slot, uint64_t gfn)
-{
-	if (slot->dirty)
-		memslot_log_dirty(slot, gfn);
-}
 bool memslot_is_dirty(const struct memslot *slot, uint64_t gfn);
+/* The same of all COUNT gfns from GFN on. */
+bool memslot_is_all_dirty(const struct memslot *slot, uint64_t gfn, uint64_t count);
 
 #endif

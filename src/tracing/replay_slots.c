@@ -2,6 +2,7 @@
 /* Slot calls and dirty-log reads of a trace, brought to the format's page size. */
 #include <errno.h>
 #include <string.h>
+#include <vmmu/dirty.h>
 
 #include "base/bits.h"
 #include "base/mem.h"

@@ -219,6 +219,8 @@ static bool is_outcome_right(struct machine *machine, const struct machine_vcpu 
 	/* while the host is at it, RETRY may come for neighbours of the range too */
 	if (outcome == VMMU_RETRY)
 		return true;
+	if (fault->exit == VMMU_EXIT_RING_FULL)
+		return outcome == VMMU_EXIT_TO_HOST && machine->has_rings;
 	if (!grant.slot ||
 	    (fault->access == VMMU_WRITE && (grant.slot->set.flags & VMMU_SLOT_READ_ONLY)))
 		return outcome == VMMU_EMULATE;
@@ -242,7 +244,7 @@ static void check_outputs(struct machine *machine, const struct machine_vcpu *vc
 		machine_fail(machine, "fault.gfn is %#llx", (unsigned long long)fault->gfn);
 	if (outcome != VMMU_EXIT_TO_HOST && fault->exit != VMMU_EXIT_NONE)
 		machine_fail(machine, "fault.exit is %d", (int)fault->exit);
-	if (outcome == VMMU_EXIT_TO_HOST &&
+	if (outcome == VMMU_EXIT_TO_HOST && fault->exit != VMMU_EXIT_RING_FULL &&
 	    fault->hva != grant.slot->set.hva +
 				  ((fault->gfn - grant.slot->base_gfn) << machine->page_shift))
 		machine_fail(machine, "fault.hva is %#llx", (unsigned long long)fault->hva);

@@ -104,6 +104,9 @@ struct machine_options {
 	uint64_t tables_max;
 	uint64_t host_pages; /* listed ones: RAM of level 1, writable, frames by the default rule */
 	unsigned rest_level; /* level of the pages above */
+	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed */
+	uint32_t ring_entries;
+	enum vmmu_dirty_source dirty_source;
 };
 
 struct machine {
@@ -113,6 +116,9 @@ struct machine {
 	const struct vmmu_geometry *geometry;
 	unsigned page_shift, as_count, vcpu_count, max_level;
 	bool nx_huge;
+	unsigned dirty_flags;
+	enum vmmu_dirty_source dirty_source;
+	bool has_rings;
 	bool prefetch;
 	bool is_forced;       /* lookups answer forced_status, whatever the host has */
 	bool faults_drop_tlb; /* a fault makes the TLB forget the page it was about (x86) */
@@ -269,6 +275,16 @@ void machine_check_leaves(struct machine *machine);
  * vmmu_dirty_get(), with the result held against what was written and touched; returns the count.
  */
 uint64_t machine_dirty_get(struct machine *machine, unsigned as_id, unsigned id);
+/*
+ * vmmu_dirty_clear() for all that RANGE names; must succeed. Returns how many pages were cleared,
+ * which the model expects to be seen when they are written again.
+ */
+uint64_t machine_dirty_clear(struct machine *machine, const struct vmmu_dirty_range *range);
+/*
+ * Harvest all rings and reset them, with the pages held against what was written and touched;
+ * returns how many different ones there were.
+ */
+uint64_t machine_ring_round(struct machine *machine);
 void model_note_access(struct machine *machine, unsigned as_id, uint64_t gfn, unsigned access);
 
 /* guest.c */

@@ -239,6 +239,15 @@ static int run_dirty_get(struct inject_stage *stage)
 	return vmmu_dirty_get(stage->vm, 0, 0, bitmap, bits, NULL);
 }
 
+static int run_dirty_clear(struct inject_stage *stage)
+{
+	static uint64_t all[2 * 8192 / 64];
+	struct vmmu_dirty_range range = {.pages = 2 * stage->large, .bitmap = all};
+
+	memset(all, 0xff, sizeof(all));
+	return vmmu_dirty_clear(stage->vm, &range, NULL);
+}
+
 /* ---- the host ---- */
 
 static int run_invalidate(struct inject_stage *stage)
@@ -394,6 +403,7 @@ const struct inject_op inject_ops[] = {
 	{"slot, stop log", prepare_logged, run_slot_unlog, VMMU_MODE_FAULTS, HEAP},
 	{"slot, delete", prepare_mapped, run_slot_delete, VMMU_MODE_FAULTS, HEAP},
 	{"dirty_get", prepare_logged, run_dirty_get, VMMU_MODE_FAULTS, 0},
+	{"dirty_clear", prepare_logged, run_dirty_clear, VMMU_MODE_FAULTS, 0},
 	{"invalidate", prepare_mapped, run_invalidate, VMMU_MODE_FAULTS, 0},
 	{"age", prepare_mapped, run_age, VMMU_MODE_FAULTS, 0},
 	{"remap", prepare_mapped, run_remap, VMMU_MODE_FAULTS, 0},

@@ -130,6 +130,9 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	machine->as_count = options->address_spaces ? options->address_spaces : 1;
 	machine->max_level = options->max_level ? options->max_level : VMMU_LEVELS_MAX;
 	machine->nx_huge = options->nx_huge;
+	machine->dirty_flags = options->dirty_flags;
+	machine->has_rings = options->ring_entries;
+	machine->dirty_source = options->dirty_source;
 	machine->prefetch = options->prefetch;
 	create_host(machine, options);
 	if (options->no_host_level)
@@ -141,6 +144,9 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	vm_options.nx_huge = options->nx_huge;
 	vm_options.tables_bytes = options->tables_bytes;
 	vm_options.tables_max = options->tables_max;
+	vm_options.dirty_flags = options->dirty_flags;
+	vm_options.dirty_ring_entries = options->ring_entries;
+	vm_options.dirty_source = options->dirty_source;
 	vm_options.root = test_root();
 	hardware_create(machine, options, &vm_options);
 	cr_assert_eq(vmmu_vm_create(&vm_options, &machine->vm), 0);

@@ -112,6 +112,10 @@ static void apply(struct machine *machine, const struct vmmu_slot *set)
 		slot->written = calloc(slot->gfns, 1);
 		slot->touched = calloc(slot->gfns, 1);
 		cr_assert(slot->written && slot->touched);
+		if (machine->dirty_flags & VMMU_DIRTY_INITIALLY_SET) {
+			memset(slot->written, 1, slot->gfns);
+			memset(slot->touched, 1, slot->gfns);
+		}
 	}
 }
 
@@ -228,7 +232,9 @@ static void check_leaf(struct machine *machine, unsigned as_id, uint64_t gfn,
 	if (machine->nx_huge && walk->level > 1)
 		access &= ~(unsigned)VMMU_EXEC;
 	if (grant.slot->touched &&
-	    (walk->level > 1 || !grant.slot->touched[gfn - grant.slot->base_gfn]))
+	    ((walk->level > 1 && !(machine->dirty_flags & VMMU_DIRTY_INITIALLY_SET)) ||
+	     (machine->dirty_source == VMMU_DIRTY_BY_FAULTS &&
+	      !grant.slot->touched[gfn - grant.slot->base_gfn])))
 		access &= ~(unsigned)VMMU_WRITE;
 	if (walk->pfn != grant.page.pfn)
 		machine_fail(machine, "as %u gfn %#llx maps pfn %#llx, not %#llx", as_id,
@@ -362,8 +368,87 @@ uint64_t machine_dirty_get(struct machine *machine, unsigned as_id, unsigned id)
 	if (ones != count)
 		machine_fail(machine, "count %llu for %llu bits", (unsigned long long)count,
 			     (unsigned long long)ones);
-	memset(slot->written, 0, slot->gfns);
-	memset(slot->touched, 0, slot->gfns);
+	if (!(machine->dirty_flags & VMMU_DIRTY_MANUAL)) {
+		memset(slot->written, 0, slot->gfns);
+		memset(slot->touched, 0, slot->gfns);
+	}
 	free(bitmap);
 	return count;
+}
+
+uint64_t machine_dirty_clear(struct machine *machine, const struct vmmu_dirty_range *range)
+{
+	struct model_slot *slot = model_slot_by_id(machine, range->as_id, range->id);
+	uint64_t count = 0, least = 0, most = 0;
+
+	for (uint64_t i = 0; i < range->pages; i++) {
+		uint64_t page = range->first + i;
+
+		if (!(range->bitmap[i / 64] >> (i % 64) & 1))
+			continue;
+		least += slot->written[page];
+		most += slot->touched[page];
+		slot->written[page] = slot->touched[page] = 0;
+	}
+	machine_op(machine, "dirty_clear %u/%u %llu+%llu", range->as_id, range->id,
+		   (unsigned long long)range->first, (unsigned long long)range->pages);
+	if (vmmu_dirty_clear(machine->vm, range, &count))
+		machine_fail(machine, "vmmu_dirty_clear() failed");
+	if (count < least || count > most)
+		machine_fail(machine, "%llu pages cleared, %llu to %llu were to be",
+			     (unsigned long long)count, (unsigned long long)least,
+			     (unsigned long long)most);
+	return count;
+}
+
+/* A page out of a ring: was it touched? Its mark in SEEN, a byte a page of the slot. */
+static uint64_t note_ring_page(struct machine *machine, uint8_t *seen[MACHINE_SLOTS],
+			       const struct vmmu_dirty_page *page)
+{
+	struct model_slot *slot = model_slot_by_id(machine, page->slot >> 16, page->slot & 0xffff);
+	uint64_t index = (uint64_t)(slot - machine->slots);
+
+	if (!slot || !slot->touched || page->page >= slot->gfns || !slot->touched[page->page])
+		machine_fail(machine, "slot %#x page %llu is listed, never touched", page->slot,
+			     (unsigned long long)page->page);
+	if (!seen[index])
+		seen[index] = calloc(slot->gfns, 1);
+	cr_assert_not_null(seen[index]);
+	return !seen[index][page->page]++;
+}
+
+/* Was all that was written seen? */
+static void check_ring_slot(struct machine *machine, struct model_slot *slot, const uint8_t *seen)
+{
+	for (uint64_t page = 0; slot->written && page < slot->gfns; page++) {
+		if (slot->written[page] && !(seen && seen[page]))
+			machine_fail(machine, "slot %u page %llu was written and is in no ring",
+				     slot->set.id, (unsigned long long)page);
+		slot->written[page] = slot->touched[page] = 0;
+	}
+}
+
+uint64_t machine_ring_round(struct machine *machine)
+{
+	uint8_t *seen[MACHINE_SLOTS] = {NULL};
+	uint64_t count, reset, entries = 0, pages = 0;
+	struct vmmu_dirty_page page[50];
+
+	machine_op(machine, "ring_round");
+	do {
+		if (vmmu_dirty_ring_harvest(machine->vm, page, 50, &count))
+			machine_fail(machine, "vmmu_dirty_ring_harvest() failed");
+		for (uint64_t i = 0; i < count; i++)
+			pages += note_ring_page(machine, seen, &page[i]);
+		entries += count;
+	} while (count == 50);
+	if (vmmu_dirty_ring_reset(machine->vm, &reset) || reset != entries)
+		machine_fail(machine, "%llu of %llu entries reset", (unsigned long long)reset,
+			     (unsigned long long)entries);
+	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
+		if (machine->slots[i].used)
+			check_ring_slot(machine, &machine->slots[i], seen[i]);
+		free(seen[i]);
+	}
+	return pages;
 }

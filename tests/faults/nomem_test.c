@@ -102,10 +102,9 @@ FORMAT_TEST(nomem, vm_create__fails_clean)
 	mem_ops_set(NULL);
 }
 
-FORMAT_TEST(nomem, vcpu_create__fails_clean)
+/* vmmu_vcpu_create() with each allocation failing in turn; how many there were. */
+static long vcpu_create_failing(struct machine *machine)
 {
-	size_t baseline = live_before(*index);
-	struct machine *machine = machine_for_failures(*index);
 	size_t before = mem_live();
 	long n = 0;
 
@@ -123,7 +122,29 @@ FORMAT_TEST(nomem, vcpu_create__fails_clean)
 		cr_assert_eq(mem_live(), before);
 	}
 	fail_at(-1);
-	cr_assert_gt(n, 0);
+	return n;
+}
+
+FORMAT_TEST(nomem, vcpu_create__fails_clean)
+{
+	size_t baseline = live_before(*index);
+	struct machine *machine = machine_for_failures(*index);
+
+	cr_assert_gt(vcpu_create_failing(machine), 0);
+	finish(machine, baseline);
+}
+
+FORMAT_TEST(nomem, vcpu_with_a_ring__fails_clean)
+{
+	struct machine_options options = {.host_pages = 16, .ring_entries = VMMU_DIRTY_RING_MIN};
+	size_t baseline = live_before(*index);
+	struct machine *machine;
+
+	mem_ops_set(&failing);
+	fail_at(-1);
+	machine = machine_create(*index, &options);
+	/* The vCPU, its ring, the ring's entries. */
+	cr_assert_geq(vcpu_create_failing(machine), 3);
 	finish(machine, baseline);
 }
 

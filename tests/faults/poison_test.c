@@ -100,7 +100,8 @@ static void check_everything_is_refused(struct machine *machine)
 	struct vmmu_slot slot = {.id = 5, .gpa = machine_gpa(machine, 100)};
 	struct vmmu_hva_range range = {HOST_VA, HOST_VA + 1};
 	struct vmmu_root root;
-	uint64_t bits[1];
+	uint64_t bits[1] = {1}, gpa = 0;
+	struct vmmu_dirty_range dirty = {.pages = 16, .bitmap = bits};
 	bool flush;
 
 	slot.bytes = machine_gpa(machine, 1);
@@ -110,6 +111,9 @@ static void check_everything_is_refused(struct machine *machine)
 	cr_assert_eq(vmmu_vcpu_create(machine->vm, 8, &made), -EIO);
 	cr_assert_eq(vmmu_slot_set(machine->vm, &slot), -EIO);
 	cr_assert_eq(vmmu_dirty_get(machine->vm, 0, 0, bits, 64, NULL), -EIO);
+	cr_assert_eq(vmmu_dirty_clear(machine->vm, &dirty, NULL), -EIO);
+	cr_assert_eq(vmmu_dirty_mark(machine->vm, 0, 0, 1), -EIO);
+	cr_assert_eq(vmmu_dirty_log(vcpu, &gpa, 1, NULL), -EIO);
 	cr_assert_eq(vmmu_invalidate_begin(machine->vm, &range), -EIO);
 	cr_assert_eq(vmmu_invalidate_end(machine->vm, &range), -EIO);
 	cr_assert_eq(vmmu_zap_all(machine->vm), -EIO);

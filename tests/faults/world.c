@@ -109,6 +109,8 @@ static void op_slot(struct world *world)
 	unsigned id = slot_ids[below(world, sizeof(slot_ids) / sizeof(slot_ids[0]))];
 	struct model_slot *old = model_slot_by_id(world->machine, as_id, id);
 
+	if (world->machine->has_rings) /* of the slots as they are */
+		machine_ring_round(world->machine);
 	if (old)
 		op_slot_change(world, old);
 	else
@@ -149,7 +151,7 @@ static void op_dirty_get(struct world *world)
 
 	if (!slot || !slot->touched)
 		return;
-	machine_dirty_get(world->machine, slot->set.as_id, slot->set.id);
+	world_read_log(world, slot);
 	/* the model's log is clear now: any page still writable fails here */
 	check_place(world, slot->set.as_id, slot->base_gfn, slot->base_gfn + slot->gfns);
 }
@@ -466,7 +468,7 @@ static void op_prefault(struct world *world)
 	machine_op(machine, "prefault vcpu %u gfn %#llx+%llu: %d", index, (unsigned long long)gfn,
 		   (unsigned long long)count, result);
 	if (result && result != -ENOENT && result != -EAGAIN && result != -EFAULT &&
-	    result != -EHWPOISON)
+	    result != -EHWPOISON && (result != -ENOBUFS || !machine->has_rings))
 		machine_fail(machine, "vmmu_prefault() returned %d", result);
 	if (!result == !done || done > machine_gpa(machine, count))
 		machine_fail(machine, "vmmu_prefault() did %llu bytes", (unsigned long long)done);
@@ -575,6 +577,7 @@ struct world world_create(unsigned format_index, struct draw draw, unsigned leve
 	options.nx_huge = chance(&world, 30);
 	options.no_host_level = chance(&world, 30);
 	options.max_level = chance(&world, 20) ? 1 : 0;
+	world_draw_dirty(&world.draw, outside_at(format_index), &options);
 	world.machine = machine_create(format_index, &options);
 	world.next_pfn += world.window;
 	populate_host(&world);

@@ -28,4 +28,10 @@ void world_op(struct world *world);
 /* Everything: all pages (of a large window a sample), all leaves, counters, audit. */
 void world_check_all(struct world *world);
 
+/* world_dirty.c: how the writes of a world to be made are logged, in OPTIONS. */
+void world_draw_dirty(struct draw *draw, const struct vmmu_format *format,
+		      struct machine_options *options);
+/* What was written to SLOT, which logs, is asked for, and some or all of it forgotten. */
+void world_read_log(struct world *world, const struct model_slot *slot);
+
 #endif

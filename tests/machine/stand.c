@@ -258,6 +258,10 @@ static void make_vm(struct stand *stand, const struct stand_options *options)
 		.nx_huge = options->nx_huge,
 		.mode = options->mode,
 		.tables = stand->tables,
+		.root = options->root,
+		.dirty_flags = options->dirty_flags,
+		.dirty_ring_entries = options->ring_entries,
+		.dirty_source = options->dirty_source,
 	};
 
 	cr_assert_eq(vmmu_vm_create(&vm, &stand->vm), 0);

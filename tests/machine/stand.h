@@ -58,6 +58,10 @@ struct stand_options {
 	unsigned tlb_entries, tlb_ways; /* of each kind */
 	uint64_t tables_bytes;          /* 0: 16 MiB */
 	unsigned cpus;                  /* 0: STAND_CPUS */
+	enum vmmu_root_mode root;
+	unsigned dirty_flags;
+	uint32_t ring_entries;
+	enum vmmu_dirty_source dirty_source;
 };
 
 struct stand {

@@ -266,7 +266,7 @@ Test(dirty, slot_without_logging__notes_nothing)
 	start(&geometry_4k, 3);
 	slot = make(0x40000000, 0x100000, 0x40000000, 0);
 	cr_assert_null(slot->dirty);
-	memslot_mark_dirty(slot, 0x40000);
+	memslot_log_dirty(slot, 0x40000);
 	cr_assert_not(memslot_is_dirty(slot, 0x40000));
 	stop();
 }
@@ -278,11 +278,11 @@ Test(dirty, bit_n__is_page_n_of_the_slot)
 	start(&geometry_4k, 3);
 	/* 130 pages: three words. */
 	slot = make(0x40003000, 130 * 0x1000, 0x40000000, VMMU_SLOT_LOG_DIRTY);
-	memslot_mark_dirty(slot, 0x40003);
-	memslot_mark_dirty(slot, 0x40003 + 63);
-	memslot_mark_dirty(slot, 0x40003 + 64);
-	memslot_mark_dirty(slot, 0x40003 + 129);
-	memslot_mark_dirty(slot, 0x40003 + 129);
+	memslot_log_dirty(slot, 0x40003);
+	memslot_log_dirty(slot, 0x40003 + 63);
+	memslot_log_dirty(slot, 0x40003 + 64);
+	memslot_log_dirty(slot, 0x40003 + 129);
+	memslot_log_dirty(slot, 0x40003 + 129);
 	cr_assert_eq(slot->dirty[0], 0x8000000000000001);
 	cr_assert_eq(slot->dirty[1], 1);
 	cr_assert_eq(slot->dirty[2], 2);
@@ -297,9 +297,9 @@ Test(dirty, gfn_outside__is_ignored)
 
 	start(&geometry_4k, 3);
 	slot = make(0x40003000, 0x3000, 0x40000000, VMMU_SLOT_LOG_DIRTY);
-	memslot_mark_dirty(slot, 0x40002);
-	memslot_mark_dirty(slot, 0x40006);
-	memslot_mark_dirty(slot, UINT64_MAX);
+	memslot_log_dirty(slot, 0x40002);
+	memslot_log_dirty(slot, 0x40006);
+	memslot_log_dirty(slot, UINT64_MAX);
 	cr_assert_eq(slot->dirty[0], 0);
 	cr_assert_not(memslot_is_dirty(slot, 0x40006));
 	stop();
@@ -311,7 +311,7 @@ Test(dirty, logging_turned_off_and_on__starts_clean)
 
 	start(&geometry_4k, 3);
 	slot = make(0x40000000, 0x100000, 0x40000000, VMMU_SLOT_LOG_DIRTY);
-	memslot_mark_dirty(slot, 0x40001);
+	memslot_log_dirty(slot, 0x40001);
 	cr_assert_eq(change(0x40000000, 0x100000, 0x40000000, 0), 0);
 	slot = slots_by_id(&slots, 0, 1);
 	cr_assert_null(slot->dirty);
@@ -328,7 +328,7 @@ Test(dirty, moved_slot__keeps_what_was_written)
 
 	start(&geometry_4k, 3);
 	slot = make(0x40000000, 0x100000, 0x40000000, VMMU_SLOT_LOG_DIRTY);
-	memslot_mark_dirty(slot, 0x40001);
+	memslot_log_dirty(slot, 0x40001);
 	cr_assert_eq(change(0x50000000, 0x100000, 0x40000000, VMMU_SLOT_LOG_DIRTY), 0);
 	slot = slots_by_id(&slots, 0, 1);
 	cr_assert(memslot_is_dirty(slot, 0x50001));

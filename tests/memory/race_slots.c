@@ -50,7 +50,7 @@ static void check_slot(struct memslot *slot, unsigned id, uint64_t gfn)
 	check(slot->gfns == SLOT_GFNS, "size");
 	check(gfn - slot->base_gfn < SLOT_GFNS, "range");
 	check(memslot_max_level(slot, &geometry_4k, gfn, 3) == 1, "level");
-	memslot_mark_dirty(slot, gfn);
+	memslot_log_dirty(slot, gfn);
 	if (slot->invalid)
 		atomic_fetch_add_explicit(&hits_while_invalid, 1, memory_order_relaxed);
 }
