@@ -96,10 +96,15 @@ static void dirty_copy(struct dirty_run *run, uint64_t *bitmap)
  */
 static void dirty_clear_word(struct dirty_run *run, uint64_t index, uint64_t wanted)
 {
-	if (wanted)
-		dirty_taken(run, index,
-			    wanted & atomic_fetch_and_explicit(&run->slot->dirty[index], ~wanted,
-							       memory_order_acq_rel));
+	_Atomic uint64_t *word = &run->slot->dirty[index];
+	uint64_t found = atomic_load_explicit(word, memory_order_relaxed);
+
+	while (found & wanted)
+		if (atomic_compare_exchange_weak_explicit(word, &found, found & ~wanted,
+							  memory_order_acq_rel,
+							  memory_order_relaxed))
+			break;
+	dirty_taken(run, index, found & wanted);
 }
 
 static void dirty_clear(struct dirty_run *run, const struct vmmu_dirty_range *range)

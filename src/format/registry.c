@@ -39,6 +39,7 @@ static const struct vmmu_format *const registry_formats[] = {
 	&format_sv39x4_napot,
 	&format_sv48x4_napot,
 	&format_sv57x4_napot,
+	&format_sv48x4_adu,
 };
 
 /* A registered format with everything that it points to but the functions. */

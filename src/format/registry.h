@@ -32,6 +32,7 @@ extern const struct vmmu_format format_arm_s2_64k_cont;
 extern const struct vmmu_format format_sv39x4_napot;
 extern const struct vmmu_format format_sv48x4_napot;
 extern const struct vmmu_format format_sv57x4_napot;
+extern const struct vmmu_format format_sv48x4_adu;
 
 /*
  * A VM begins and ends to use FORMAT: until then it cannot be unregistered. Nothing to do for

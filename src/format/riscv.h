@@ -19,10 +19,11 @@
  *
  * Accessed is set in every leaf made here and dirty in every writable one, as KVM does: whether
  * hardware would set them (Svadu) or fault (Svade) is then all the same, hence no
- * VMMU_CAP_HW_DIRTY.
+ * VMMU_CAP_HW_DIRTY. With SV_ADU both are what the engine asks for, and hardware sets them
+ * (menvcfg.ADUE).
  *
- * The including instance header sets SV_BITS: 39, 48 or 57. It may set SV_NAPOT to 1. With
- * FMT_HAS_GEOMETRY fmt_geometry is its own business.
+ * The including instance header sets SV_BITS: 39, 48 or 57. It may set SV_NAPOT or SV_ADU to 1.
+ * With FMT_HAS_GEOMETRY fmt_geometry is its own business.
  */
 #ifndef VMMU_FORMAT_RISCV_H
 #define VMMU_FORMAT_RISCV_H
@@ -35,8 +36,13 @@
 #define SV_NAPOT 0
 #endif
 
-#define FMT_ARCHITECTURE  "riscv64"
-#define FMT_CAPS          (VMMU_CAP_CACHES_ABSENT | VMMU_CAP_EXEC_ONLY)
+#ifndef SV_ADU
+#define SV_ADU 0
+#endif
+
+#define FMT_ARCHITECTURE "riscv64"
+#define FMT_CAPS \
+	(VMMU_CAP_CACHES_ABSENT | VMMU_CAP_EXEC_ONLY | (SV_ADU ? VMMU_CAP_HW_DIRTY : 0))
 #define FMT_MMIO_GEN_BITS 19
 
 #define FMT_WRITE_BITS SV_WRITE
@@ -197,10 +203,11 @@ static inline uint64_t sv_type_bits(enum vmmu_memtype memtype)
 
 static inline uint64_t fmt_make_leaf(struct vmmu_leaf leaf, unsigned level)
 {
-	bool is_dirty = leaf.dirty || (leaf.access & VMMU_WRITE);
+	bool is_dirty = leaf.dirty || (!SV_ADU && (leaf.access & VMMU_WRITE));
 
 	(void)level;
-	return (leaf.pfn << 10 & SV_PPN) | SV_VALID | SV_USER | SV_ACCESSED |
+	return (leaf.pfn << 10 & SV_PPN) | SV_VALID | SV_USER |
+	       (!SV_ADU || leaf.accessed ? SV_ACCESSED : 0) |
 	       (uint64_t)(leaf.access & VMMU_RWX) << 1 | (is_dirty ? SV_DIRTY : 0) |
 	       sv_type_bits(leaf.memtype) | (leaf.host_writable ? SV_HOST_WRITABLE : 0) |
 	       (leaf.mmu_writable ? SV_MMU_WRITABLE : 0);
@@ -284,7 +291,7 @@ static inline bool fmt_is_dirty(uint64_t pte, unsigned level)
 	return pte & SV_DIRTY;
 }
 
-/* Without Svadu the next access faults: whoever ages pages makes the leaf anew then. */
+/* Without SV_ADU the next access faults: whoever ages pages makes the leaf anew then. */
 static inline uint64_t fmt_clear_accessed(uint64_t pte, unsigned level)
 {
 	(void)level;
@@ -292,13 +299,13 @@ static inline uint64_t fmt_clear_accessed(uint64_t pte, unsigned level)
 }
 
 /*
- * WRITE goes too: without Svadu a store would fault anyway, and this fault the engine knows to
- * mend.
+ * Where hardware does not set the bit WRITE goes too: a store would fault anyway, and this fault
+ * the engine knows to mend.
  */
 static inline uint64_t fmt_clear_dirty(uint64_t pte, unsigned level)
 {
 	(void)level;
-	return pte & ~(SV_DIRTY | SV_WRITE);
+	return pte & ~(SV_DIRTY | (SV_ADU ? 0 : SV_WRITE));
 }
 
 #if SV_NAPOT

@@ -247,7 +247,7 @@ void memslot_lpage_add(struct memslot *slot, const struct vmmu_geometry *geometr
  * is set: it orders the mark after the change of the entry that made it necessary.
  *
  * 	here                                   dirty_reap(), dirty_clear_word()
- * 	WRITE given (compare-exchange)         bits taken (exchange, and-not)
+ * 	WRITE given (compare-exchange)         bits taken (exchange)
  * 	bit set (or)                           entries of these bits looked at: WRITE taken away
  *
  * One of the two read-modify-writes of the word comes first. If it is the left one, the right one

@@ -540,6 +540,7 @@ int main(void)
 		{"rings", "sv48x4", 0, 128, VMMU_DIRTY_BY_FAULTS},
 		{"bits", "ept4", 0, 0, VMMU_DIRTY_BY_BITS},
 		{"bits, clear", "npt4", VMMU_DIRTY_MANUAL, 0, VMMU_DIRTY_BY_BITS},
+		{"bits", "sv48x4-adu", 0, 0, VMMU_DIRTY_BY_BITS},
 		{"bits, initially set", "ept4", VMMU_DIRTY_MANUAL | VMMU_DIRTY_INITIALLY_SET, 0,
 		 VMMU_DIRTY_BY_BITS},
 		{"log", "ept4", 0, 0, VMMU_DIRTY_BY_LOG},

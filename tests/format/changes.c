@@ -104,6 +104,8 @@ static const struct change_row riscv_rows[] = {
 	{"sv39x4", 1, "D set", 0x40739f5f, 0x40739fdf, LOCAL},
 	{"sv39x4", 1, "A cleared", 0x40739fdf, 0x40739f9f, REMOTE},
 	{"sv39x4", 1, "D cleared", 0x40739fdf, 0x40739f5f, REMOTE},
+	{"sv48x4-adu", 1, "D cleared, W kept", 0x40739fdf, 0x40739f5f, REMOTE},
+	{"sv48x4-adu", 1, "A and D set by hardware", 0x40739f1f, 0x40739fdf, LOCAL},
 	{"sv39x4", 1, "PBMT", 0x40739fdf, 0x2000000040739fdf, REMOTE},
 	{"sv39x4", 1, "address", 0x40739fdf, 0x40739bdf, REMOTE},
 	{"sv39x4", 1, "MMU-writable lost", 0x40739fdb, 0x40739ddb, REMOTE},

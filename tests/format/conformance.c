@@ -79,12 +79,13 @@ CONFORMANCE_SUITE(conformance_arm_s2_64k_cont, "arm-s2-64k-cont")
 CONFORMANCE_SUITE(conformance_sv39x4_napot, "sv39x4-napot")
 CONFORMANCE_SUITE(conformance_sv48x4_napot, "sv48x4-napot")
 CONFORMANCE_SUITE(conformance_sv57x4_napot, "sv57x4-napot")
+CONFORMANCE_SUITE(conformance_sv48x4_adu, "sv48x4-adu")
 
 /* A format that is registered but has no suite above would go unnoticed. */
 Test(conformance, registered_formats__all_have_a_suite)
 {
-	cr_expect(vmmu_format_at(23));
-	cr_expect_null(vmmu_format_at(24));
+	cr_expect(vmmu_format_at(24));
+	cr_expect_null(vmmu_format_at(25));
 }
 
 Test(conformance, variants__keep_the_laws)

@@ -44,6 +44,7 @@ static const struct expected_format expected_formats[] = {
 	{"sv39x4-napot", "riscv64", 3, 12, 41, 56, 0x0e, 14, RISCV_CAPS},
 	{"sv48x4-napot", "riscv64", 4, 12, 50, 56, 0x1e, 14, RISCV_CAPS},
 	{"sv57x4-napot", "riscv64", 5, 12, 59, 56, 0x3e, 14, RISCV_CAPS},
+	{"sv48x4-adu", "riscv64", 4, 12, 50, 56, 0x1e, 14, RISCV_CAPS | VMMU_CAP_HW_DIRTY},
 };
 
 Test(registry, listing__is_these_formats_in_this_order)

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#include "format/sv48x4_adu.h"
+#include "format/ops_impl.h"
