@@ -64,7 +64,7 @@ struct vmmu_dirty_range {
 /*
  * Clear, of the pages that RANGE names and whose bits in its bitmap are set, those that are dirty,
  * and write-protect just these; the flush is done on return. A large page over one of them is
- * protected as a whole, and split by the next write to it. Bits of pages that are not dirty, and
+ * protected as a whole, and split by the next write to it, or (vmmu_vm_options.eager_split) at once. Bits of pages that are not dirty, and
  * beyond the slot's end, do not matter. *count (may be NULL): how many were cleared. With or
  * without VMMU_DIRTY_MANUAL.
  *

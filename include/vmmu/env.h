@@ -43,6 +43,8 @@ enum vmmu_resolve_flag {
 	VMMU_RESOLVE_NO_WAIT = 1 << 0, /* answer WOULD_BLOCK rather than sleep */
 	/* prefetch: only a page that is there and writable; else UNMAPPED */
 	VMMU_RESOLVE_NO_FAULT = 1 << 1,
+	/* the private page of gfn, wherever the host keeps those, not the one at hva */
+	VMMU_RESOLVE_PRIVATE = 1 << 2,
 };
 
 struct vmmu_page_request {

@@ -35,6 +35,11 @@ enum vmmu_event_kind {
 	VMMU_EVENT_ENTRY_CHANGED,
 	VMMU_EVENT_FLUSH,   /* gfn, value = gfns */
 	VMMU_EVENT_OUTCOME, /* a fault ended: gpa, value = enum vmmu_outcome or -errno */
+	/*
+	 * eager_split met a large leaf: gfn, level, old_pte, value 0 or -errno
+	 * (kvm_mmu_split_huge_page)
+	 */
+	VMMU_EVENT_SPLIT,
 	VMMU_EVENTS,
 };
 

@@ -25,6 +25,8 @@ enum vmmu_fault_flag {
 	VMMU_FAULT_NO_WAIT = 1 << 4,
 	/* set by vmmu_fault_ready(): nobody is waiting in the guest */
 	VMMU_FAULT_READY = 1 << 5,
+	/* the access is to memory as private, see vmmu/attributes.h. No hint: always to be set */
+	VMMU_FAULT_PRIVATE = 1 << 6,
 };
 
 /* What became of a fault. */
@@ -50,6 +52,18 @@ enum vmmu_exit_reason {
 	VMMU_EXIT_WOULD_BLOCK,
 	/* the vCPU's dirty ring: harvest and reset the rings (vmmu/dirty.h), and enter again */
 	VMMU_EXIT_RING_FULL,
+	/*
+	 * the memory is shared and the access private, or the other way round; or there is no
+	 * memory, and the access private (KVM_EXIT_MEMORY_FAULT)
+	 */
+	VMMU_EXIT_MEMORY_FAULT,
+};
+
+/* What could not be accessed. */
+struct vmmu_memory_fault {
+	uint64_t gpa, bytes; /* one smallest page */
+	unsigned access;     /* of the fault */
+	bool is_private;     /* the fault had VMMU_FAULT_PRIVATE */
 };
 
 struct vmmu_fault {
@@ -62,10 +76,11 @@ struct vmmu_fault {
 	uint64_t gfn;
 	/* FIXED, SPURIOUS: host frame of gfn, when the page lookup was reached */
 	uint64_t pfn;
-	uint64_t hva;   /* bytes; EXIT_TO_HOST: host address of the page */
+	uint64_t hva;   /* bytes; EXIT_TO_HOST, MEMORY_FAULT aside: host address of the page */
 	unsigned level; /* FIXED, SPURIOUS: level of the mapping */
 	enum vmmu_exit_reason exit;
-	bool fast;        /* fixed without the lock */
+	struct vmmu_memory_fault memory; /* EXIT_TO_HOST; else unspecified */
+	bool fast;                       /* fixed without the lock */
 	bool mmio_cached; /* EMULATE: answered from the vCPU's cache or a current MMIO entry */
 };
 

@@ -72,6 +72,20 @@ enum vmmu_dirty_flag {
 };
 
 /*
+ * How mappings change their size: when a fault wants a smaller one, and when a slot's writes are no
+ * longer logged.
+ */
+enum vmmu_resize {
+	/*
+	 * in place: what is mapped stays so (KVM's TDP MMU, larger ones from 6.13 on). Faults in
+	 * DIRECT roots do as below
+	 */
+	VMMU_RESIZE_IN_PLACE,
+	/* they are taken away, and come back by faults (KVM's TDP MMU of 6.1; its direct MMU) */
+	VMMU_RESIZE_ZAP,
+};
+
+/*
  * Structs that begin with their size may grow at their end. A caller that knows less of one gives a
  * smaller size, VMMU_*_MIN at least, and gets 0 for the rest; one that knows more must have left
  * that at 0. Anything else is -EINVAL.
@@ -113,6 +127,12 @@ struct vmmu_vm_options {
 	 */
 	uint32_t dirty_ring_entries;
 	enum vmmu_dirty_source dirty_source; /* RANGES: 0 */
+	/*
+	 * large mappings of a slot become small ones when its writes begin to be logged, rather
+	 * than one by one as they are written (KVM's eager_page_split)
+	 */
+	bool eager_split;
+	enum vmmu_resize resize;
 };
 
 /* All that must be there: up to env_ctx. */
@@ -144,6 +164,11 @@ struct vmmu_stats {
 	uint64_t remapped;         /* mappings whose page vmmu_remap() replaced in place */
 	uint64_t prefaulted;       /* mappings that vmmu_prefault() made */
 	uint64_t aged;             /* mappings that vmmu_age() made unused, since creation */
+	uint64_t split;            /* mappings made smaller by eager_split, since creation */
+	uint64_t collapsed; /* large mappings made of smaller ones in place, since creation */
+	/* tables that stand where the NX rule alone forbids a large page, now */
+	uint64_t nx_tables;
+	uint64_t nx_recovered; /* of those taken away by vmmu_nx_recover(), since creation */
 };
 
 /* Smallest quota of tables that may be asked for. */
@@ -179,6 +204,19 @@ VMMU_API void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats);
  * nobody would bring back; -EIO. Locking: takes the mmu lock, may wait for readers.
  */
 VMMU_API int vmmu_tables_quota_set(struct vmmu_vm *vm, uint64_t count);
+
+/*
+ * Take away some of the tables that stand only because the guest fetched code where a large page
+ * could be (vmmu_vm_options.nx_huge): one of RATIO of them, rounded up, oldest first, with what
+ * they map. Where code is not run any more large pages come back by faults. Tables of slots that
+ * log writes count as gone and stay. *recovered (may be NULL): how many went. KVM does so with 60
+ * once a minute.
+ *
+ * -EINVAL: RATIO 0; -ENOTSUP: VMMU_MODE_RANGES; -EDEADLK: called from a callback or inside a
+ * reader; -EIO. Locking: takes the mmu lock, and gives it away now and then. Cost: looks at each
+ * table that is older.
+ */
+VMMU_API int vmmu_nx_recover(struct vmmu_vm *vm, unsigned ratio, uint64_t *recovered);
 
 /* Create a vCPU with the caller's ID (unique in the VM: else -EEXIST). -ENOMEM, -EIO. */
 VMMU_API int vmmu_vcpu_create(struct vmmu_vm *vm, unsigned id, struct vmmu_vcpu **vcpu);

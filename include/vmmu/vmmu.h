@@ -4,6 +4,7 @@
 #define VMMU_VMMU_H
 
 #include <vmmu/age.h>
+#include <vmmu/attributes.h>
 #include <vmmu/audit.h>
 #include <vmmu/dirty.h>
 #include <vmmu/env.h>

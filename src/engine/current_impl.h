@@ -7,8 +7,10 @@
 #include "engine/engine.h"
 #include "faults/age_impl.h"
 #include "faults/audit_impl.h"
+#include "faults/collapse_impl.h"
 #include "faults/dirty_impl.h"
 #include "faults/fault_impl.h"
+#include "faults/split_impl.h"
 #include "faults/visit_impl.h"
 #include "faults/zap_impl.h"
 #include "range/range_impl.h"
@@ -71,6 +73,11 @@ static void current_dirty_scan(struct vmmu_vm *vm, const struct slot_range *rang
 			       enum dirty_what what)
 {
 	CURRENT_RUN(vm, engine_dirty_scan(vm, range, what));
+}
+
+static int current_split_range(struct vmmu_vm *vm, struct table *root, struct slot_range *range)
+{
+	CURRENT_RETURN(int, vm, engine_split_range(vm, root, range));
 }
 
 static void current_collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
@@ -195,6 +202,7 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.protect_range = current_protect_range,
 	.dirty_arm = current_dirty_arm,
 	.dirty_scan = current_dirty_scan,
+	.split_range = current_split_range,
 	.collapse_range = current_collapse_range,
 	.age_range = current_age_range,
 	.walk = current_walk,
@@ -206,5 +214,5 @@ const struct vmmu_engine ENGINE_OBJECT = {
 };
 
 /* A call that is new in an engine is to be wrapped here too. */
-_Static_assert(sizeof(struct vmmu_engine) == 17 * sizeof(void *), "wrap every call");
+_Static_assert(sizeof(struct vmmu_engine) == 18 * sizeof(void *), "wrap every call");
 _Static_assert(sizeof(struct vmmu_range_ops) == 10 * sizeof(void *), "wrap every call");

@@ -6,8 +6,10 @@
 #include "engine/engine.h"
 #include "faults/age_impl.h"
 #include "faults/audit_impl.h"
+#include "faults/collapse_impl.h"
 #include "faults/dirty_impl.h"
 #include "faults/fault_impl.h"
+#include "faults/split_impl.h"
 #include "faults/visit_impl.h"
 #include "faults/zap_impl.h"
 #include "format/registry.h"
@@ -23,6 +25,7 @@ const struct vmmu_engine ENGINE_OBJECT = {
 	.protect_range = engine_protect_range,
 	.dirty_arm = engine_dirty_arm,
 	.dirty_scan = engine_dirty_scan,
+	.split_range = engine_split_range,
 	.collapse_range = engine_collapse_range,
 	.age_range = engine_age_range,
 	.walk = engine_walk,

@@ -42,7 +42,7 @@ void audit_count(struct audit_run *run, const char *invariant, uint64_t books, u
 	audit_check(run, books == counted, invariant, NULL, text);
 }
 
-/* Why-not counts as they follow from the slot alone (nothing else raises them yet). */
+/* Why-not counts as they follow from the slot alone (nothing else counts them up yet). */
 static uint32_t audit_expected_lpage(const struct vmmu_geometry *geometry,
 				     const struct memslot *slot, unsigned level, uint64_t index,
 				     uint64_t last)
@@ -59,15 +59,22 @@ static uint32_t audit_expected_lpage(const struct vmmu_geometry *geometry,
 static void audit_lpage(struct audit_run *run, const struct memslot *slot, unsigned level)
 {
 	const struct vmmu_geometry *geometry = run->vm->geometry;
+	const struct attributes *attributes = slots_attributes(&run->vm->slots);
 	uint64_t last = memslot_index(slot, geometry, slot->base_gfn + slot->gfns - 1, level);
+	uint64_t gfns = BIT64(geometry->shift[level] - geometry->page_shift);
+	uint64_t gfn = slot->base_gfn;
 
-	for (uint64_t i = 0; i <= last; i++) {
+	for (uint64_t i = 0; i <= last; i++, gfn = align_down(gfn, gfns) + gfns) {
 		struct audit_place place = {slot->as_id, level, slot->base_gfn, i};
+		uint32_t lpage = slot->lpage[level][i];
+		bool is_mixed = memslot_is_mixed(slot, geometry, attributes, gfn, level);
 
 		audit_check(run,
-			    slot->lpage[level][i] ==
+			    (lpage & ~LPAGE_MIXED) ==
 				    audit_expected_lpage(geometry, slot, level, i, last),
 			    "huge-page-count", &place, "count does not follow from the slot");
+		audit_check(run, !(lpage & LPAGE_MIXED) == !is_mixed, "huge-page-mixed", &place,
+			    "the mark does not follow from the attributes");
 	}
 }
 
@@ -231,6 +238,7 @@ static void audit_books(struct audit_run *run)
 		audit_count(run, "leaf-count", tree->leaves[level], run->leaves[level]);
 	audit_count(run, "link-count", tree->links, run->links);
 	audit_count(run, "parent-count", run->parents, run->links);
+	audit_count(run, "nx-count", tree->nx_tables, run->nx_tables);
 	audit_count(run, "mmio-count", tree->mmio_entries, run->mmio_entries);
 	audit_count(run, "table-count", tree->live, run->tables + audit_lingering_roots(run->vm));
 	audit_count(run, "table-conservation", tree->frames.allocated,

@@ -17,6 +17,7 @@ struct audit_run {
 	uint64_t links;
 	uint64_t mmio_entries;
 	uint64_t tables;
+	uint64_t nx_tables;
 	uint64_t parents;
 	uint64_t rmap_entries;
 	uint64_t rmap_leaves; /* leaves that belong in an rmap */

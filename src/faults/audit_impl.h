@@ -238,6 +238,7 @@ static void engine_audit(struct vmmu_vm *vm, struct audit_run *run)
 		struct table *table = container_of(node, struct table, link);
 
 		run->tables++;
+		run->nx_tables += !!(table->flags & TABLE_NX_POSSIBLE);
 		audit_entries(run, table);
 		audit_parents(run, table);
 	}

@@ -107,11 +107,31 @@ static void dirty_clear_word(struct dirty_run *run, uint64_t index, uint64_t wan
 	dirty_taken(run, index, found & wanted);
 }
 
+/* Locked: large pages of what is about to be cleared become small ones, if that is asked for. */
+static void dirty_split(const struct dirty_run *run, const struct vmmu_dirty_range *range)
+{
+	uint64_t end = run->slot->base_gfn + run->slot->gfns, words = dirty_words(range->pages);
+	uint64_t gfn = run->slot->base_gfn + range->first;
+
+	for (uint64_t i = 0; i < words; i++, gfn += WORD_BITS) {
+		uint64_t wanted = range->bitmap[i];
+		struct slot_range part = {.slot = run->slot};
+
+		if (!wanted)
+			continue;
+		part.start = gfn + (unsigned)__builtin_ctzll(wanted);
+		part.end = min_u64(end, gfn + WORD_BITS - (unsigned)__builtin_clzll(wanted));
+		if (vm_split_range(run->vm, &part))
+			return;
+	}
+}
+
 static void dirty_clear(struct dirty_run *run, const struct vmmu_dirty_range *range)
 {
 	uint64_t words = dirty_words(range->pages);
 
 	vm_lock(run->vm);
+	dirty_split(run, range);
 	for (uint64_t i = 0; i < words; i++)
 		dirty_clear_word(run, range->first / WORD_BITS + i, range->bitmap[i]);
 	dirty_owe(run);

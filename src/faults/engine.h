@@ -70,7 +70,16 @@ struct vmmu_engine {
 	 */
 	void (*dirty_scan)(struct vmmu_vm *vm, const struct slot_range *range,
 			   enum dirty_what what);
-	/* Locked: drop leaves of RANGE that a larger page could now replace. Owes flushes. */
+	/*
+	 * Locked: replace leaves larger than the smallest that map any of RANGE, below ROOT, a
+	 * current one, by tables, and move range->start behind what is done. 0: all; -EAGAIN: some,
+	 * enough for one hold of the lock; -ENOMEM: no room for more. Owes flushes.
+	 */
+	int (*split_range)(struct vmmu_vm *vm, struct table *root, struct slot_range *range);
+	/*
+	 * Locked: leaves of RANGE that a larger page could now replace give way to it, or are
+	 * dropped: see vmmu_vm_options.resize. Owes flushes.
+	 */
 	void (*collapse_range)(struct vmmu_vm *vm, const struct slot_range *range);
 	/*
 	 * Under RCU, not locked: how many leaves of RANGE, which is not empty, were accessed;

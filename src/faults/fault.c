@@ -7,7 +7,7 @@
 
 #define FAULT_FLAGS                                                                       \
 	(VMMU_FAULT_PRESENT | VMMU_FAULT_RSVD | VMMU_FAULT_USER | VMMU_FAULT_GUEST_WALK | \
-	 VMMU_FAULT_NO_WAIT | VMMU_FAULT_READY)
+	 VMMU_FAULT_NO_WAIT | VMMU_FAULT_READY | VMMU_FAULT_PRIVATE)
 
 const char *vmmu_outcome_name(int outcome)
 {

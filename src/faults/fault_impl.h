@@ -32,6 +32,19 @@ struct fault_state {
 	struct vmmu_page page;
 };
 
+static NEVER_INLINE int fault_exit(struct vmmu_fault *fault, enum vmmu_exit_reason reason)
+{
+	uint64_t bytes = BIT64(fmt_geometry.page_shift);
+
+	fault->exit = reason;
+	fault->memory =
+		(struct vmmu_memory_fault){.gpa = align_down(fault->gpa, bytes),
+					   .bytes = bytes,
+					   .access = fault->access,
+					   .is_private = fault_has(fault, VMMU_FAULT_PRIVATE)};
+	return VMMU_EXIT_TO_HOST;
+}
+
 /* Find the slot as it is now, and have the vCPU remember it. *slot may be NULL. */
 static NEVER_INLINE uint64_t fault_search_slot(struct vmmu_vcpu *vcpu, uint64_t gfn,
 					       struct memslot **slot)
@@ -45,6 +58,16 @@ static NEVER_INLINE uint64_t fault_search_slot(struct vmmu_vcpu *vcpu, uint64_t 
 	*slot = slot_set_find(set, gfn, &vcpu->slot_cache);
 	sync_reader_leave();
 	return generation;
+}
+
+/* No slot: MMIO, but for who wants no such thing. */
+static NEVER_INLINE int fault_without_slot(struct vmmu_fault *fault)
+{
+	if (fault_is_ahead(fault))
+		return VMMU_EMULATE;
+	if (fault_has(fault, VMMU_FAULT_PRIVATE))
+		return fault_exit(fault, VMMU_EXIT_MEMORY_FAULT);
+	return FAULT_GO_ON;
 }
 
 /*
@@ -62,6 +85,8 @@ static ALWAYS_INLINE int fault_find_slot(struct fault_state *s)
 	 * number says.
 	 */
 	s->seq = atomic_load_explicit(&vcpu->vm->invalidate.seq, memory_order_acquire);
+	if (unlikely(fault_is_misplaced(vcpu->vm, s->fault)))
+		return fault_exit(s->fault, VMMU_EXIT_MEMORY_FAULT);
 	if (likely(slot_cache_find(cache, slots_active(&vcpu->vm->slots, vcpu->as_id),
 				   s->fault->gfn))) {
 		s->generation = cache->generation;
@@ -71,16 +96,10 @@ static ALWAYS_INLINE int fault_find_slot(struct fault_state *s)
 		s->slot = slot;
 	}
 	if (unlikely(!s->slot))
-		return fault_is_ahead(s->fault) ? VMMU_EMULATE : FAULT_GO_ON;
+		return fault_without_slot(s->fault);
 	if (unlikely(cache->copy.invalid))
 		return fault_is_ahead(s->fault) ? -EAGAIN : VMMU_RETRY;
 	return FAULT_GO_ON;
-}
-
-static int fault_exit(struct vmmu_fault *fault, enum vmmu_exit_reason reason)
-{
-	fault->exit = reason;
-	return VMMU_EXIT_TO_HOST;
 }
 
 /* What a page lookup that gave no page means. */
@@ -118,7 +137,8 @@ static ALWAYS_INLINE int fault_find_page(struct fault_state *s)
 		.gfn = fault->gfn,
 		.hva = memslot_hva(slot, fault->gfn, fmt_geometry.page_shift),
 		.access = fault->access,
-		.flags = fault_has(fault, VMMU_FAULT_NO_WAIT) ? VMMU_RESOLVE_NO_WAIT : 0,
+		.flags = (fault_has(fault, VMMU_FAULT_NO_WAIT) ? VMMU_RESOLVE_NO_WAIT : 0) |
+			 (fault_has(fault, VMMU_FAULT_PRIVATE) ? VMMU_RESOLVE_PRIVATE : 0),
 		.slot_id = slot->id,
 		.as_id = s->vcpu->as_id,
 	};
@@ -155,6 +175,15 @@ static ALWAYS_INLINE bool fault_is_stale(const struct fault_state *s)
 }
 
 /*
+ * Flags of a table that a fetch puts below an entry at LEVEL: under the NX rule alone, if the
+ * mapping WANTED without it is no smaller.
+ */
+static inline unsigned fault_nx_flags(unsigned wanted, unsigned level)
+{
+	return wanted >= level ? TABLE_NX_SPLIT | TABLE_NX_POSSIBLE : TABLE_NX_SPLIT;
+}
+
+/*
  * Locked: go on from REF, where a walk towards GOAL ended, to the entry at GOAL, making tables on
  * the way. Where a table stands because the NX rule split a huge page, GOAL sinks below it. Returns
  * the level reached; 0: out of frames, and nothing was changed.
@@ -185,8 +214,8 @@ static NEVER_INLINE unsigned fault_make_way(struct vmmu_vcpu *vcpu, const struct
 			child = map_link(vm, ref, &vcpu->chunks);
 			if (unlikely(!child))
 				return 0;
-			if (is_nx_split && wanted >= ref->level)
-				child->flags |= TABLE_NX_SPLIT;
+			if (is_nx_split)
+				tree_nx_mark(&vm->tree, child, fault_nx_flags(wanted, ref->level));
 		}
 		*ref = table_ref(&vm->tree, child, fault->gfn);
 	}

@@ -55,13 +55,23 @@ struct invalidate_run {
 };
 
 /* Locked. The hull of several ranges is one range: retrying a fault too many costs little. */
-static void invalidate_widen(struct vm_invalidate *inv, const struct slot_range *range)
+static void invalidate_widen(struct vm_invalidate *inv, uint64_t start, uint64_t end)
 {
-	uint64_t start = atomic_load_explicit(&inv->gfn_start, memory_order_relaxed);
-	uint64_t end = atomic_load_explicit(&inv->gfn_end, memory_order_relaxed);
+	uint64_t old_start = atomic_load_explicit(&inv->gfn_start, memory_order_relaxed);
+	uint64_t old_end = atomic_load_explicit(&inv->gfn_end, memory_order_relaxed);
 
-	atomic_store_explicit(&inv->gfn_start, min_u64(start, range->start), memory_order_relaxed);
-	atomic_store_explicit(&inv->gfn_end, max_u64(end, range->end), memory_order_relaxed);
+	atomic_store_explicit(&inv->gfn_start, min_u64(old_start, start), memory_order_relaxed);
+	atomic_store_explicit(&inv->gfn_end, max_u64(old_end, end), memory_order_relaxed);
+}
+
+/* Locked: the first range of an invalidation comes. */
+static void invalidate_meet(struct vm_invalidate *inv)
+{
+	if (!atomic_load_explicit(&inv->in_progress, memory_order_relaxed)) {
+		atomic_store_explicit(&inv->gfn_start, UINT64_MAX, memory_order_relaxed);
+		atomic_store_explicit(&inv->gfn_end, 0, memory_order_relaxed);
+	}
+	inv->total++;
 }
 
 static int invalidate_part(void *ctx, const struct slot_range *range)
@@ -69,15 +79,10 @@ static int invalidate_part(void *ctx, const struct slot_range *range)
 	struct invalidate_run *run = ctx;
 	struct vm_invalidate *inv = &run->vm->invalidate;
 
-	if (!run->has_met) {
-		run->has_met = true;
-		if (!atomic_load_explicit(&inv->in_progress, memory_order_relaxed)) {
-			atomic_store_explicit(&inv->gfn_start, UINT64_MAX, memory_order_relaxed);
-			atomic_store_explicit(&inv->gfn_end, 0, memory_order_relaxed);
-		}
-		inv->total++;
-	}
-	invalidate_widen(inv, range);
+	if (!run->has_met)
+		invalidate_meet(inv);
+	run->has_met = true;
+	invalidate_widen(inv, range->start, range->end);
 	run->vm->engine->zap_range(run->vm, range);
 	return 0;
 }
@@ -178,6 +183,20 @@ static void invalidate_finish(struct vm_invalidate *inv)
 	 * moved.
 	 */
 	atomic_fetch_sub_explicit(&inv->in_progress, 1, memory_order_release);
+}
+
+void vm_invalidate_gfns_begin(struct vmmu_vm *vm, uint64_t start, uint64_t end)
+{
+	struct vm_invalidate *inv = &vm->invalidate;
+
+	invalidate_meet(inv);
+	invalidate_widen(inv, start, end);
+	atomic_fetch_add_explicit(&inv->in_progress, 1, memory_order_release);
+}
+
+void vm_invalidate_gfns_end(struct vmmu_vm *vm)
+{
+	invalidate_finish(&vm->invalidate);
 }
 
 int vmmu_invalidate_end(struct vmmu_vm *vm, const struct vmmu_hva_range *range)

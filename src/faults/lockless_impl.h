@@ -24,6 +24,17 @@ static inline bool fault_is_ahead(const struct vmmu_fault *fault)
 	return fault->flags & FAULT_AHEAD;
 }
 
+/* Is the access private where memory is shared, or the other way round? Nearly always neither. */
+static ALWAYS_INLINE bool fault_is_misplaced(struct vmmu_vm *vm, const struct vmmu_fault *fault)
+{
+	bool is_private = fault_has(fault, VMMU_FAULT_PRIVATE);
+
+	if (likely(!is_private &&
+		   !atomic_load_explicit(&vm->slots.attributes, memory_order_relaxed)))
+		return false;
+	return vm_is_private(vm, fault->gfn) != is_private;
+}
+
 /*
  * Does hardware of this format say reliably that an entry was there, and that it was an MMIO one?
  */
@@ -53,6 +64,9 @@ static inline bool mmio_cache_hits(const struct vmmu_vcpu *vcpu, uint64_t gfn, u
 
 static int fault_is_mmio(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
+	/* Whoever wants private memory is told that there is none, or that this is not the way. */
+	if (unlikely(fault_has(fault, VMMU_FAULT_PRIVATE) || fault_is_misplaced(vcpu->vm, fault)))
+		return FAULT_GO_ON;
 	vcpu->stats.mmio_hits++;
 	fault->mmio_cached = true;
 	return VMMU_EMULATE;
@@ -175,7 +189,7 @@ static NEVER_INLINE int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault
 	struct memslot *slot = map_slot(vm, vcpu->as_id, fault->gfn, &vcpu->slot_cache);
 	int outcome;
 
-	if (!slot || slot->invalid)
+	if (!slot || slot->invalid || unlikely(fault_is_misplaced(vm, fault)))
 		return FAULT_GO_ON;
 	for (unsigned i = 1;; i++) {
 		outcome = fast_fix_leaf(vcpu, fault, &ref, pte, slot);

@@ -20,6 +20,7 @@ static int prefault_error(const struct vmmu_fault *fault, int outcome)
 	case VMMU_EXIT_POISONED:
 		return -EHWPOISON;
 	case VMMU_EXIT_WOULD_BLOCK:
+	case VMMU_EXIT_MEMORY_FAULT: /* converted meanwhile */
 		return -EAGAIN;
 	default:
 		return -EFAULT;
@@ -36,6 +37,8 @@ static int prefault_page(struct vmmu_vcpu *vcpu, uint64_t gpa, uint64_t *bytes)
 	if (vcpu_has_full_ring(vcpu))
 		return -ENOBUFS;
 	fault.gfn = gpa >> geometry->page_shift;
+	if (vm_is_private(vcpu->vm, fault.gfn))
+		fault.flags |= VMMU_FAULT_PRIVATE;
 	for (unsigned i = 0; i < PREFAULT_TRIES && outcome == VMMU_RETRY; i++) {
 		int err = vcpu_has_current_root(vcpu) ? 0 : vcpu_reload(vcpu);
 

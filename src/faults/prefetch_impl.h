@@ -124,6 +124,9 @@ static ALWAYS_INLINE void fault_prefetch(struct vmmu_vcpu *vcpu, struct memslot 
 		return;
 	if (atomic_load_explicit(&vcpu->vm->invalidate.in_progress, memory_order_relaxed))
 		return;
+	/* The neighbours may be private where this page is shared, or the other way round. */
+	if (unlikely(slots_attributes(&vcpu->vm->slots) != NULL))
+		return;
 	if (unlikely(window < slot->base_gfn ||
 		     window + PREFETCH_WINDOW - slot->base_gfn > slot->gfns)) {
 		prefetch_window(vcpu, faulted->table, window, NULL);

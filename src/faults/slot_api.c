@@ -66,25 +66,39 @@ uint64_t vmmu_slot_generation(struct vmmu_vm *vm, unsigned as_id)
 }
 
 /*
- * DO(vm, range) for all of SLOT, locked, the lock given away after every SLOT_PART_GFNS. What
+ * PART(vm, range) for all of a range, locked, the lock given away after every SLOT_PART_GFNS. What
  * faults do in between is for whoever calls to judge; parts are not looked at twice, so it ends.
  */
+static void slot_range_by_parts(struct vmmu_vm *vm, const struct slot_range *range,
+				void (*part)(struct vmmu_vm *vm, const struct slot_range *range))
+{
+	uint64_t next;
+
+	for (uint64_t gfn = range->start; gfn < range->end; gfn = next) {
+		next = min_u64(range->end, align_down(gfn + SLOT_PART_GFNS, SLOT_PART_GFNS));
+		vm_lock(vm);
+		part(vm, &(struct slot_range){range->slot, gfn, next});
+		vm_unlock(vm);
+	}
+}
+
 static void slot_by_parts(struct vmmu_vm *vm, const struct memslot *slot,
 			  void (*part)(struct vmmu_vm *vm, const struct slot_range *range))
 {
-	uint64_t end = slot->base_gfn + slot->gfns, next;
+	struct slot_range range = {(struct memslot *)slot, slot->base_gfn,
+				   slot->base_gfn + slot->gfns};
 
-	for (uint64_t gfn = slot->base_gfn; gfn < end; gfn = next) {
-		next = min_u64(end, align_down(gfn + SLOT_PART_GFNS, SLOT_PART_GFNS));
-		vm_lock(vm);
-		part(vm, &(struct slot_range){(struct memslot *)slot, gfn, next});
-		vm_unlock(vm);
-	}
+	slot_range_by_parts(vm, &range, part);
 }
 
 static void slot_part_zap(struct vmmu_vm *vm, const struct slot_range *range)
 {
 	vm->engine->zap_range(vm, range);
+}
+
+void vm_zap_by_parts(struct vmmu_vm *vm, const struct slot_range *range)
+{
+	slot_range_by_parts(vm, range, slot_part_zap);
 }
 
 /*
@@ -124,12 +138,13 @@ void vm_slots_updated(void *ctx, unsigned as_id, uint64_t generation)
 /*
  * Logging began: no page of a slot can be written unseen. What faults map meanwhile they log. The
  * flush is due whether or not an entry changed: one that was protected earlier may still be
- * writable in a TLB.
+ * writable in a TLB. What cannot be split for want of room is protected as it is.
  */
 static void slot_part_log(struct vmmu_vm *vm, const struct slot_range *range)
 {
 	bool is_by_faults = vm->dirty_source == VMMU_DIRTY_BY_FAULTS;
 
+	vm_split_range(vm, range);
 	vm->engine->protect_range(vm, range, is_by_faults ? 1 : 2);
 	if (!is_by_faults)
 		vm->engine->dirty_scan(vm, range, DIRTY_FORGET);

@@ -10,6 +10,8 @@
 #ifndef VMMU_FAULTS_TDP_MAP_IMPL_H
 #define VMMU_FAULTS_TDP_MAP_IMPL_H
 
+#include "faults/split_impl.h"
+
 /* Times that a fault may run out of stock. */
 #define TDP_TRIES 8
 
@@ -40,7 +42,8 @@ static inline void tdp_table_give_back(struct vmmu_vcpu *vcpu, struct table *tab
 {
 	struct tdp_vcpu *tdp = &vcpu->tdp;
 	unsigned bit = 1u << tdp->stock_count;
-	bool is_zeroed = !fmt_make_absent(table->level);
+	/* Else it is full: of absent entries of another value, or of leaves. */
+	bool is_zeroed = !pte_load(tree_entries(&vcpu->vm->tree, table));
 
 	/* A frame in stock is no table: entry_ref_of() tells by the level. */
 	atomic_store_explicit(&table->flags, 0, memory_order_relaxed);
@@ -50,23 +53,38 @@ static inline void tdp_table_give_back(struct vmmu_vcpu *vcpu, struct table *tab
 	tdp->stock[tdp->stock_count++] = tree_entries(&vcpu->vm->tree, table);
 }
 
-/* A new table below REF, which holds OLD_PTE, nothing present. NULL: not any more. */
+/*
+ * A new table below REF, which holds OLD_PTE: not present, or a leaf, which the table then maps in
+ * smaller pages. NULL: not any more.
+ */
 static NEVER_INLINE struct table *tdp_link(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
 					   uint64_t old_pte, unsigned flags)
 {
+	bool is_split = fmt_classify(old_pte, ref->level) == VMMU_ENTRY_LEAF;
 	struct tree *tree = &vcpu->vm->tree;
 	struct tdp_vcpu *tdp = &vcpu->tdp;
 	struct table *table = tdp_table_take(vcpu, ref, flags);
 	uint64_t pte = fmt_make_table(tree_table_hpa(tree, table), ref->level);
 
+	if (is_split)
+		split_fill(vcpu->vm, table, old_pte);
 	if (unlikely(!funnel_swap(tree, &tdp->books, ref, old_pte, pte))) {
 		tdp_table_give_back(vcpu, table);
 		return NULL;
 	}
+	if (is_split)
+		tdp->books.leaves[table->level] += table_entry_count(table->level);
 	list_insert(&tdp->made, &table->link);
+	tdp->books.nx_tables += !!(flags & TABLE_NX_POSSIBLE);
 	tdp->books.live++;
 	tdp->books.live_bytes += BIT64(tree->below_lg2);
 	return table;
+}
+
+/* May a leaf at LEVEL give way to smaller ones in place? */
+static inline bool tdp_can_split(const struct vmmu_vm *vm, unsigned level)
+{
+	return vm->resize == VMMU_RESIZE_IN_PLACE && level_is_leaf(level - 1);
 }
 
 /* Where a walk towards a goal stands. */
@@ -106,15 +124,15 @@ static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fa
 			vcpu->tdp.need = ref->level - place->goal;
 			return -EAGAIN;
 		}
-		if (kind == VMMU_ENTRY_LEAF) {
+		if (kind == VMMU_ENTRY_LEAF && !tdp_can_split(vcpu->vm, ref->level)) {
 			if (!tdp_remove(vcpu, ref, place->pte))
 				return VMMU_RETRY;
 			place->pte = fmt_make_absent(ref->level);
 		}
 		if (!child)
 			child = tdp_link(vcpu, ref, place->pte,
-					 is_nx_split && place->wanted >= ref->level ? TABLE_NX_SPLIT
-										    : 0);
+					 is_nx_split ? fault_nx_flags(place->wanted, ref->level)
+						     : 0);
 		if (!child)
 			return VMMU_RETRY;
 		*ref = table_ref(tree, child, fault->gfn);

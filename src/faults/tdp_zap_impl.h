@@ -6,7 +6,6 @@
 #ifndef VMMU_FAULTS_TDP_ZAP_IMPL_H
 #define VMMU_FAULTS_TDP_ZAP_IMPL_H
 
-#include "faults/adjust.h"
 #include "faults/map_impl.h"
 
 /* Level of the parts in which an invalid root is emptied, each under one hold of the lock. */
@@ -84,10 +83,9 @@ static bool tdp_remove(struct vmmu_vcpu *vcpu, const struct entry_ref *ref, uint
 	return true;
 }
 
-/* Make REF absent, whatever it holds. Owes the flush. Returns how many tables went. */
-static uint64_t tdp_clear(struct vmmu_vm *vm, const struct entry_ref *ref)
+/* OLD_PTE was taken out of REF: a table goes. Returns how many tables went. */
+static uint64_t tdp_bury(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t old_pte)
 {
-	uint64_t old_pte = funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
 	struct tree_books books = {0};
 	struct tdp_zap zap = {.vm = vm, .books = &books};
 
@@ -96,6 +94,12 @@ static uint64_t tdp_clear(struct vmmu_vm *vm, const struct entry_ref *ref)
 	tdp_bury_table(&zap, ref, old_pte);
 	tree_fold(&vm->tree, &books);
 	return zap.tables;
+}
+
+/* Make REF absent, whatever it holds. Owes the flush. Returns how many tables went. */
+static uint64_t tdp_clear(struct vmmu_vm *vm, const struct entry_ref *ref)
+{
+	return tdp_bury(vm, ref, funnel_set(&vm->tree, ref, fmt_make_absent(ref->level)));
 }
 
 /*
@@ -210,64 +214,6 @@ static bool tdp_drop_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struc
 	(void)slot;
 	funnel_set(&vm->tree, ref, fmt_make_absent(ref->level));
 	return true;
-}
-
-/* The first leaf at or below REF, which holds PTE; 0: there is none. Its place in *at. */
-static uint64_t tdp_first_leaf(const struct tree *tree, const struct entry_ref *ref, uint64_t pte,
-			       struct entry_ref *at)
-{
-	*at = *ref;
-	if (fmt_classify(pte, ref->level) == VMMU_ENTRY_LEAF)
-		return pte;
-	if (fmt_classify(pte, ref->level) != VMMU_ENTRY_TABLE)
-		return 0;
-	table_for_each(tree, entry_child(tree, pte, ref->level), below)
-	{
-		uint64_t leaf = tdp_first_leaf(tree, &below, pte_load(below.ptep), at);
-
-		if (leaf)
-			return leaf;
-	}
-	return 0;
-}
-
-/* Would a page as large as REF, which holds a table, be mapped there now? */
-static bool tdp_is_collapsible(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte,
-			       struct memslot *slot)
-{
-	struct vmmu_page page = {0};
-	struct entry_ref at;
-	uint64_t leaf;
-
-	if (!level_is_leaf(ref->level) ||
-	    memslot_max_level(slot, vm->geometry, ref->gfn, vm->max_level) < ref->level)
-		return false;
-	leaf = tdp_first_leaf(&vm->tree, ref, pte, &at);
-	if (!leaf)
-		return false;
-	page.pfn = fmt_leaf_pfn(leaf, at.level);
-	page.level = vm->env.host_level(
-		vm->env_ctx, memslot_hva(slot, at.gfn, vm->geometry->page_shift), at.gfn);
-	return adjust_level(slot, vm->geometry, at.gfn, &page, vm->max_level) >= ref->level;
-}
-
-/* Cut off tables in RANGE that a large page could now replace, the largest first. */
-static void tdp_collapse_table(struct vmmu_vm *vm, const struct slot_range *range,
-			       struct table *table)
-{
-	table_for_each(&vm->tree, table, ref)
-	{
-		uint64_t pte = pte_load(ref.ptep);
-
-		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_TABLE ||
-		    entry_end(&ref) <= range->start || ref.gfn >= range->end)
-			continue;
-		if (ref.gfn >= range->start && entry_end(&ref) <= range->end &&
-		    ref.level <= vm->max_level && tdp_is_collapsible(vm, &ref, pte, range->slot))
-			tdp_clear(vm, &ref);
-		else if (ref.level > 2)
-			tdp_collapse_table(vm, range, entry_child(&vm->tree, pte, ref.level));
-	}
 }
 
 /* As engine_age_range(), under RCU alone: current roots, entry by entry. */

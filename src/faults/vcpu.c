@@ -343,6 +343,7 @@ void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats)
 	stats->invalidations = vm->invalidate.total;
 	for (unsigned level = 1; level <= VMMU_LEVELS_MAX; level++)
 		stats->mapped[level] = vm->tree.leaves[level];
+	stats->nx_tables = vm->tree.nx_tables;
 	stats->tables = vm->tree.live;
 	stats->table_bytes = vm->tree.live_bytes;
 	stats->tables_allocated = vm->tree.frames.allocated - tdp_stocked(vm);

@@ -267,6 +267,8 @@ static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 		return false;
 	if (!vm_dirty_options_are_valid(options))
 		return false;
+	if (options->resize != VMMU_RESIZE_IN_PLACE && options->resize != VMMU_RESIZE_ZAP)
+		return false;
 	if (options->tables && (!options->tables_hpa || !options->tables_bytes))
 		return false;
 	if (options->tables_max &&
@@ -375,6 +377,7 @@ int vmmu_vm_create(const struct vmmu_vm_options *given, struct vmmu_vm **out)
 	vm->max_level = options.max_level ? options.max_level : geometry_max_leaf(vm->geometry);
 	vm->as_count = options.address_spaces ? options.address_spaces : 1;
 	vm->nx_huge = options.nx_huge;
+	vm->eager_split = options.eager_split;
 	vm->mode = options.mode;
 	vm->root_mode = options.root;
 	vm->slot_zap = options.slot_zap;
@@ -382,6 +385,7 @@ int vmmu_vm_create(const struct vmmu_vm_options *given, struct vmmu_vm **out)
 	vm->dirty_source = options.dirty_source;
 	vm->rings.entries = options.dirty_ring_entries;
 	list_init(&vm->rings.list);
+	vm->resize = options.resize;
 	brlock_init(&vm->shared);
 	list_init(&vm->vcpus);
 	quota_init(vm, options.tables_max);

@@ -69,6 +69,7 @@ struct vmmu_vm {
 	unsigned max_level; /* largest mapping */
 	unsigned as_count;
 	bool nx_huge;
+	bool eager_split;
 	enum vmmu_mode mode;
 	_Atomic bool is_poisoned;
 	_Atomic uint64_t flushes, local_flushes;
@@ -77,6 +78,7 @@ struct vmmu_vm {
 	enum vmmu_slot_zap slot_zap;
 	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed */
 	enum vmmu_dirty_source dirty_source;
+	enum vmmu_resize resize;
 	/* current roots of root_mode, and of the other mode; NULL: none yet */
 	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX];
 	_Atomic(struct table *) other_roots[VMMU_ADDRESS_SPACES_MAX];
@@ -244,6 +246,12 @@ static inline bool quota_make_room(struct vmmu_vm *vm)
  */
 int vm_may_lock(const struct vmmu_vm *vm);
 
+/*
+ * Locked, and the slots lock held: with eager_split, make large leaves of RANGE, whose slot logs
+ * writes, small. Gives the lock away in between. What was split is flushed or owed. -ENOMEM: no
+ * room for more tables, those that are left stay large: whoever writes there splits them.
+ */
+int vm_split_range(struct vmmu_vm *vm, const struct slot_range *range);
 /* Locked: make all tables obsolete and kick all vCPUs. Gives the lock away in between. */
 void vm_zap_all(struct vmmu_vm *vm);
 /* Locked: VCPU no longer stands on any root, and keeps none. */
@@ -287,6 +295,17 @@ static inline bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_
  * Locked: is an invalidation of any of gfns [start, end) under way? May be true for gfns beside it.
  */
 bool vm_is_invalidating(const struct vmmu_vm *vm, uint64_t start, uint64_t end);
+
+/*
+ * Locked, and the slots lock held: gfns [start, end) of all address spaces are being invalidated,
+ * or no longer. The caller takes away what is mapped there in between.
+ */
+void vm_invalidate_gfns_begin(struct vmmu_vm *vm, uint64_t start, uint64_t end);
+void vm_invalidate_gfns_end(struct vmmu_vm *vm);
+/* Not locked: drop what is mapped in RANGE, with the flush done, by several holds of the lock. */
+void vm_zap_by_parts(struct vmmu_vm *vm, const struct slot_range *range);
+/* Is gfn private? RCU: reader. */
+bool vm_is_private(struct vmmu_vm *vm, uint64_t gfn);
 
 /*
  * Internal flag of a fault that nobody raised: vmmu_prefault(). It maps for READ what is not

@@ -129,29 +129,6 @@ static void engine_protect_range(struct vmmu_vm *vm, const struct slot_range *ra
 	zap_for_levels(vm, range, level, vm->max_level, zap_protect_leaf);
 }
 
-/* Drop the leaf if slot and host would now have a larger page there. */
-static bool zap_collapsible_leaf(struct vmmu_vm *vm, const struct entry_ref *ref,
-				 struct memslot *slot)
-{
-	uint64_t hva = memslot_hva(slot, ref->gfn, vm->geometry->page_shift);
-	struct vmmu_page page = {.pfn = fmt_leaf_pfn(pte_load(ref->ptep), ref->level)};
-
-	if (memslot_max_level(slot, vm->geometry, ref->gfn, vm->max_level) <= ref->level)
-		return false;
-	page.level = vm->env.host_level(vm->env_ctx, hva, ref->gfn);
-	if (adjust_level(slot, vm->geometry, ref->gfn, &page, vm->max_level) <= ref->level)
-		return false;
-	return zap_leaf(vm, ref, slot);
-}
-
-static void engine_collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
-{
-	if (!vm->env.host_level || vm->max_level == 1)
-		return;
-	tdp_for_each_root(vm, range->slot->as_id, root) tdp_collapse_table(vm, range, root);
-	zap_for_levels(vm, range, 1, vm->max_level - 1, zap_collapsible_leaf);
-}
-
 /* Take TABLE out of every entry that points to it. */
 static void zap_parents(struct vmmu_vm *vm, struct table *table)
 {

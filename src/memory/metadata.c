@@ -4,7 +4,7 @@
  *
  * A count says for how many reasons a page of that level may not be mapped over its part of the
  * slot: the slot begins or ends inside it, gpa and hva do not lie alike in it, or somebody counted
- * it up (write tracking).
+ * it up (write tracking). LPAGE_MIXED with it is one more reason.
  */
 #include "memory/metadata.h"
 
@@ -109,6 +109,45 @@ unsigned memslot_max_level(const struct memslot *slot, const struct vmmu_geometr
 			break;
 	}
 	return level > 1 ? level : 1;
+}
+
+/* Is the page at LEVEL over gfn, as far as SLOT goes, private in part? */
+bool memslot_is_mixed(const struct memslot *slot, const struct vmmu_geometry *geometry,
+		      const struct attributes *attributes, uint64_t gfn, unsigned level)
+{
+	uint64_t gfns = BIT64(level_gfns_lg2(geometry, level)), first = align_down(gfn, gfns);
+
+	return attributes_extent(attributes, max_u64(first, slot->base_gfn),
+				 min_u64(first + gfns, slot->base_gfn + slot->gfns)) ==
+	       ATTRIBUTES_SOME;
+}
+
+/* memslot_mix() at LEVEL. RANGE lies in SLOT. */
+static void memslot_mix_level(struct memslot *slot, const struct vmmu_geometry *geometry,
+			      const struct attributes *attributes, struct gfn_range range,
+			      unsigned level)
+{
+	uint64_t gfns = BIT64(level_gfns_lg2(geometry, level));
+
+	for (uint64_t gfn = range.start; gfn < range.end; gfn = align_down(gfn, gfns) + gfns) {
+		uint32_t *lpage = &slot->lpage[level][memslot_index(slot, geometry, gfn, level)];
+
+		if (memslot_is_mixed(slot, geometry, attributes, gfn, level))
+			*lpage |= LPAGE_MIXED;
+		else
+			*lpage &= ~LPAGE_MIXED;
+	}
+}
+
+void memslot_mix(struct memslot *slot, const struct vmmu_geometry *geometry,
+		 const struct attributes *attributes, uint64_t start, uint64_t end)
+{
+	struct gfn_range range = {max_u64(start, slot->base_gfn),
+				  min_u64(end, slot->base_gfn + slot->gfns)};
+
+	for (unsigned level = 2; level <= VMMU_LEVELS_MAX; level++)
+		if (slot->lpage[level])
+			memslot_mix_level(slot, geometry, attributes, range, level);
 }
 
 void memslot_lpage_add(struct memslot *slot, const struct vmmu_geometry *geometry, uint64_t gfn,

@@ -77,6 +77,7 @@ void slots_destroy(struct slots *slots)
 		slot_set_destroy(&slots->sets[as_id][1]);
 		mem_free(slots->by_id[as_id]);
 	}
+	mem_free(atomic_load_explicit(&slots->attributes, memory_order_relaxed));
 	pthread_mutex_destroy(&slots->lock);
 }
 
@@ -227,6 +228,8 @@ static int prepare_new_slot(const struct slots *slots, const struct vmmu_slot *s
 	if (update->change != SLOT_FLAGS &&
 	    memslot_metadata_make(new_slot, slots->geometry, slots->max_level))
 		return -ENOMEM;
+	if (update->change != SLOT_FLAGS && slots_attributes(slots))
+		memslot_mix(new_slot, slots->geometry, slots_attributes(slots), 0, UINT64_MAX);
 	if (update->change != SLOT_FLAGS && slots_have_rmaps(slots) &&
 	    memslot_rmaps_make(new_slot, slots->geometry, slots->max_level))
 		return -ENOMEM;

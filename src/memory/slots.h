@@ -16,9 +16,13 @@
 #include <vmmu/slot.h>
 
 #include "base/bits.h"
+#include "memory/attributes.h"
 
 /* Bit 63 of a generation: an update is under way, nothing may be cached. */
 #define SLOTS_GEN_UPDATING (UINT64_C(1) << 63)
+
+/* With a why-not count: part of the page's gfns are private. */
+#define LPAGE_MIXED (UINT32_C(1) << 31)
 
 struct memslot {
 	uint64_t base_gfn, gfns;
@@ -29,7 +33,7 @@ struct memslot {
 	bool invalid; /* being deleted or moved: faults on it retry */
 	/* with LOG_DIRTY and slots.has_no_bitmaps false: one bit a page, words of 64; else NULL */
 	_Atomic uint64_t *dirty;
-	/* [2..]: why-not counts of a page at that level; 0: allowed */
+	/* [2..]: why-not counts of a page at that level, and LPAGE_MIXED; 0: allowed */
 	uint32_t *lpage[VMMU_LEVELS_MAX + 1];
 	/*
 	 * [1..]: rmap heads, see rmap/rmap.h. Not to be read before slots.has_rmaps is seen set.
@@ -95,6 +99,8 @@ struct slots {
 	/* Slots that log have no bitmaps: the owner has another place for it. Likewise. */
 	bool has_no_bitmaps;
 	_Atomic(struct slot_set *) active[VMMU_ADDRESS_SPACES_MAX];
+	/* NULL: nothing is private; written under the lock */
+	_Atomic(struct attributes *) attributes;
 	struct slots_hooks hooks;
 	/* Private to slots.c. */
 	/* active[] points to one of each two */
@@ -235,6 +241,21 @@ static inline uint64_t memslot_index(const struct memslot *slot,
 	return (gfn >> lg2) - (slot->base_gfn >> lg2);
 }
 
+/* Which gfns are private now: under RCU, or with slots->lock held. NULL: none. */
+static inline const struct attributes *slots_attributes(const struct slots *slots)
+{
+	return atomic_load_explicit(&slots->attributes, memory_order_acquire);
+}
+
+/* Is the page at LEVEL over gfn, as far as SLOT goes, private in part? */
+bool memslot_is_mixed(const struct memslot *slot, const struct vmmu_geometry *geometry,
+		      const struct attributes *attributes, uint64_t gfn, unsigned level);
+/*
+ * Say in SLOT's metadata, of each larger page that meets gfns [start, end), whether it is so. Mmu
+ * lock held, or SLOT in no set.
+ */
+void memslot_mix(struct memslot *slot, const struct vmmu_geometry *geometry,
+		 const struct attributes *attributes, uint64_t start, uint64_t end);
 /* Largest level <= max at which nothing forbids a page over gfn (1 if none larger). */
 unsigned memslot_max_level(const struct memslot *slot, const struct vmmu_geometry *geometry,
 			   uint64_t gfn, unsigned max);

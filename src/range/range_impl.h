@@ -15,6 +15,7 @@
 #include "base/wide.h"
 #include "faults/map_impl.h"
 #include "range/range.h"
+#include "walker/leaf_impl.h"
 
 #ifndef FMT_LEVELS_MAX
 #define FMT_LEVELS_MAX        VMMU_LEVELS_MAX
@@ -234,38 +235,6 @@ static inline void range_ungroup(struct vmmu_vm *vm, const struct entry_ref *ref
 	}
 }
 
-/* What LEAF at LEVEL is made of. */
-static inline struct vmmu_leaf range_leaf_parts(uint64_t leaf, unsigned level)
-{
-	return (struct vmmu_leaf){
-		.pfn = fmt_leaf_pfn(leaf, level),
-		.access = fmt_access(leaf, level),
-		.memtype = fmt_memtype(leaf, level),
-		.host_writable = fmt_host_writable(leaf, level),
-		.mmu_writable = fmt_mmu_writable(leaf, level),
-		.accessed = fmt_is_accessed(leaf, level),
-		.dirty = fmt_is_dirty(leaf, level),
-	};
-}
-
-/*
- * COUNT entries at LEVEL: LEAF and those of the frames that follow. Nobody sees them yet.
- */
-static inline void range_fill(uint64_t *entries, uint64_t count, uint64_t leaf, unsigned level)
-{
-#ifdef FMT_LINEAR_PFN
-	wide_fill(entries, count, leaf, fmt_leaf_with_pfn(0, level_gfns(level), level));
-#else
-	struct vmmu_leaf parts = range_leaf_parts(leaf, level);
-
-	for (uint64_t i = 0; i < count; i++, parts.pfn += level_gfns(level)) {
-		entries[i] = fmt_make_leaf(parts, level);
-		if (leaf_group_lg2(leaf, level))
-			entries[i] = leaf_grouped(entries[i], level);
-	}
-#endif
-}
-
 /*
  * A table below REF filled with leaves from LEAF on, one step of pfns apart, in groups if LEAF is;
  * entry SKIP is left absent (no entry: -1; never with groups). False: no frame.
@@ -282,7 +251,7 @@ static inline bool range_link_full(struct vmmu_vm *vm, const struct entry_ref *r
 	if (unlikely(!child))
 		return false;
 	entries = (uint64_t *)tree_entries(&vm->tree, child);
-	range_fill(entries, count, leaf, level);
+	leaf_fill(entries, count, leaf, level);
 	if (skip < count) {
 		entries[skip] = fmt_make_absent(level);
 		used--;
@@ -300,7 +269,7 @@ static inline bool range_link_full(struct vmmu_vm *vm, const struct entry_ref *r
  */
 static inline uint64_t range_smaller_leaf(uint64_t leaf, unsigned level)
 {
-	return fmt_make_leaf(range_leaf_parts(leaf, level), level - 1);
+	return fmt_make_leaf(leaf_parts(leaf, level), level - 1);
 }
 
 /*

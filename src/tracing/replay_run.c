@@ -79,6 +79,7 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 		.max_level = run->options->max_level,
 		.nx_huge = run->options->nx_huge,
 		.root = run->options->root,
+		.resize = VMMU_RESIZE_ZAP,
 	};
 	int ret;
 

@@ -226,6 +226,44 @@ static inline uint64_t funnel_update(struct tree *tree, const struct entry_ref *
 	return old_pte;
 }
 
+/* Exclusive: replace just OLD_PTE by NEW_PTE. False: another value is there, nothing was done. */
+static inline bool funnel_set_exactly(struct tree *tree, const struct entry_ref *ref,
+				      uint64_t old_pte, uint64_t new_pte)
+{
+	bool is_broken = fmt_needs_break(old_pte, new_pte, ref->level);
+	uint64_t first = is_broken ? fmt_make_frozen(ref->level) : new_pte, expected = old_pte;
+
+	if (!atomic_compare_exchange_strong_explicit(ref->ptep, &expected, first,
+						     memory_order_acq_rel, memory_order_acquire))
+		return false;
+	if (is_broken) {
+		funnel_flush_now(tree, ref); /* between the old value and the new one */
+		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
+	} else {
+		funnel_owe(tree, ref, old_pte, new_pte);
+	}
+	funnel_account(tree, ref, old_pte, new_pte);
+	return true;
+}
+
+/*
+ * Exclusive: LEAF takes the place of the table at REF, which maps no other pages. Of all changes
+ * between tables and leaves this one alone is legal so, and where the format wants no break. Owes
+ * the flush. Returns the table entry.
+ */
+static inline uint64_t funnel_collapse(struct tree *tree, const struct entry_ref *ref,
+				       uint64_t leaf)
+{
+	uint64_t old_pte = pte_load(ref->ptep);
+
+	atomic_store_explicit(ref->ptep, leaf, memory_order_release);
+	funnel_owe(tree, ref, old_pte, leaf);
+	funnel_count(tree, ref, spte_effects(old_pte, leaf, ref->level));
+	ref->table->has_volatile |= fmt_is_volatile(leaf, ref->level);
+	funnel_event(tree, ref, old_pte, leaf);
+	return old_pte;
+}
+
 /* Does the change give WRITE back to a leaf? What that asks for is known ahead. */
 static inline bool funnel_is_grant(uint64_t old_pte, uint64_t new_pte, unsigned level)
 {
@@ -272,10 +310,10 @@ static ALWAYS_INLINE bool funnel_try(const struct tree *tree, const struct entry
 	if (is_break) {
 		funnel_flush_now(tree, ref); /* frozen: nobody else makes it anew meanwhile */
 		atomic_store_explicit(ref->ptep, new_pte, memory_order_release);
-	} else if (funnel_owes_flush(old_pte, new_pte, ref->level)) {
-		funnel_flush_now(tree, ref); /* no lock whose end would do it */
 	}
 	funnel_event(tree, ref, old_pte, new_pte);
+	if (!is_break && funnel_owes_flush(old_pte, new_pte, ref->level))
+		funnel_flush_now(tree, ref); /* no lock whose end would do it */
 	return true;
 }
 

@@ -13,7 +13,7 @@
 
 enum table_flag {
 	TABLE_INVALID = 1 << 0,  /* unlinked for good; lives until its last root reference goes */
-	TABLE_NX_SPLIT = 1 << 1, /* stands where the NX rule forbids a huge page */
+	TABLE_NX_SPLIT = 1 << 1, /* made by a fetch, under the NX rule for huge pages */
 	TABLE_AGED = 1 << 2,     /* an entry lost its accessed bit: volatile ones may be in it */
 	/*
 	 * Of a tdp root: in no rmap and no hash, has one parent at most; used, has_volatile are not
@@ -21,6 +21,8 @@ enum table_flag {
 	 */
 	TABLE_TDP = 1 << 3,
 	TABLE_DYING = 1 << 4, /* an invalid tdp root that still maps something */
+	/* a huge page could stand in its place but for the NX rule; counted in tree.nx_tables */
+	TABLE_NX_POSSIBLE = 1 << 5,
 };
 
 struct table {

@@ -207,8 +207,29 @@ void tree_unhash(struct tree *tree, struct table *table)
 	tree->hashed--;
 }
 
+void tree_nx_mark(struct tree *tree, struct table *table, unsigned flags)
+{
+	unsigned old = atomic_load_explicit(&table->flags, memory_order_relaxed);
+
+	/* Agers may set a flag at the same time, but not one of these. */
+	atomic_fetch_or_explicit(&table->flags, (uint8_t)flags, memory_order_relaxed);
+	tree->nx_tables += !!(flags & ~old & TABLE_NX_POSSIBLE);
+}
+
+void tree_nx_unmark(struct tree *tree, struct table *table)
+{
+	unsigned flags = TABLE_NX_SPLIT | TABLE_NX_POSSIBLE;
+	unsigned old = atomic_load_explicit(&table->flags, memory_order_relaxed);
+
+	if (!(old & flags))
+		return;
+	atomic_fetch_and_explicit(&table->flags, (uint8_t)~flags, memory_order_relaxed);
+	tree->nx_tables -= !!(old & TABLE_NX_POSSIBLE);
+}
+
 void tree_retire(struct tree *tree, struct table *table)
 {
+	tree_nx_unmark(tree, table);
 	tree_unhash(tree, table);
 	list_remove(&table->link);
 	table->hash_next = tree->retired;
@@ -224,6 +245,7 @@ void tree_fold(struct tree *tree, struct tree_books *books)
 		tree->leaves[level] += books->leaves[level];
 	tree->links += books->links;
 	tree->mmio_entries += books->mmio_entries;
+	tree->nx_tables += books->nx_tables;
 	tree->live += books->live;
 	tree->live_bytes += books->live_bytes;
 	*books = (struct tree_books){0};

@@ -34,6 +34,7 @@ struct tree_books {
 	uint64_t leaves[VMMU_LEVELS_MAX + 1];
 	uint64_t links;
 	uint64_t mmio_entries;
+	uint64_t nx_tables;
 	uint64_t live, live_bytes;
 };
 
@@ -62,6 +63,7 @@ struct tree {
 	uint64_t leaves[VMMU_LEVELS_MAX + 1];
 	uint64_t links; /* entries that point to tables */
 	uint64_t mmio_entries;
+	uint64_t nx_tables; /* those with TABLE_NX_POSSIBLE */
 	struct tree_pending pending[VMMU_ADDRESS_SPACES_MAX];
 	_Atomic uint8_t
 		/* 0, 1: two values do, since obsolete tables go before it turns again */
@@ -137,6 +139,9 @@ static inline struct table *tree_table_make(const struct tree *tree, void *frame
 	table->generation = atomic_load_explicit(&tree->generation, memory_order_relaxed);
 	return table;
 }
+/* TABLE, which is in no books but the tree's, gets NX flags, or loses those that it has. */
+void tree_nx_mark(struct tree *tree, struct table *table, unsigned flags);
+void tree_nx_unmark(struct tree *tree, struct table *table);
 /* No longer findable. Still listed. */
 void tree_unhash(struct tree *tree, struct table *table);
 /* Unlinked everywhere: goes to the retired once pending flushes are out. */

@@ -201,7 +201,7 @@ FORMAT_TEST(arguments, vcpu__refuses_taken_ids_and_unknown_address_spaces)
 FORMAT_TEST(arguments, fault__refuses_bad_access_flags_and_level)
 {
 	static const unsigned bad_access[] = {0, 3, 5, 6, 7, 8, 9, 0x80000000};
-	static const unsigned bad_flags[] = {1u << 6, 1u << 31, ~0u};
+	static const unsigned bad_flags[] = {1u << 7, 1u << 31, ~0u};
 	struct machine *machine = machine_in_use(*index);
 	struct vmmu_vcpu *vcpu = machine->vcpu[0].vcpu;
 	struct state before = state_of(machine);

@@ -114,9 +114,19 @@ static void break_leaf_forbidden(struct stage *stage)
 	POKE(stage, slot_of(stage, 0, 0)->lpage[2][0], 1);
 }
 
+static void break_huge_page_mixed(struct stage *stage)
+{
+	POKE(stage, slot_of(stage, 0, 0)->lpage[2][1], LPAGE_MIXED);
+}
+
 static void break_huge_page_count(struct stage *stage)
 {
 	POKE(stage, slot_of(stage, 0, 0)->lpage[2][1], 1);
+}
+
+static void break_nx_count(struct stage *stage)
+{
+	POKE(stage, stage->vm->tree.nx_tables, 1);
 }
 
 static void break_leaf_logged(struct stage *stage)
@@ -404,8 +414,10 @@ const struct audit_break audit_breaks[] = {
 	{"huge-page-count leaf-beyond-slot quota-slots ", break_leaf_beyond_slot},
 	{"huge-page-count leaf-forbidden ", break_leaf_forbidden},
 	{"huge-page-count ", break_huge_page_count},
+	{"huge-page-mixed ", break_huge_page_mixed},
 	{"leaf-logged ", break_leaf_logged},
 	{"leaf-nx ", break_leaf_nx},
+	{"nx-count ", break_nx_count},
 	{"rmap-missing rmap-count ", break_rmap_missing},
 	{"rmap-stale rmap-count ", break_rmap_stale},
 	{"table-outside parent-stale ", break_table_outside},

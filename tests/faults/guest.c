@@ -216,11 +216,15 @@ static bool is_outcome_right(struct machine *machine, const struct machine_vcpu 
 	uint64_t gfn = fault->gpa >> machine->page_shift;
 	struct grant grant = machine_grant(machine, vcpu->as_id, gfn);
 
+	bool is_private = fault->flags & VMMU_FAULT_PRIVATE;
+
 	/* while the host is at it, RETRY may come for neighbours of the range too */
 	if (outcome == VMMU_RETRY)
 		return true;
 	if (fault->exit == VMMU_EXIT_RING_FULL)
 		return outcome == VMMU_EXIT_TO_HOST && machine->has_rings;
+	if (is_private != machine_is_private(machine, gfn) || (is_private && !grant.slot))
+		return outcome == VMMU_EXIT_TO_HOST && fault->exit == VMMU_EXIT_MEMORY_FAULT;
 	if (!grant.slot ||
 	    (fault->access == VMMU_WRITE && (grant.slot->set.flags & VMMU_SLOT_READ_ONLY)))
 		return outcome == VMMU_EMULATE;
@@ -245,6 +249,14 @@ static void check_outputs(struct machine *machine, const struct machine_vcpu *vc
 	if (outcome != VMMU_EXIT_TO_HOST && fault->exit != VMMU_EXIT_NONE)
 		machine_fail(machine, "fault.exit is %d", (int)fault->exit);
 	if (outcome == VMMU_EXIT_TO_HOST && fault->exit != VMMU_EXIT_RING_FULL &&
+	    (fault->memory.gpa != fault->gfn << machine->page_shift ||
+	     fault->memory.bytes != UINT64_C(1) << machine->page_shift ||
+	     fault->memory.access != fault->access ||
+	     fault->memory.is_private != !!(fault->flags & VMMU_FAULT_PRIVATE)))
+		machine_fail(machine, "fault.memory is of %#llx",
+			     (unsigned long long)fault->memory.gpa);
+	if (outcome == VMMU_EXIT_TO_HOST && fault->exit != VMMU_EXIT_MEMORY_FAULT &&
+	    fault->exit != VMMU_EXIT_RING_FULL &&
 	    fault->hva != grant.slot->set.hva +
 				  ((fault->gfn - grant.slot->base_gfn) << machine->page_shift))
 		machine_fail(machine, "fault.hva is %#llx", (unsigned long long)fault->hva);
@@ -292,6 +304,7 @@ struct access_result machine_access_with(struct machine *machine, unsigned index
 {
 	struct machine_vcpu *vcpu = &machine->vcpu[index];
 	struct access_result result = {.end = ACCESS_RETRIED};
+	unsigned wrong = flags & VMMU_FAULT_PRIVATE;
 	int outcome = VMMU_RETRY;
 
 	machine_op(machine, "vcpu %u as %u access %u gfn %#llx flags %#x max %u", index,
@@ -312,6 +325,9 @@ struct access_result machine_access_with(struct machine *machine, unsigned index
 			.flags = round ? reported | (flags & VMMU_FAULT_NO_WAIT) : reported | flags,
 			.max_level = max_level,
 		};
+		result.fault.flags &= ~(unsigned)VMMU_FAULT_PRIVATE;
+		if (machine_is_private(machine, gpa >> machine->page_shift) == !wrong)
+			result.fault.flags |= VMMU_FAULT_PRIVATE;
 		outcome = run_fault(machine, vcpu, &result.fault);
 		if (!result.faults++)
 			result.first_outcome = (unsigned)outcome;

@@ -97,6 +97,8 @@ struct machine_options {
 	unsigned vcpus;
 	unsigned max_level;
 	bool nx_huge;
+	bool eager_split;
+	enum vmmu_resize resize;
 	bool no_host_level;         /* env.host_level stays NULL */
 	bool prefetch;              /* lookups ahead of an access find pages */
 	const struct vmmu_env *env; /* NULL: machine_env */
@@ -128,6 +130,9 @@ struct machine {
 	struct host host;
 	struct machine_vcpu vcpu[MACHINE_VCPUS];
 	struct model_slot slots[MACHINE_SLOTS];
+	/* gfns [private_base, private_base + private_count): 1: private; all others are shared */
+	uint8_t *private_pages;
+	uint64_t private_base, private_count;
 	/* host ranges being invalidated: they may hold no mapping */
 	struct vmmu_hva_range invalidating[4];
 	/* what the callbacks saw */
@@ -261,6 +266,15 @@ void machine_slot_in(struct machine *machine, unsigned as_id, unsigned id, uint6
 void machine_slot(struct machine *machine, unsigned id, uint64_t gfn, uint64_t pages,
 		  uint64_t host_page, unsigned flags);
 void machine_slot_delete(struct machine *machine, unsigned as_id, unsigned id);
+/* Let the model know which of COUNT gfns from BASE on are private: none yet. */
+void machine_attributes_init(struct machine *machine, uint64_t base, uint64_t count);
+/*
+ * Make COUNT gfns, of those, private or (ATTRIBUTES 0) shared; must succeed, and unmap them unless
+ * they were so before.
+ */
+void machine_attributes_set(struct machine *machine, uint64_t gfn, uint64_t count,
+			    unsigned attributes);
+bool machine_is_private(const struct machine *machine, uint64_t gfn);
 struct model_slot *model_slot_at(struct machine *machine, unsigned as_id, uint64_t gfn);
 struct model_slot *model_slot_by_id(struct machine *machine, unsigned as_id, unsigned id);
 struct grant machine_grant(struct machine *machine, unsigned as_id, uint64_t gfn);
@@ -294,7 +308,10 @@ void model_note_access(struct machine *machine, unsigned as_id, uint64_t gfn, un
  */
 struct access_result machine_access(struct machine *machine, unsigned vcpu, uint64_t gpa,
 				    unsigned access);
-/* The same with flags or-ed into those of the first fault, and a limit of the mapping's level. */
+/*
+ * The same with flags or-ed into those of the first fault, and a limit of the mapping's level.
+ * VMMU_FAULT_PRIVATE: an access of the wrong kind, whichever that is.
+ */
 struct access_result machine_access_with(struct machine *machine, unsigned vcpu, uint64_t gpa,
 					 unsigned access, unsigned flags, unsigned max_level);
 /* A read, write or fetch of gfn that must be granted. */

@@ -19,7 +19,7 @@ struct host_page host_page_at(const struct machine *machine, uint64_t index)
 static void check_request(struct machine *machine, const struct vmmu_page_request *request)
 {
 	const struct model_slot *slot = model_slot_at(machine, request->as_id, request->gfn);
-	unsigned known = VMMU_RESOLVE_NO_WAIT | VMMU_RESOLVE_NO_FAULT;
+	unsigned known = VMMU_RESOLVE_NO_WAIT | VMMU_RESOLVE_NO_FAULT | VMMU_RESOLVE_PRIVATE;
 
 	if (!slot)
 		machine_fail(machine, "resolve of gfn %#llx, which has no slot",
@@ -31,6 +31,9 @@ static void check_request(struct machine *machine, const struct vmmu_page_reques
 	    slot->set.hva + ((request->gfn - slot->base_gfn) << machine->page_shift))
 		machine_fail(machine, "resolve of gfn %#llx has hva %#llx",
 			     (unsigned long long)request->gfn, (unsigned long long)request->hva);
+	if (!(request->flags & VMMU_RESOLVE_PRIVATE) == machine_is_private(machine, request->gfn))
+		machine_fail(machine, "resolve of gfn %#llx as what it is not",
+			     (unsigned long long)request->gfn);
 	if (request->flags & ~known)
 		machine_fail(machine, "resolve with flags %#x", request->flags);
 	if (request->access != VMMU_READ && request->access != VMMU_WRITE &&

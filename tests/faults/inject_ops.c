@@ -231,6 +231,12 @@ static int run_slot_delete(struct inject_stage *stage)
 	return slot_set(stage, 0, 0, 0, 0);
 }
 
+static int run_attributes(struct inject_stage *stage)
+{
+	return vmmu_attributes_set(stage->vm, inject_gpa(stage, stage->large + 3),
+				   inject_gpa(stage, 2), VMMU_ATTRIBUTE_PRIVATE);
+}
+
 static int run_dirty_get(struct inject_stage *stage)
 {
 	static uint64_t bitmap[2 * 8192 / 64];
@@ -402,6 +408,7 @@ const struct inject_op inject_ops[] = {
 	{"slot, log", prepare_mapped, run_slot_log, VMMU_MODE_FAULTS, HEAP},
 	{"slot, stop log", prepare_logged, run_slot_unlog, VMMU_MODE_FAULTS, HEAP},
 	{"slot, delete", prepare_mapped, run_slot_delete, VMMU_MODE_FAULTS, HEAP},
+	{"attributes", prepare_mapped, run_attributes, VMMU_MODE_FAULTS, HEAP},
 	{"dirty_get", prepare_logged, run_dirty_get, VMMU_MODE_FAULTS, 0},
 	{"dirty_clear", prepare_logged, run_dirty_clear, VMMU_MODE_FAULTS, 0},
 	{"invalidate", prepare_mapped, run_invalidate, VMMU_MODE_FAULTS, 0},

@@ -142,6 +142,8 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	vm_options.address_spaces = options->address_spaces;
 	vm_options.max_level = options->max_level;
 	vm_options.nx_huge = options->nx_huge;
+	vm_options.eager_split = options->eager_split;
+	vm_options.resize = options->resize;
 	vm_options.tables_bytes = options->tables_bytes;
 	vm_options.tables_max = options->tables_max;
 	vm_options.dirty_flags = options->dirty_flags;
@@ -239,6 +241,7 @@ void machine_discard(struct machine *machine)
 		free(machine->slots[i].touched);
 	}
 	free(machine->host.pages);
+	free(machine->private_pages);
 	free(machine);
 	vmmu_thread_unregister();
 }

@@ -165,6 +165,59 @@ void machine_slot_delete(struct machine *machine, unsigned as_id, unsigned id)
 	cr_assert_eq(machine_slot_set(machine, &slot), 0);
 }
 
+void machine_attributes_init(struct machine *machine, uint64_t base, uint64_t count)
+{
+	machine->private_pages = calloc(count, 1);
+	cr_assert_not_null(machine->private_pages);
+	machine->private_base = base;
+	machine->private_count = count;
+}
+
+bool machine_is_private(const struct machine *machine, uint64_t gfn)
+{
+	uint64_t index = gfn - machine->private_base;
+
+	return machine->private_pages && index < machine->private_count &&
+	       machine->private_pages[index];
+}
+
+void machine_attributes_set(struct machine *machine, uint64_t gfn, uint64_t count,
+			    unsigned attributes)
+{
+	uint64_t index = gfn - machine->private_base;
+	bool is_change = false;
+
+	cr_assert(index + count <= machine->private_count);
+	for (uint64_t i = 0; i < count; i++)
+		is_change |= machine->private_pages[index + i] != (attributes != 0);
+	machine_op(machine, "attributes gfn %#llx+%llu: %u", (unsigned long long)gfn,
+		   (unsigned long long)count, attributes);
+	if (vmmu_attributes_set(machine->vm, machine_gpa(machine, gfn), machine_gpa(machine, count),
+				attributes))
+		machine_fail(machine, "vmmu_attributes_set() failed");
+	memset(&machine->private_pages[index], attributes != 0, count);
+	for (uint64_t i = 0; is_change && i < count; i += 1 + count / 64)
+		for (unsigned as_id = 0; as_id < machine->as_count; as_id++)
+			if (machine_kind(machine, as_id, gfn + i) == VMMU_ENTRY_LEAF)
+				machine_fail(machine, "gfn %#llx is mapped all the same",
+					     (unsigned long long)(gfn + i));
+}
+
+/* Are some of PAGES gfns from START on private and some not? */
+static bool is_mixed(const struct machine *machine, uint64_t start, uint64_t pages)
+{
+	const uint8_t *first;
+
+	if (!machine->private_pages)
+		return false;
+	/* half inside what the model knows: such a page reaches out of every slot */
+	if (start < machine->private_base ||
+	    start + pages > machine->private_base + machine->private_count)
+		return false;
+	first = &machine->private_pages[start - machine->private_base];
+	return memcmp(first, first + 1, pages - 1) != 0;
+}
+
 static uint64_t host_index(const struct machine *machine, const struct model_slot *slot,
 			   uint64_t gfn)
 {
@@ -205,7 +258,8 @@ unsigned machine_level_limit(struct machine *machine, const struct model_slot *s
 			continue;
 		if (l > machine->max_level || l > page.level || start < slot->base_gfn ||
 		    start + pages > slot->base_gfn + slot->gfns ||
-		    (host_index(machine, slot, gfn) & (pages - 1)) != (gfn & (pages - 1)))
+		    (host_index(machine, slot, gfn) & (pages - 1)) != (gfn & (pages - 1)) ||
+		    is_mixed(machine, start, pages))
 			break;
 		level = l;
 	}

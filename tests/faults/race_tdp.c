@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Many vCPUs of tdp roots, and one of a direct root, in a VM whose host changes between large and
- * small pages, while slots change, writes are logged, pages age and everything is dropped. What
+ * small pages, while slots change, writes are logged, pages age, memory becomes private and shared,
+ * and everything is dropped. What
  * must hold at any moment, whoever wins:
  *
  * 	between begin and end of an invalidation, no gfn of its range is mapped
@@ -191,6 +192,20 @@ static struct vmmu_slot slot_of(unsigned id, unsigned flags)
 	};
 }
 
+/* Pages that become private are gone, as nobody asks for private ones; then they are shared. */
+static void convert(struct world *world)
+{
+	MUST(!vmmu_attributes_set(world->vm, GPA(4), GPA(BLOCK), VMMU_ATTRIBUTE_PRIVATE));
+	for (uint64_t gfn = 4; gfn < 8; gfn++) {
+		struct vmmu_walk walk;
+
+		if (!vmmu_walk(world->vm, 0, GPA(gfn), &walk))
+			MUST(walk.entry.kind != VMMU_ENTRY_LEAF);
+	}
+	sched_yield();
+	MUST(!vmmu_attributes_set(world->vm, 0, GPA(2 * BLOCK), 0));
+}
+
 /* Slot 0 stays and has its logging switched; slot 1 comes and goes. */
 static void *change_slots(void *arg)
 {
@@ -212,6 +227,9 @@ static void *change_slots(void *arg)
 		vmmu_dirty_get(world->vm, 0, 0, bits, BLOCKS * BLOCK, NULL);
 		if (n % 32 == 31)
 			MUST(!vmmu_zap_all(world->vm));
+		if (n % 8 == 5)
+			convert(world);
+		MUST(!vmmu_nx_recover(world->vm, 2, NULL));
 		sched_yield();
 	}
 	vmmu_thread_unregister();
@@ -268,7 +286,8 @@ static void run(const char *format, enum vmmu_slot_zap slot_zap, unsigned count)
 					  .env_ctx = &world,
 					  .root = VMMU_ROOT_TDP,
 					  .nx_huge = slot_zap == VMMU_SLOT_ZAP_RANGE,
-					  .slot_zap = slot_zap};
+					  .slot_zap = slot_zap,
+					  .eager_split = true};
 	struct rider riders[VCPUS_MAX];
 	uint64_t fixed = 0, tried = 0;
 

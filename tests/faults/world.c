@@ -158,7 +158,7 @@ static void op_dirty_get(struct world *world)
 
 /* Accesses */
 
-static uint64_t random_gfn(struct world *world)
+uint64_t world_random_gfn(struct world *world)
 {
 	struct model_slot *slot = random_slot(world);
 
@@ -193,6 +193,8 @@ static unsigned random_flags(struct world *world)
 
 	if (chance(world, 6))
 		flags |= hints[below(world, 4)];
+	if (world->machine->private_pages && chance(world, 4))
+		flags |= VMMU_FAULT_PRIVATE;
 	return flags;
 }
 
@@ -226,7 +228,7 @@ static void op_access(struct world *world)
 	struct machine *machine = world->machine;
 	unsigned index = (unsigned)below(world, machine->vcpu_count);
 	struct machine_vcpu *vcpu = &machine->vcpu[index];
-	uint64_t gfn = random_gfn(world);
+	uint64_t gfn = world_random_gfn(world);
 	unsigned max_level = chance(world, 8) ? 1 : 0;
 	uint64_t gpa = machine_gpa(machine, gfn) + below(world, 64);
 	struct access_result result = machine_access_with(machine, index, gpa, random_access(world),
@@ -245,8 +247,8 @@ static void op_late_fault(struct world *world)
 	struct vmmu_fault fault;
 
 	machine_enter(world->machine, 0);
-	machine_fault(world->machine, random_gfn(world), random_access(world), random_flags(world),
-		      &fault);
+	machine_fault(world->machine, world_random_gfn(world), random_access(world),
+		      random_flags(world), &fault);
 }
 
 static void op_vcpu_as(struct world *world)
@@ -454,7 +456,7 @@ static void op_prefault(struct world *world)
 	struct machine *machine = world->machine;
 	unsigned index = (unsigned)below(world, machine->vcpu_count);
 	struct machine_vcpu *vcpu = &machine->vcpu[index];
-	uint64_t gfn = random_gfn(world), count = 1 + below(world, 32), done;
+	uint64_t gfn = world_random_gfn(world), count = 1 + below(world, 32), done;
 	uint64_t input = UINT64_C(1) << (machine->geometry->gpa_bits - machine->page_shift);
 	int result;
 
@@ -522,9 +524,20 @@ void world_op(struct world *world)
 		unsigned weight;
 		void (*run)(struct world *world);
 	} ops[] = {
-		{600, op_access},    {60, op_late_fault}, {25, op_slot},     {80, op_dirty_get},
-		{60, op_invalidate}, {60, op_race},       {30, op_vcpu_as},  {20, op_slot_wrong},
-		{5, op_zap_all},     {20, op_age},        {20, op_prefault}, {20, op_remap},
+		{580, op_access},
+		{60, op_late_fault},
+		{25, op_slot},
+		{80, op_dirty_get},
+		{60, op_invalidate},
+		{60, op_race},
+		{30, op_vcpu_as},
+		{20, op_slot_wrong},
+		{5, op_zap_all},
+		{20, op_age},
+		{20, op_prefault},
+		{20, op_remap},
+		{15, world_op_attributes},
+		{5, world_op_nx_recover},
 	};
 	uint64_t dice = below(world, 1000);
 	unsigned i = 0;
@@ -577,9 +590,12 @@ struct world world_create(unsigned format_index, struct draw draw, unsigned leve
 	options.nx_huge = chance(&world, 30);
 	options.no_host_level = chance(&world, 30);
 	options.max_level = chance(&world, 20) ? 1 : 0;
+	world_draw_huge(&world.draw, &options);
 	world_draw_dirty(&world.draw, outside_at(format_index), &options);
 	world.machine = machine_create(format_index, &options);
 	world.next_pfn += world.window;
+	if (chance(&world, 40))
+		machine_attributes_init(world.machine, world.base, world.window);
 	populate_host(&world);
 	return world;
 }

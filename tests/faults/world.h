@@ -25,6 +25,13 @@ struct world {
 struct world world_create(unsigned format_index, struct draw draw, unsigned level_max);
 /* One operation, and the checks that are due after each. */
 void world_op(struct world *world);
+/* A gfn that operations often meet. */
+uint64_t world_random_gfn(struct world *world);
+/* world_huge.c: options of a VM */
+void world_draw_huge(struct draw *draw, struct machine_options *options);
+/* world_huge.c: a few pages, or whole large ones, become private or shared; NX recovery. */
+void world_op_attributes(struct world *world);
+void world_op_nx_recover(struct world *world);
 /* Everything: all pages (of a large window a sample), all leaves, counters, audit. */
 void world_check_all(struct world *world);
 

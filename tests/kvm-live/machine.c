@@ -472,6 +472,7 @@ static bool machine_create(struct machine *machine)
 					  .format = machine->format,
 					  .env = &env,
 					  .env_ctx = machine,
+					  .resize = VMMU_RESIZE_ZAP,
 					  /* A second one for SMM, as KVM on x86 has it. */
 					  .address_spaces = 2};
 

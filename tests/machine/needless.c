@@ -42,6 +42,10 @@ static const struct row rows[] = {
 	{"dirty-gone", {1, 1, 1}, {1, 1, 1}, 0, 0},
 	{"write", {0, 0, 1}, {0, 0, 0}, 1, 0},
 	{"split", {1, 1, 1}, {0, 0, 0}, 1, 1},
+	{"log-large", {1, 1, 1}, {0, 0, 0}, 0, 0},
+	/* the split breaks; the pages then lose WRITE */
+	{"eager-split", {1, 1, 2}, {0, 0, 0}, 0, 0},
+	{"collapse", {1, 1, 1}, {0, 0, 0}, 0, 0},
 	{"merge", {1, 1, 1}, {0, 0, 0}, 1, 1},
 	{"quota", {1, 1, 1}, {0, 0, 0}, 1, 1},
 	{"remap", {1, 1, 1}, {0, 0, 0}, 0, 0},

@@ -257,8 +257,10 @@ STAND_TEST(random, two_stages_with_small_tlbs__model_and_walks_agree)
 
 STAND_TEST(random, two_stages_with_large_tlbs_and_own_flushes__model_and_walks_agree)
 {
-	const struct stand_options options = {
-		.flushing = VMMU_FLUSH_NATIVE, .address_spaces = 2, .tlb_entries = 256};
+	const struct stand_options options = {.flushing = VMMU_FLUSH_NATIVE,
+					      .address_spaces = 2,
+					      .tlb_entries = 256,
+					      .eager_split = true};
 
 	run(vmmu_format_at(*index), &options, number_from("VMMU_SEED", DEFAULT_SEED) * 3 + *index);
 }

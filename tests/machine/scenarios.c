@@ -114,6 +114,30 @@ static void prepare_large(struct stand *stand)
 	touch_all(stand, stand->large, 4, VMMU_READ);
 }
 
+/* A large page, written, of a slot that does not log. */
+static void prepare_large_unlogged(struct stand *stand)
+{
+	stand_slot(stand, 1, 0);
+	touch_all(stand, stand->large, 4, VMMU_WRITE);
+}
+
+static void act_log_large(struct stand *stand)
+{
+	stand_slot(stand, 1, VMMU_SLOT_LOG_DIRTY);
+}
+
+/* Small pages under logging where the host has a large one. */
+static void prepare_split(struct stand *stand)
+{
+	prepare_large(stand);
+	touch_all(stand, stand->large, 4, VMMU_WRITE);
+}
+
+static void act_unlog(struct stand *stand)
+{
+	stand_slot(stand, 1, 0);
+}
+
 static void act_split(struct stand *stand)
 {
 	scenario_touch(stand, 0, stand->large + 2, VMMU_WRITE);
@@ -393,6 +417,9 @@ const struct scenario scenarios[] = {
 	{"dirty-gone", VMMU_MODE_FAULTS, prepare_gone, act_dirty, 0},
 	{"write", VMMU_MODE_FAULTS, prepare_read_only, act_write, 0},
 	{"split", VMMU_MODE_FAULTS, prepare_large, act_split, 0},
+	{"log-large", VMMU_MODE_FAULTS, prepare_large_unlogged, act_log_large, 0},
+	{"eager-split", VMMU_MODE_FAULTS, prepare_large_unlogged, act_log_large, 0},
+	{"collapse", VMMU_MODE_FAULTS, prepare_split, act_unlog, 0},
 	{"merge", VMMU_MODE_FAULTS, prepare_small, act_merge, 0},
 	{"quota", VMMU_MODE_FAULTS, prepare_quota, act_merge, 0},
 	{"remap", VMMU_MODE_FAULTS, prepare_pages, act_remap, 0},
@@ -432,6 +459,7 @@ struct stand *scenario_make(const struct scenario *scenario, const struct vmmu_f
 	struct stand *stand;
 
 	options.mode = scenario->mode;
+	options.eager_split = !strncmp(scenario->name, "eager-", 6);
 	options.tables_bytes = scenario->tables_bytes;
 	if (!options.tlb_entries)
 		options.tlb_entries = 256;

@@ -256,6 +256,7 @@ static void make_vm(struct stand *stand, const struct stand_options *options)
 		.tables_bytes = stand->tables_bytes,
 		.address_spaces = options->address_spaces,
 		.nx_huge = options->nx_huge,
+		.eager_split = options->eager_split,
 		.mode = options->mode,
 		.tables = stand->tables,
 		.root = options->root,

@@ -53,7 +53,7 @@ struct guest_page {
 struct stand_options {
 	enum vmmu_mode mode;
 	enum vmmu_flushing flushing;
-	bool has_events, nx_huge;
+	bool has_events, nx_huge, eager_split;
 	unsigned address_spaces;
 	unsigned tlb_entries, tlb_ways; /* of each kind */
 	uint64_t tables_bytes;          /* 0: 16 MiB */

@@ -161,6 +161,59 @@ Test(SUITE, every_change__is_told_once)
 	bench_close(&bench);
 }
 
+/* What hardware or the lockless fix set since the value was read is not lost. */
+Test(SUITE, exact_change__spares_another_value)
+{
+	uint64_t leaf = bench_leaf(512, 2), table = fmt_make_table(UINT64_C(1) << 32, 2);
+	uint64_t protected = fmt_write_protect(leaf, 2);
+	struct bench bench;
+	struct entry_ref ref;
+
+	bench_open(&bench);
+	ref = ref_in(&bench, bench_table(&bench, 0, 0, 2), 512);
+	funnel_set(&bench.tree, &ref, leaf);
+	cr_assert(!funnel_set_exactly(&bench.tree, &ref, protected, table));
+	cr_assert_eq(*ref.ptep, leaf);
+	cr_assert_eq(bench.tree.links, 0);
+	cr_assert_eq(bench.flush_count, 0);
+	bench_expect_nothing_owed(&bench);
+	bench.watched = ref.ptep;
+	cr_assert(funnel_set_exactly(&bench.tree, &ref, leaf, table));
+	cr_assert_eq(*ref.ptep, table);
+	cr_assert_eq(bench.tree.links, 1);
+	cr_assert_eq(bench.tree.leaves[2], 0);
+	cr_assert_eq(bench.bugs, 0);
+	if (IS_BREAK_FIRST) {
+		bench_expect_flushed(&bench, 1, 512, 1024);
+		cr_assert_eq(bench.seen, fmt_make_frozen(2));
+	} else {
+		bench_expect_owed(&bench, 0, 512, 1024);
+	}
+	bench_close(&bench);
+}
+
+Test(SUITE, table_that_collapses__owes_a_flush_of_what_it_mapped)
+{
+	uint64_t leaf = fmt_write_protect(bench_leaf(512, 2), 2);
+	uint64_t table = fmt_make_table(UINT64_C(1) << 32, 2);
+	struct bench bench;
+	struct entry_ref ref;
+
+	bench_open(&bench);
+	ref = ref_in(&bench, bench_table(&bench, 0, 0, 2), 512);
+	funnel_set(&bench.tree, &ref, table);
+	cr_assert_eq(funnel_collapse(&bench.tree, &ref, leaf), table);
+	cr_assert_eq(*ref.ptep, leaf);
+	cr_assert_eq(bench.tree.links, 0);
+	cr_assert_eq(bench.tree.leaves[2], 1);
+	cr_assert_eq(ref.table->used, 1);
+	cr_assert(ref.table->has_volatile, "WRITE may be given back at any time");
+	cr_assert_eq(bench.event_count, 2);
+	cr_assert_eq(bench.bugs, 0);
+	bench_expect_owed(&bench, 0, 512, 1024);
+	bench_close(&bench);
+}
+
 /* One change OLD -> NEW of an entry at LEVEL: is it reported as a bug? */
 static void expect_bugs(unsigned level, uint64_t old_pte, uint64_t new_pte, unsigned bugs)
 {
