@@ -64,9 +64,9 @@ struct vmmu_dirty_range {
 /*
  * Clear, of the pages that RANGE names and whose bits in its bitmap are set, those that are dirty,
  * and write-protect just these; the flush is done on return. A large page over one of them is
- * protected as a whole, and split by the next write to it, or (vmmu_vm_options.eager_split) at once. Bits of pages that are not dirty, and
- * beyond the slot's end, do not matter. *count (may be NULL): how many were cleared. With or
- * without VMMU_DIRTY_MANUAL.
+ * protected as a whole, and split by the next write to it; with vmmu_vm_options.eager_split it is
+ * split first. Bits of pages that are not dirty, and beyond the slot's end, do not matter. *count
+ * (may be NULL): how many were cleared. With or without VMMU_DIRTY_MANUAL.
  *
  *   -EINVAL  bad ids; FIRST no multiple of 64
  *   -ENXIO   there are rings and no bitmaps

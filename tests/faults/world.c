@@ -587,7 +587,6 @@ struct world world_create(unsigned format_index, struct draw draw, unsigned leve
 	world.next_pfn = HOST_PFN;
 	options.host_pages = world.window;
 	options.prefetch = chance(&world, 60);
-	options.nx_huge = chance(&world, 30);
 	options.no_host_level = chance(&world, 30);
 	options.max_level = chance(&world, 20) ? 1 : 0;
 	world_draw_huge(&world.draw, &options);

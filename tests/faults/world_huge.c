@@ -4,6 +4,7 @@
 
 void world_draw_huge(struct draw *draw, struct machine_options *options)
 {
+	options->nx_huge = !draw_below(draw, 3);
 	options->eager_split = draw_below(draw, 2);
 	options->resize = draw_below(draw, 3) ? VMMU_RESIZE_IN_PLACE : VMMU_RESIZE_ZAP;
 }
