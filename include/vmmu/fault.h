@@ -76,10 +76,10 @@ struct vmmu_fault {
 	uint64_t gfn;
 	/* FIXED, SPURIOUS: host frame of gfn, when the page lookup was reached */
 	uint64_t pfn;
-	uint64_t hva;   /* bytes; EXIT_TO_HOST, MEMORY_FAULT aside: host address of the page */
+	uint64_t hva;   /* bytes; POISONED, NO_PAGE, WOULD_BLOCK: host address of the page */
 	unsigned level; /* FIXED, SPURIOUS: level of the mapping */
 	enum vmmu_exit_reason exit;
-	struct vmmu_memory_fault memory; /* EXIT_TO_HOST; else unspecified */
+	struct vmmu_memory_fault memory; /* exits but RING_FULL; else unspecified */
 	bool fast;                       /* fixed without the lock */
 	bool mmio_cached; /* EMULATE: answered from the vCPU's cache or a current MMIO entry */
 };

@@ -239,6 +239,22 @@ static bool is_outcome_right(struct machine *machine, const struct machine_vcpu 
 	return !grant.is_invalidating && (outcome == VMMU_FIXED || outcome == VMMU_SPURIOUS);
 }
 
+/* What the exit says of the page. */
+static void check_exit(struct machine *machine, const struct grant *grant,
+		       const struct vmmu_fault *fault)
+{
+	if (fault->memory.gpa != fault->gfn << machine->page_shift ||
+	    fault->memory.bytes != UINT64_C(1) << machine->page_shift ||
+	    fault->memory.access != fault->access ||
+	    fault->memory.is_private != !!(fault->flags & VMMU_FAULT_PRIVATE))
+		machine_fail(machine, "fault.memory is of %#llx",
+			     (unsigned long long)fault->memory.gpa);
+	if (fault->exit != VMMU_EXIT_MEMORY_FAULT &&
+	    fault->hva != grant->slot->set.hva +
+				  ((fault->gfn - grant->slot->base_gfn) << machine->page_shift))
+		machine_fail(machine, "fault.hva is %#llx", (unsigned long long)fault->hva);
+}
+
 static void check_outputs(struct machine *machine, const struct machine_vcpu *vcpu,
 			  const struct vmmu_fault *fault, int outcome)
 {
@@ -248,18 +264,8 @@ static void check_outputs(struct machine *machine, const struct machine_vcpu *vc
 		machine_fail(machine, "fault.gfn is %#llx", (unsigned long long)fault->gfn);
 	if (outcome != VMMU_EXIT_TO_HOST && fault->exit != VMMU_EXIT_NONE)
 		machine_fail(machine, "fault.exit is %d", (int)fault->exit);
-	if (outcome == VMMU_EXIT_TO_HOST && fault->exit != VMMU_EXIT_RING_FULL &&
-	    (fault->memory.gpa != fault->gfn << machine->page_shift ||
-	     fault->memory.bytes != UINT64_C(1) << machine->page_shift ||
-	     fault->memory.access != fault->access ||
-	     fault->memory.is_private != !!(fault->flags & VMMU_FAULT_PRIVATE)))
-		machine_fail(machine, "fault.memory is of %#llx",
-			     (unsigned long long)fault->memory.gpa);
-	if (outcome == VMMU_EXIT_TO_HOST && fault->exit != VMMU_EXIT_MEMORY_FAULT &&
-	    fault->exit != VMMU_EXIT_RING_FULL &&
-	    fault->hva != grant.slot->set.hva +
-				  ((fault->gfn - grant.slot->base_gfn) << machine->page_shift))
-		machine_fail(machine, "fault.hva is %#llx", (unsigned long long)fault->hva);
+	if (outcome == VMMU_EXIT_TO_HOST && fault->exit != VMMU_EXIT_RING_FULL)
+		check_exit(machine, &grant, fault);
 	if (outcome == VMMU_FIXED || outcome == VMMU_SPURIOUS) {
 		struct vmmu_walk walk = machine_walk(machine, vcpu->as_id, fault->gfn);
 
