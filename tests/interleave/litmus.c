@@ -37,7 +37,9 @@ enum kind {
 	LOAD,  /* into the register of the step's number */
 	STORE, /* value */
 	ADD,   /* value */
+	SWAP,  /* for value */
 	LOCK,  /* from 0 to 1, waits */
+	MARK,  /* 1, unless the step before found something there */
 	BARRIER,
 };
 
@@ -115,6 +117,12 @@ static int machine_load(struct state *state, unsigned thread, const struct step 
 	return message->value;
 }
 
+/* The first half of a read-modify-write. */
+static int machine_change(struct state *state, unsigned thread, const struct step *step)
+{
+	return machine_load(state, thread, step, state->count[step->place] - 1);
+}
+
 static void machine_barrier(struct state *state)
 {
 	for (unsigned i = 1; i < THREADS; i++)
@@ -147,8 +155,16 @@ static void machine_step(struct state *state, unsigned thread, const struct step
 		break;
 	case ADD:
 	case LOCK:
-		value = machine_load(state, thread, step, state->count[step->place] - 1);
+		value = machine_change(state, thread, step);
 		machine_store(state, thread, step, value + step->value);
+		break;
+	case MARK:
+		if (state->reg[thread][number - 1])
+			break;
+		/* fallthrough */
+	case SWAP:
+		machine_change(state, thread, step);
+		machine_store(state, thread, step, step->value);
 		break;
 	case BARRIER:
 		machine_barrier(state);
@@ -342,6 +358,33 @@ static bool old_page_is_mapped(const struct state *state)
 			{STORE, MMU_LOCK, RELEASE, 0},                                 \
 	}
 
+/* ---- memory/metadata.c: a fast fix, and the dirty log is read ---- */
+
+enum {
+	WRITABLE,
+	DIRTY,
+};
+
+static int last_value(const struct state *state, unsigned place)
+{
+	return state->message[place][state->count[place] - 1].value;
+}
+
+/* The page can be written, and nobody will know. */
+static bool write_is_unseen(const struct state *state)
+{
+	return last_value(state, WRITABLE) && !last_value(state, DIRTY);
+}
+
+#define FIX(order)                                                                                \
+	{                                                                                         \
+		{SWAP, WRITABLE, order, 1}, {LOAD, DIRTY, RELAXED, 0}, {MARK, DIRTY, ACQ_REL, 1}, \
+	}
+#define HARVEST(order)                                                 \
+	{                                                              \
+		{SWAP, DIRTY, ACQ_REL, 0}, {SWAP, WRITABLE, order, 0}, \
+	}
+
 static const struct model models[] = {
 	{"brlock with membarrier",
 	 NULL,
@@ -371,6 +414,9 @@ static const struct model models[] = {
 	{"table", "walking", {0}, {WALK(RELAXED), LINK(RELEASE)}, table_is_empty},
 	{"slot set", NULL, {0}, {LOOKUP, PUBLISH(RELEASE)}, set_is_unstamped},
 	{"slot set", "publishing", {0}, {LOOKUP, PUBLISH(RELAXED)}, set_is_unstamped},
+	{"dirty log", NULL, {0, 1}, {FIX(ACQ_REL), HARVEST(ACQ_REL)}, write_is_unseen},
+	{"dirty log", "fixing", {0, 1}, {FIX(RELEASE), HARVEST(ACQ_REL)}, write_is_unseen},
+	{"dirty log", "protecting", {0, 1}, {FIX(ACQ_REL), HARVEST(ACQUIRE)}, write_is_unseen},
 	{"end of an invalidation",
 	 NULL,
 	 {0, 1},
