@@ -8,9 +8,11 @@
 
 /*
  * Looks at a taken lock before a sleep: about what mapping a page takes. Whoever holds the lock for
- * longer does something large.
+ * longer does something large. (tests/interleave: one look)
  */
+#ifndef LOCK_LOOKS
 #define LOCK_LOOKS 100
+#endif
 
 static void lock_pause(void)
 {

@@ -177,7 +177,11 @@ int vmmu_invalidate_begin(struct vmmu_vm *vm, const struct vmmu_hva_range *range
 /* Locked: an invalidation that met a slot is over. */
 static void invalidate_finish(struct vm_invalidate *inv)
 {
-	atomic_fetch_add_explicit(&inv->seq, 1, memory_order_relaxed);
+	/*
+	 * Pairs with the acquire in fault_find_slot(): a fault that reads the new number finds the
+	 * host's new page, too. (The lock does not say so: the number is read without it.)
+	 */
+	atomic_fetch_add_explicit(&inv->seq, 1, memory_order_release);
 	/*
 	 * Pairs with the acquires in vm_must_retry(): not in progress any more means that seq has
 	 * moved.

@@ -275,14 +275,14 @@ static void completion_leaves(struct completion *completion, unsigned thread)
 static void completion_waits(struct completion *completion)
 {
 	const struct event *event = completion->event;
-	const struct object *condition;
+	int at = -1;
 
-	if (event->op.kind == POINT_WAKE) {
-		condition = object_of(event->old_value);
-		if (condition->last >= 0)
-			clock_join(completion->covered,
-				   events[accesses[condition->last].event].clock);
-	}
+	if (event->op.kind == POINT_WAKE)
+		at = object_of(event->old_value)->last;
+	while (at >= 0 && events[accesses[at].event].op.kind != POINT_SIGNAL)
+		at = accesses[at].before;
+	if (at >= 0)
+		clock_join(completion->covered, events[accesses[at].event].clock);
 	for (unsigned i = 0; event->op.kind == POINT_GRACE_END && i < thread_count; i++)
 		completion_leaves(completion, i);
 }

@@ -9,6 +9,7 @@
 enum event_key {
 	KEY_READERS = 1, /* RCU sections and waits for them */
 	KEY_HOST,        /* what accesses of guests depend on, besides entries */
+	KEY_ASLEEP,      /* and those behind it, one a thread: it sleeps without a lock */
 };
 
 /* GRACE_END's value: of each thread, which section was its last one when the wait began. */

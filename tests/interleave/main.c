@@ -116,6 +116,9 @@ static bool task_is_wanted(const struct settings *settings, const struct task *t
 {
 	const char *format = vmmu_format_info(task->kind.format)->name;
 
+	if (task->scenario->dirty_source == VMMU_DIRTY_BY_BITS &&
+	    !(vmmu_format_info(task->kind.format)->caps & VMMU_CAP_HW_DIRTY))
+		return false;
 	return (!settings->scenario || !strcmp(settings->scenario, task->scenario->name)) &&
 	       (!settings->format || !strcmp(settings->format, format)) &&
 	       (!settings->root || !strcmp(settings->root, root_name(&task->kind)));

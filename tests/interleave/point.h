@@ -62,6 +62,9 @@ void point_unlock(const volatile void *address, const char *function);
 /* POSIX's condition variables. */
 void point_wait(const volatile void *condition, const volatile void *lock, const char *function);
 void point_signal(const volatile void *condition, const char *function);
+/* A futex: sleep if VALUE stands at ADDRESS, until woken; wake one that sleeps there. */
+void point_futex_wait(const volatile uint32_t *address, uint32_t value, const char *function);
+void point_futex_wake(const volatile uint32_t *address, const char *function);
 /* RCU. */
 void point_reader_enter(const char *function);
 void point_reader_leave(const char *function);

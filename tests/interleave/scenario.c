@@ -193,6 +193,14 @@ static const struct scenario scenarios[] = {
 	 .thread = {do_read_other, do_delete}},
 	{"fix-protect", "a fast fix, and the dirty log is read twice", .setup = setup_protected,
 	 .threads = 2, .thread = {do_write, do_harvest_twice}},
+	{"fix-clear", "the same, and what is reported is protected by another call",
+	 .dirty_flags = VMMU_DIRTY_MANUAL, .setup = setup_protected, .threads = 2,
+	 .thread = {do_write, do_harvest_twice}},
+	{"fix-ring", "the same, and each vCPU has a ring", .has_rings = true,
+	 .setup = setup_protected, .threads = 2, .thread = {do_write, do_harvest_twice}},
+	{"write-bits", "a write that hardware notes in the entry, and the dirty log is read twice",
+	 .dirty_source = VMMU_DIRTY_BY_BITS, .setup = setup_protected, .threads = 2,
+	 .thread = {do_write, do_harvest_twice}},
 	{"fix-log", "a fast fix of a page that was logged before, and logging begins",
 	 .setup = setup_logged_once, .threads = 2, .thread = {do_write, do_log}},
 	{"fix-zap", "a fast fix, and everything is dropped", .setup = setup_protected, .threads = 2,
@@ -234,6 +242,9 @@ static const struct scenario scenarios[] = {
 	 .thread = {do_write, do_write_near, do_zap_all}},
 	{"fault-fault-move", "two faults, and the host moves the page", .threads = 3,
 	 .thread = {do_write, do_read, do_move}},
+	{"write-write-ring", "two writes, each into its vCPU's ring, and rings are read",
+	 .has_rings = true, .setup = setup_protected, .threads = 3,
+	 .thread = {do_write, do_write, do_harvest}},
 	{"fix-protect-move", "a fast fix, the dirty log is read, the host moves the page",
 	 .setup = setup_protected, .threads = 3, .thread = {do_write, do_harvest, do_move}},
 	{"fix-protect-age", "a fast fix, the dirty log is read, the page ages",
@@ -298,6 +309,9 @@ struct program scenario_program(const struct scenario *scenario, const struct st
 	world.scenario = scenario;
 	world.kind = *kind;
 	world.kind.slot_zap = scenario->slot_zap;
+	world.kind.dirty_flags = scenario->dirty_flags;
+	world.kind.dirty_source = scenario->dirty_source;
+	world.kind.has_rings = scenario->has_rings;
 	return (struct program){.count = scenario->threads,
 				.begin = world_begin,
 				.body = body,

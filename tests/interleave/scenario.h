@@ -12,6 +12,9 @@ struct scenario {
 	bool is_large;      /* the host maps large pages */
 	unsigned max_level; /* 0: any */
 	enum vmmu_slot_zap slot_zap;
+	unsigned dirty_flags;
+	enum vmmu_dirty_source dirty_source; /* BY_BITS: of formats that can */
+	bool has_rings;
 	unsigned threads;
 	void (*setup)(struct stage *stage); /* NULL: nothing */
 	void (*thread[THREADS_MAX])(struct stage *stage, unsigned cpu);

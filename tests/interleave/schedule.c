@@ -12,6 +12,8 @@
 
 #define NOBODY      COROUTINE_CALLER
 #define WATCHED_MAX 192
+/* SIGNAL's "bytes": of those who wait, one wakes; else all. */
+#define SIGNAL_ONE 1
 
 /* A thread of the run. */
 struct thread {
@@ -255,11 +257,16 @@ static void step_grace(struct thread *thread)
 	}
 }
 
-static void step_signal(const volatile void *condition)
+/* Wake all that wait for CONDITION, or one. */
+static void step_signal(const struct op *op)
 {
-	for (unsigned i = 0; i < run.count; i++)
-		if (run.thread[i].condition == condition)
-			run.thread[i].is_signalled = true;
+	for (unsigned i = 0; i < run.count; i++) {
+		if (run.thread[i].condition != op->address || run.thread[i].is_signalled)
+			continue;
+		run.thread[i].is_signalled = true;
+		if (op->bytes == SIGNAL_ONE)
+			return;
+	}
 }
 
 /* What the step is to the scheduler itself. */
@@ -281,7 +288,7 @@ static void step_take(unsigned index)
 		thread->condition = thread->next.address;
 		break;
 	case POINT_SIGNAL:
-		step_signal(thread->next.address);
+		step_signal(&thread->next);
 		break;
 	case POINT_ENTER:
 		thread->nesting = 1;
@@ -457,6 +464,28 @@ void point_wait(const volatile void *condition, const volatile void *lock, const
 void point_signal(const volatile void *condition, const char *function)
 {
 	point_at(POINT_SIGNAL, condition, 0, function);
+}
+
+void point_futex_wait(const volatile uint32_t *address, uint32_t value, const char *function)
+{
+	struct thread *thread = &run.thread[run.current];
+
+	if (!run.is_running)
+		return;
+	/* The look and falling asleep are one step. */
+	point_at(POINT_WAITER, address, 0, function);
+	if (*address != value) {
+		thread->condition = NULL;
+		thread->is_signalled = false;
+		return;
+	}
+	point_next(POINT_WAKE, KEY_ASLEEP + run.current, address, 0, function);
+	lock_drop(KEY_ASLEEP + run.current, run.current);
+}
+
+void point_futex_wake(const volatile uint32_t *address, const char *function)
+{
+	point_at(POINT_SIGNAL, address, SIGNAL_ONE, function);
 }
 
 void point_reader_enter(const char *function)

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/sanitize.h"
 #include "interleave/hook.h"
+#include "interleave/lock_real.h"
 #include "interleave/memory.h"
 #include "interleave/search.h"
 
@@ -378,6 +379,56 @@ static void freed_at_once__use_after_free(void)
 	MUST(verdict_of(read_shared, free_at_once) == VERDICT_FREED);
 }
 
+/* ---- the library's lock ---- */
+
+static unsigned inside; /* threads in its section; no point: the lock is what is looked at */
+
+static void take_and_give(void *ctx, unsigned thread)
+{
+	(void)ctx, (void)thread;
+	lock_real_take();
+	inside++;
+	/* Anybody else may come now. */
+	point_at(POINT_HOST, NULL, 0, __func__);
+	if (inside != 1)
+		schedule_blame(VERDICT_CHECK, "two threads have the lock");
+	inside--;
+	lock_real_give();
+}
+
+static void take_and_give_twice(void *ctx, unsigned thread)
+{
+	take_and_give(ctx, thread);
+	take_and_give(ctx, thread);
+}
+
+static void free_lock(void *ctx)
+{
+	(void)ctx;
+	inside = 0;
+	lock_real_reset();
+}
+
+static void the_lock_of_the_library__one_at_a_time_and_nobody_sleeps_on(void)
+{
+	static void (*const twice[])(void *, unsigned) = {take_and_give_twice, take_and_give_twice};
+	static void (*const three[])(void *, unsigned) = {take_and_give, take_and_give,
+							  take_and_give};
+	struct program program = {
+		.count = 2, .begin = free_lock, .body = twice, .end = toy_end, .drop = toy_end};
+	static const struct search_limits all = {.preemptions = -1};
+	static struct search_result result;
+
+	for (unsigned i = 0; i < 2; i++) {
+		search_run(&program, &all, &result);
+		printf("lock: %u threads: %llu orders: %s\n", program.count,
+		       (unsigned long long)result.runs, result.blamed);
+		MUST(result.verdict == VERDICT_FINE && result.runs && !result.left);
+		program.count = 3;
+		program.body = three;
+	}
+}
+
 static void words_that_are_no_schedule__refused(void)
 {
 	static void (*const body[])(void *, unsigned) = {set_flag, nothing};
@@ -408,6 +459,7 @@ int main(void)
 	freed_after_a_grace_period__fine();
 	freed_at_once__use_after_free();
 	words_that_are_no_schedule__refused();
+	the_lock_of_the_library__one_at_a_time_and_nobody_sleeps_on();
 	random_programs__searches_see_the_same_orders();
 	return 0;
 }

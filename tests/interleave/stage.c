@@ -192,14 +192,18 @@ static void stage_make_vm(struct stage *stage)
 		.size = sizeof(machine),
 		.bus = {.ctx = stage, .load = bus_load, .swap = bus_swap},
 		.finding = stage_stale};
-	struct vmmu_vm_options options = {.size = sizeof(options),
-					  .format = stage->kind.format,
-					  .env = &env,
-					  .env_ctx = stage,
-					  .tables_bytes = TABLES_BYTES,
-					  .max_level = stage->max_level,
-					  .root = stage->kind.root,
-					  .slot_zap = stage->kind.slot_zap};
+	struct vmmu_vm_options options = {
+		.size = sizeof(options),
+		.format = stage->kind.format,
+		.env = &env,
+		.env_ctx = stage,
+		.tables_bytes = TABLES_BYTES,
+		.max_level = stage->max_level,
+		.root = stage->kind.root,
+		.slot_zap = stage->kind.slot_zap,
+		.dirty_flags = stage->kind.dirty_flags,
+		.dirty_source = stage->kind.dirty_source,
+		.dirty_ring_entries = stage->kind.has_rings ? VMMU_DIRTY_RING_MIN : 0};
 
 	MUST(!vmmu_machine_create(&machine, &stage->machine));
 	MUST(!vmmu_vm_create(&options, &stage->vm));
@@ -368,15 +372,40 @@ void stage_other_root(struct stage *stage, unsigned cpu)
 	stage_expect(vmmu_cpu_enter(stage->cpu[cpu]), "vmmu_cpu_enter()");
 }
 
-void stage_harvest(struct stage *stage)
+static void stage_copy(struct stage *stage, const uint64_t bits[STAGE_PAGES / 64])
 {
-	uint64_t bits[STAGE_PAGES / 64];
-
-	stage_expect(vmmu_dirty_get(stage->vm, 0, 0, bits, STAGE_PAGES, NULL), "vmmu_dirty_get()");
 	point_at(POINT_HOST, NULL, 0, "copy of what is dirty");
 	for (uint64_t i = 0; i < STAGE_PAGES; i++)
 		if (bits[i / 64] >> i % 64 & 1)
 			stage->copy[i] = stage->memory[i];
+}
+
+static void stage_harvest_rings(struct stage *stage)
+{
+	struct vmmu_dirty_page pages[VMMU_DIRTY_RING_MIN];
+	uint64_t bits[STAGE_PAGES / 64] = {0}, count = 0;
+
+	stage_expect(vmmu_dirty_ring_harvest(stage->vm, pages, VMMU_DIRTY_RING_MIN, &count),
+		     "vmmu_dirty_ring_harvest()");
+	for (uint64_t i = 0; i < count; i++)
+		bits[pages[i].page / 64] |= UINT64_C(1) << pages[i].page % 64;
+	stage_expect(vmmu_dirty_ring_reset(stage->vm, NULL), "vmmu_dirty_ring_reset()");
+	stage_copy(stage, bits);
+}
+
+void stage_harvest(struct stage *stage)
+{
+	uint64_t bits[STAGE_PAGES / 64];
+	const struct vmmu_dirty_range all = {.pages = STAGE_PAGES, .bitmap = bits};
+
+	if (stage->kind.has_rings) {
+		stage_harvest_rings(stage);
+		return;
+	}
+	stage_expect(vmmu_dirty_get(stage->vm, 0, 0, bits, STAGE_PAGES, NULL), "vmmu_dirty_get()");
+	if (stage->kind.dirty_flags & VMMU_DIRTY_MANUAL)
+		stage_expect(vmmu_dirty_clear(stage->vm, &all, NULL), "vmmu_dirty_clear()");
+	stage_copy(stage, bits);
 }
 
 void stage_copy_all(struct stage *stage)

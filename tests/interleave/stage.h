@@ -26,6 +26,10 @@ struct stage_kind {
 	const struct vmmu_format *format;
 	enum vmmu_root_mode root;
 	enum vmmu_slot_zap slot_zap;
+	/* how dirty logs are kept: see vmmu_vm_options */
+	unsigned dirty_flags;
+	enum vmmu_dirty_source dirty_source;
+	bool has_rings;
 };
 
 struct stage {
