@@ -14,7 +14,10 @@ extern "C" {
 
 enum vmmu_event_kind {
 	VMMU_EVENT_FAULT, /* a fault came in: gpa, access */
-	/* goal decided: gfn and pfn of the faulting page, level (kvm_mmu_spte_requested) */
+	/*
+	 * goal decided: gfn and pfn of the faulting page, or VMMU_PFN_NONE; level
+	 * (kvm_mmu_spte_requested)
+	 */
 	VMMU_EVENT_MAP_REQUESTED,
 	/* leaf written by a fault or prefetch: gfn, level, new_pte (kvm_mmu_set_spte) */
 	VMMU_EVENT_MAP_SET,
@@ -42,6 +45,9 @@ enum vmmu_event_kind {
 	VMMU_EVENT_SPLIT,
 	VMMU_EVENTS,
 };
+
+/* No memory there. */
+#define VMMU_PFN_NONE (UINT64_C(1) << 63)
 
 struct vmmu_event {
 	enum vmmu_event_kind kind;

@@ -48,6 +48,15 @@ enum vmmu_profile_rule {
 	VMMU_RULE_HUGE_FROM_POOL_ONLY = 1 << 9, /* transparent huge pages map small */
 	VMMU_RULE_UNMAP_KEEPS_TABLES = 1 << 10,
 	VMMU_RULE_LOGGED_HUGE_EXISTS = 1 << 11, /* logged write to what is mapped huge: EEXIST */
+	VMMU_RULE_FREEZE_ABSENT = 1 << 12,      /* as VMMU_POLICY_FREEZE_ABSENT */
+	VMMU_RULE_FREEZE_COLLAPSED = 1 << 13,   /* as VMMU_POLICY_FREEZE_COLLAPSED */
+	VMMU_RULE_CLEAN_OVER_OTHERS = 1 << 14,  /* as VMMU_POLICY_CLEAN_OVER_OTHERS */
+	VMMU_RULE_ZAP_BY_LEVEL = 1 << 15,       /* as VMMU_POLICY_ZAP_BY_LEVEL */
+	/* tracing: that a table went is told when all below it is, not before */
+	VMMU_RULE_TELL_BELOW_FIRST = 1 << 16,
+	/* the host: pages that may be written again are mapped so with their next write only */
+	VMMU_RULE_ALLOWED_LATE = 1 << 17,
+	VMMU_RULE_EAGER_SPLIT = 1 << 18, /* logging on: large pages of the TDP MMU are split */
 };
 
 struct vmmu_profile_info {

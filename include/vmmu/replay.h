@@ -7,6 +7,7 @@
 #define VMMU_REPLAY_H
 
 #include <vmmu/audit.h>
+#include <vmmu/compare.h>
 #include <vmmu/fault.h>
 #include <vmmu/trace.h>
 #include <vmmu/vm.h>
@@ -49,6 +50,11 @@ struct vmmu_replay_options {
 	/* Called for each finding of the closing audit, and when the VM is poisoned. NULL: not. */
 	void (*finding)(void *ctx, const struct vmmu_finding *finding);
 	void *finding_ctx;
+	/*
+	 * Hold the replay against what the trace says that its kernel did, as vmmu/compare.h has
+	 * it, and follow that kernel's policies. A new one, and repeat at most 1. NULL: not.
+	 */
+	struct vmmu_compare *compare;
 };
 
 struct vmmu_replay_report {
@@ -85,8 +91,9 @@ struct vmmu_replay_report {
  * last run. What the engine refuses is no error: the report counts it. docs/replay.md says what
  * each event does, and what is assumed where a trace is silent.
  *
- *   -EINVAL   options
- *   -ENODATA  the trace holds no fault of a known architecture and options.format is NULL
+ *   -EINVAL   options; options.compare and a format that is not the kernel's
+ *   -ENODATA  the trace holds no fault of a known architecture and options.format is NULL; or
+ *             options.compare, and it does not tell its kernel
  *   -EINTR    options.progress asked for it
  *   others    of vmmu_trace_next(), vmmu_vm_create(), vmmu_digest() and options.finish
  *

@@ -38,11 +38,16 @@ enum vmmu_trace_kind {
 	VMMU_TRACE_PROTECT,   /* script "protect": as DROP, and writable */
 	/* script r, w, x, range: access, gpa (after a "mode" line a gva), count, stride */
 	VMMU_TRACE_ACCESS,
-	VMMU_TRACE_SCRIPT, /* any other script line (mode, poke, ...) */
-	VMMU_TRACE_SMM,    /* vCPU enters (writable = true) or leaves SMM */
+	/* any other script line (mode, poke, ...); count 1: one that runs the guest */
+	VMMU_TRACE_SCRIPT,
+	VMMU_TRACE_SMM, /* vCPU enters (writable = true) or leaves SMM */
 	/* what the guest or the kernel did next: used to tell MMIO from RAM, and as judge */
 	VMMU_TRACE_ENTRY, /* kvm_entry */
-	VMMU_TRACE_EXIT,  /* kvm_exit that is no second-stage fault by itself */
+	/*
+	 * kvm_exit that is no second-stage fault by itself; count 1: the guest stopped (hlt, brk,
+	 * ebreak)
+	 */
+	VMMU_TRACE_EXIT,
 	/*
 	 * kvm_mmio, vcpu_match_mmio, kvm_fast_mmio, kvm_mmio_emulate, handle_mmio_page_fault: gpa;
 	 * access and bytes where the text says them, else 0. An exit by EPT_MISCONFIG is an EXIT:
@@ -58,8 +63,11 @@ enum vmmu_trace_kind {
 	/* fast_page_fault: gpa, old_pte, new_pte, level 0, count = fixed, stride = spurious */
 	VMMU_TRACE_FAST_FIX,
 	VMMU_TRACE_TABLE_GET, /* kvm_mmu_get_page: gfn, level, writable = new */
-	VMMU_TRACE_TABLE_ZAP, /* kvm_mmu_prepare_zap_page: gfn (~0: not in the text), level */
-	VMMU_TRACE_ZAP_ALL,   /* kvm_mmu_zap_all_fast */
+	/* kvm_mmu_prepare_zap_page: gfn (~0: not in the text), level, count 1: invalid before */
+	VMMU_TRACE_TABLE_ZAP,
+	/* kvm_mmu_split_huge_page: gfn, level, old_pte, count = errno */
+	VMMU_TRACE_SPLIT,
+	VMMU_TRACE_ZAP_ALL, /* kvm_mmu_zap_all_fast */
 	/*
 	 * kvm_tdp_mmu_spte_changed: slot.as_id; kit "entry" lines: pte_hpa, level as the
 	 * architecture counts (arm64: page 3, riscv64: page 0). Both: gfn, gpa, old_pte, new_pte

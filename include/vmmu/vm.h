@@ -71,6 +71,28 @@ enum vmmu_dirty_flag {
 	VMMU_DIRTY_RING_BITMAP = 1 << 2,
 };
 
+/* Habits of particular kernels that make no other mapping; flags of vmmu_vm_options.policies. */
+enum vmmu_policy {
+	/*
+	 * A table of a tdp root that goes is emptied as if vCPUs were in it: absent entries are
+	 * frozen, and told, too (KVM)
+	 */
+	VMMU_POLICY_FREEZE_ABSENT = 1 << 0,
+	/* a table that a large page will replace is frozen before it is absent (KVM 6.1) */
+	VMMU_POLICY_FREEZE_COLLAPSED = 1 << 1,
+	/*
+	 * a writable leaf in the place of an MMIO entry or a table is not dirty by itself: hardware
+	 * marks it (KVM 6.1)
+	 */
+	VMMU_POLICY_CLEAN_OVER_OTHERS = 1 << 2,
+	/*
+	 * Invalid tdp roots are emptied level by level, from level 1 on (KVM from 6.9); by itself,
+	 * of what is at levels up to 3 first
+	 */
+	VMMU_POLICY_ZAP_BY_LEVEL = 1 << 3,
+	VMMU_POLICIES = (1 << 4) - 1,
+};
+
 /*
  * How mappings change their size: when a fault wants a smaller one, and when a slot's writes are no
  * longer logged.
@@ -133,6 +155,7 @@ struct vmmu_vm_options {
 	 */
 	bool eager_split;
 	enum vmmu_resize resize;
+	unsigned policies; /* enum vmmu_policy, or-ed; 0: the engine's own ways */
 };
 
 /* All that must be there: up to env_ctx. */

@@ -6,6 +6,7 @@
 #include <vmmu/age.h>
 #include <vmmu/attributes.h>
 #include <vmmu/audit.h>
+#include <vmmu/compare.h>
 #include <vmmu/dirty.h>
 #include <vmmu/env.h>
 #include <vmmu/event.h>

@@ -126,7 +126,7 @@ static void collapse_entry(struct vmmu_vm *vm, const struct collapse *c)
 
 	if (vm->resize == VMMU_RESIZE_ZAP || vm_is_invalidating(vm, range.start, range.end)) {
 		if (table_mode(c->ref.table) == VMMU_ROOT_TDP)
-			tdp_clear(vm, &c->ref);
+			tdp_make_way(vm, &c->ref, c->pte);
 		else
 			zap_for_levels(vm, &range, 1, c->ref.level - 1, zap_leaf);
 		return;

@@ -30,6 +30,7 @@ struct fault_state {
 	uint64_t generation;  /* of the slots when the slot was found */
 	uint64_t seq;         /* of invalidations, before the page was looked up */
 	struct vmmu_page page;
+	unsigned tries; /* tdp: before this one, for want of frames */
 };
 
 static NEVER_INLINE int fault_exit(struct vmmu_fault *fault, enum vmmu_exit_reason reason)
@@ -239,6 +240,22 @@ static ALWAYS_INLINE unsigned fault_walk_to_goal(struct vmmu_vcpu *vcpu,
 	return goal;
 }
 
+static NEVER_INLINE void fault_tell_now(const struct vmmu_vcpu *vcpu,
+					const struct vmmu_fault *fault, unsigned level,
+					uint64_t pfn)
+{
+	vm_event(vcpu->vm, .kind = VMMU_EVENT_MAP_REQUESTED, .vcpu_id = vcpu->id,
+		 .as_id = vcpu->as_id, .level = level, .gfn = fault->gfn, .pfn = pfn);
+}
+
+/* Locked: tell what the fault asks for, as KVM does once it is sure to try. */
+static ALWAYS_INLINE void fault_tell(const struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
+				     unsigned level, uint64_t pfn)
+{
+	if (unlikely(vcpu->vm->env.event != NULL))
+		fault_tell_now(vcpu, fault, level, pfn);
+}
+
 /* Locked: no memory there. Leave an entry that says so, unless the slots are just changing. */
 static NEVER_INLINE int fault_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
 				       uint64_t generation)
@@ -253,6 +270,7 @@ static NEVER_INLINE int fault_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu
 		mmio_cache_fill(vcpu, fault->gfn, generation);
 		return VMMU_EMULATE;
 	}
+	fault_tell(vcpu, fault, 1, VMMU_PFN_NONE);
 	if (!fault_walk_to_goal(vcpu, fault, 1, 1, &ref))
 		return -ENOMEM;
 	mmio_cache_fill(vcpu, fault->gfn, generation);
@@ -302,8 +320,7 @@ static ALWAYS_INLINE int fault_map_at(struct fault_state *s, unsigned goal, unsi
 	unsigned level;
 	uint64_t leaf;
 
-	vm_event(vm, .kind = VMMU_EVENT_MAP_REQUESTED, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .level = goal, .gfn = fault->gfn, .pfn = s->page.pfn);
+	fault_tell(vcpu, fault, goal, s->page.pfn);
 	level = fault_walk_to_goal(vcpu, fault, goal, wanted, &ref);
 	if (unlikely(!level))
 		return -ENOMEM;

@@ -137,9 +137,9 @@ static inline bool map_has_sane_page(const struct vmmu_page *page)
 }
 
 /* The leaf entry that maps gfn to PAGE for SLOT at LEVEL. */
-static inline uint64_t map_make_leaf(const struct vmmu_vm *vm, const struct memslot *slot,
-				     uint64_t gfn, const struct vmmu_page *page, unsigned level,
-				     enum vmmu_resolve_flag why)
+static ALWAYS_INLINE uint64_t map_make_leaf(const struct vmmu_vm *vm, const struct memslot *slot,
+					    uint64_t gfn, const struct vmmu_page *page,
+					    unsigned level, enum vmmu_resolve_flag why)
 {
 	bool is_writable = page->writable && !(slot->flags & VMMU_SLOT_READ_ONLY);
 	struct vmmu_leaf leaf = {
@@ -155,6 +155,23 @@ static inline uint64_t map_make_leaf(const struct vmmu_vm *vm, const struct mems
 	if (vm->nx_huge && level > 1)
 		leaf.access &= ~(unsigned)VMMU_EXEC;
 	return fmt_make_leaf(leaf, level);
+}
+
+/*
+ * LEAF as the VM's policies have it where OLD_PTE, which is not absent, makes way for it. KVM 6.1
+ * looks at the old entry's bit for WRITE, whatever kind of entry it is, and takes the page for one
+ * that was writable before, whose dirty bit is hardware's.
+ */
+static NEVER_INLINE uint64_t map_leaf_over(const struct vmmu_vm *vm, uint64_t old_pte,
+					   uint64_t leaf, unsigned level)
+{
+	enum vmmu_entry_kind kind = fmt_classify(old_pte, level);
+
+	if (!(vm->policies & VMMU_POLICY_CLEAN_OVER_OTHERS) ||
+	    !(fmt_access(leaf, level) & VMMU_WRITE))
+		return leaf;
+	return kind == VMMU_ENTRY_MMIO || kind == VMMU_ENTRY_TABLE ? fmt_clear_dirty(leaf, level)
+								   : leaf;
 }
 
 /* What writing a leaf came to. */
@@ -186,6 +203,9 @@ static NEVER_INLINE enum map_result map_replace(struct vmmu_vm *vm, struct vmmu_
 	enum vmmu_entry_kind kind = fmt_classify(old_pte, ref->level);
 	enum map_result result = MAP_NEW;
 
+	/* Whatever else is there has made way before KVM's direct MMU looks. */
+	if (kind == VMMU_ENTRY_MMIO)
+		leaf = map_leaf_over(vm, old_pte, leaf, ref->level);
 	if (kind == VMMU_ENTRY_LEAF &&
 	    fmt_leaf_pfn(old_pte, ref->level) == fmt_leaf_pfn(leaf, ref->level)) {
 		if (old_pte == leaf)

@@ -161,7 +161,7 @@ static NEVER_INLINE int tdp_replace(struct vmmu_vcpu *vcpu, const struct entry_r
 
 /* No memory there. Leave an entry that says so, unless the slots are just changing. */
 static NEVER_INLINE int tdp_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
-				     uint64_t generation)
+				     uint64_t generation, unsigned tries)
 {
 	struct vmmu_mmio mmio = {
 		.gfn = fault->gfn, .access = VMMU_RWX, .generation = mmio_stamp(generation)};
@@ -173,6 +173,8 @@ static NEVER_INLINE int tdp_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_f
 		mmio_cache_fill(vcpu, fault->gfn, generation);
 		return VMMU_EMULATE;
 	}
+	if (!tries)
+		fault_tell(vcpu, fault, 1, VMMU_PFN_NONE);
 	place.ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &place.pte);
 	outcome = tdp_walk_on(vcpu, fault, &place);
 	if (outcome == FAULT_GO_ON)
@@ -202,6 +204,7 @@ static ALWAYS_INLINE int tdp_set_leaf(struct vmmu_vcpu *vcpu, struct memslot *sl
 	} else {
 		struct entry_ref copy = *ref;
 
+		leaf = map_leaf_over(vm, pte, leaf, ref->level);
 		outcome = tdp_replace(vcpu, &copy, pte, leaf);
 		if (outcome != VMMU_FIXED)
 			return outcome;
@@ -219,8 +222,8 @@ static ALWAYS_INLINE int tdp_map_at(struct fault_state *s, unsigned goal, unsign
 	struct entry_ref ref;
 	uint64_t leaf, pte;
 
-	vm_event(vm, .kind = VMMU_EVENT_MAP_REQUESTED, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .level = goal, .gfn = fault->gfn, .pfn = s->page.pfn);
+	if (!s->tries)
+		fault_tell(vcpu, fault, goal, s->page.pfn);
 	ref = walk_to(&vm->tree, vcpu->root, fault->gfn, goal, &pte);
 	if (goal > 1 || unlikely(ref.level > 1)) {
 		struct tdp_place place = {.ref = ref, .pte = pte, .goal = goal, .wanted = wanted};
@@ -293,7 +296,7 @@ static ALWAYS_INLINE int tdp_map(struct fault_state *s)
 	else if (likely(s->slot != NULL))
 		outcome = tdp_map_page(s);
 	else
-		outcome = tdp_map_mmio(s->vcpu, s->fault, s->generation);
+		outcome = tdp_map_mmio(s->vcpu, s->fault, s->generation, s->tries);
 	tdp_leave_inline(s->vcpu);
 	return outcome;
 }
@@ -304,7 +307,7 @@ static ALWAYS_INLINE int tdp_map(struct fault_state *s)
  */
 static ALWAYS_INLINE int tdp_fault(struct fault_state *s)
 {
-	for (unsigned tries = 0; tries < TDP_TRIES; tries++) {
+	for (s->tries = 0; s->tries < TDP_TRIES; s->tries++) {
 		int outcome = tdp_map(s);
 
 		if (likely(outcome != -EAGAIN))

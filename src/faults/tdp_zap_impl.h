@@ -28,13 +28,15 @@ struct tdp_zap {
 
 /*
  * Also shared: PTE, a table, was taken out of PARENT. Freeze what is in it, and in tables below,
- * and retire them. With the lock exclusive,
- * absent entries are left as they are: nobody is about to put anything there.
+ * and retire them. With the lock exclusive, absent entries are left as they are: nobody is about to
+ * put anything there.
  */
-static void tdp_bury_table(struct tdp_zap *zap, const struct entry_ref *parent, uint64_t pte)
+static NEVER_INLINE void tdp_bury_table(struct tdp_zap *zap, const struct entry_ref *parent,
+					uint64_t pte)
 {
 	struct tree *tree = &zap->vm->tree;
 	struct table *table = entry_child(tree, pte, parent->level);
+	bool is_all = zap->tdp || (zap->vm->policies & VMMU_POLICY_FREEZE_ABSENT);
 
 	/* Whatever it is, it is not ours to free. */
 	if (unlikely(atomic_load_explicit(&table->parents, memory_order_relaxed) !=
@@ -49,7 +51,7 @@ static void tdp_bury_table(struct tdp_zap *zap, const struct entry_ref *parent, 
 	{
 		uint64_t old_pte;
 
-		if (!zap->tdp && pte_load(ref.ptep) == fmt_make_absent(ref.level))
+		if (!is_all && pte_load(ref.ptep) == fmt_make_absent(ref.level))
 			continue;
 		old_pte = funnel_bury(tree, zap->books, &ref);
 		if (fmt_classify(old_pte, ref.level) == VMMU_ENTRY_TABLE)
@@ -84,7 +86,8 @@ static bool tdp_remove(struct vmmu_vcpu *vcpu, const struct entry_ref *ref, uint
 }
 
 /* OLD_PTE was taken out of REF: a table goes. Returns how many tables went. */
-static uint64_t tdp_bury(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t old_pte)
+static NEVER_INLINE uint64_t tdp_bury(struct vmmu_vm *vm, const struct entry_ref *ref,
+				      uint64_t old_pte)
 {
 	struct tree_books books = {0};
 	struct tdp_zap zap = {.vm = vm, .books = &books};
@@ -97,30 +100,92 @@ static uint64_t tdp_bury(struct vmmu_vm *vm, const struct entry_ref *ref, uint64
 }
 
 /* Make REF absent, whatever it holds. Owes the flush. Returns how many tables went. */
-static uint64_t tdp_clear(struct vmmu_vm *vm, const struct entry_ref *ref)
+static NEVER_INLINE uint64_t tdp_clear(struct vmmu_vm *vm, const struct entry_ref *ref)
 {
 	return tdp_bury(vm, ref, funnel_set(&vm->tree, ref, fmt_make_absent(ref->level)));
 }
 
 /*
- * Empty TABLE part by part until *tables are gone. True: nothing is left in it. Tables above the
- * parts go when they are empty.
+ * Cut off the table at REF for a large page to come, as tdp_clear() or, where that is the policy,
+ * by way of the frozen value, as if vCPUs were in it.
  */
-static bool tdp_empty(struct vmmu_vm *vm, struct table *table, uint64_t *tables)
+static NEVER_INLINE void tdp_make_way(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t pte)
 {
+	struct tree_books books = {0};
+	struct tdp_zap zap = {.vm = vm, .books = &books};
+
+	if (!(vm->policies & VMMU_POLICY_FREEZE_COLLAPSED)) {
+		tdp_clear(vm, ref);
+		return;
+	}
+	/* The lock is exclusive, and hardware marks no tables: nobody can have changed it. */
+	if (!funnel_freeze(&vm->tree, &books, ref, pte)) {
+		vm_bug(vm, "a table changed under the lock");
+		return;
+	}
+	tdp_bury_table(&zap, ref, pte);
+	tree_owe_flush(&vm->tree, ref->table->as_id, ref->gfn, entry_end(ref));
+	funnel_thaw(ref);
+	tree_fold(&vm->tree, &books);
+}
+
+/* Make REF absent. False: *tables are gone already, and it stays. */
+static NEVER_INLINE bool tdp_empty_entry(struct vmmu_vm *vm, const struct entry_ref *ref,
+					 uint64_t *tables)
+{
+	uint64_t went;
+
+	if (!*tables)
+		return false;
+	went = tdp_clear(vm, ref);
+	*tables -= min_u64(*tables, went);
+	return true;
+}
+
+/*
+ * Take away what stands at LEVEL or below in TABLE, and in tables below it, until *tables are gone.
+ * True: nothing of it is left but what goes with its table, as MMIO entries.
+ */
+static NEVER_INLINE bool tdp_empty_level(struct vmmu_vm *vm, struct table *table, unsigned level,
+					 uint64_t *tables)
+{
+	bool is_any = false;
+
 	table_for_each(&vm->tree, table, ref)
 	{
-		uint64_t pte = pte_load(ref.ptep), went;
+		uint64_t pte = pte_load(ref.ptep);
 
-		if (pte == fmt_make_absent(ref.level))
+		if (!fmt_is_present(pte, ref.level))
 			continue;
-		if (!*tables)
+		if (ref.level > level && fmt_classify(pte, ref.level) == VMMU_ENTRY_LEAF)
+			continue;
+		if (ref.level > level ? !tdp_empty_level(vm, entry_child(&vm->tree, pte, ref.level),
+							 level, tables)
+				      : !tdp_empty_entry(vm, &ref, tables))
 			return false;
-		if (ref.level > TDP_ZAP_LEVEL && fmt_classify(pte, ref.level) == VMMU_ENTRY_TABLE &&
-		    !tdp_empty(vm, entry_child(&vm->tree, pte, ref.level), tables))
+		is_any |= ref.level == 1;
+	}
+	/* A table full of leaves is work, too. */
+	*tables -= is_any && *tables;
+	return true;
+}
+
+/*
+ * Empty TABLE part by part until *tables are gone, then what is above the parts, which is little.
+ * True: nothing is left in it.
+ */
+static NEVER_INLINE bool tdp_empty(struct vmmu_vm *vm, struct table *table, uint64_t *tables)
+{
+	unsigned first = vm->policies & VMMU_POLICY_ZAP_BY_LEVEL ? 1 : TDP_ZAP_LEVEL;
+
+	for (unsigned level = first; level <= TDP_ZAP_LEVEL; level++)
+		if (!tdp_empty_level(vm, table, level, tables))
 			return false;
-		went = tdp_clear(vm, &ref);
-		*tables -= min_u64(*tables, went);
+	table_for_each(&vm->tree, table, ref)
+	{
+		if (pte_load(ref.ptep) != fmt_make_absent(ref.level) &&
+		    !tdp_empty_entry(vm, &ref, tables))
+			return false;
 	}
 	return true;
 }

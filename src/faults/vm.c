@@ -269,6 +269,8 @@ static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 		return false;
 	if (options->resize != VMMU_RESIZE_IN_PLACE && options->resize != VMMU_RESIZE_ZAP)
 		return false;
+	if (options->policies & ~(unsigned)VMMU_POLICIES)
+		return false;
 	if (options->tables && (!options->tables_hpa || !options->tables_bytes))
 		return false;
 	if (options->tables_max &&
@@ -386,6 +388,7 @@ int vmmu_vm_create(const struct vmmu_vm_options *given, struct vmmu_vm **out)
 	vm->rings.entries = options.dirty_ring_entries;
 	list_init(&vm->rings.list);
 	vm->resize = options.resize;
+	vm->policies = options.policies;
 	brlock_init(&vm->shared);
 	list_init(&vm->vcpus);
 	quota_init(vm, options.tables_max);

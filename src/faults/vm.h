@@ -79,6 +79,7 @@ struct vmmu_vm {
 	unsigned dirty_flags; /* enum vmmu_dirty_flag, or-ed */
 	enum vmmu_dirty_source dirty_source;
 	enum vmmu_resize resize;
+	unsigned policies; /* enum vmmu_policy, or-ed */
 	/* current roots of root_mode, and of the other mode; NULL: none yet */
 	_Atomic(struct table *) roots[VMMU_ADDRESS_SPACES_MAX];
 	_Atomic(struct table *) other_roots[VMMU_ADDRESS_SPACES_MAX];

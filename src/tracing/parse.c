@@ -37,6 +37,7 @@ static const struct parse_event parse_events[] = {
 	{"kvm_mmu_get_page", parse_get_page},
 	{"kvm_mmu_prepare_zap_page", parse_zap_page},
 	{"kvm_mmu_zap_all_fast", parse_zap_all},
+	{"kvm_mmu_split_huge_page", parse_split},
 	{"tracing_mark_write", parse_script},
 	{"print", parse_script},
 };

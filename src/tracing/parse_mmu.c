@@ -221,6 +221,7 @@ bool parse_get_page(struct parser *parser, const char *text, struct vmmu_trace_e
 bool parse_zap_page(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
 	event->kind = VMMU_TRACE_TABLE_ZAP;
+	event->count = strstr(text, " invalid ") != NULL;
 	mmu_vcpu(parser, event);
 	return mmu_shadow_page(text, event);
 }
@@ -231,4 +232,20 @@ bool parse_zap_all(struct parser *parser, const char *text, struct vmmu_trace_ev
 	event->kind = VMMU_TRACE_ZAP_ALL;
 	mmu_vcpu(parser, event);
 	return true;
+}
+
+bool parse_split(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[4] = {0};
+
+	if (!form_match(text, "gfn %x spte %x level %u errno %u", v) &&
+	    !form_match(text, "gfn %x spte %x level %u errno -%u", v) &&
+	    !form_fields(text, "gfn spte level errno", v))
+		return false;
+	event->kind = VMMU_TRACE_SPLIT;
+	event->gfn = v[0];
+	event->old_pte = v[1];
+	event->count = v[3];
+	mmu_vcpu(parser, event);
+	return mmu_level(v[2], event);
 }

@@ -39,8 +39,16 @@ static void run_note_exit(struct parser *parser, struct thread *thread, uint64_t
 		parser->known = thread->exit;
 }
 
+/* Is REASON that of a guest that stopped by itself? */
+static bool run_is_stop(const char *reason)
+{
+	return scan_is_word(reason, "hlt") || scan_is_word(reason, "HLT") ||
+	       scan_is_word(reason, "EXIT_HLT");
+}
+
 /* TEXT from "reason" on. The name may hold blanks; the information words come after the rip. */
-static bool run_x86_exit(struct parser *parser, struct thread *thread, const char *text)
+static bool run_x86_exit(struct parser *parser, struct thread *thread, const char *text,
+			 struct vmmu_trace_event *event)
 {
 	const char *reason = scan_after(text, "reason ");
 	const char *rip = reason ? strstr(reason, " rip ") : NULL;
@@ -50,6 +58,7 @@ static bool run_x86_exit(struct parser *parser, struct thread *thread, const cha
 		return false;
 	if (!form_match(rip, " rip %x info1 %x", v))
 		form_match(rip, " rip %x info %x", v);
+	event->count = run_is_stop(reason);
 	thread->exit = run_semantics(reason);
 	run_note_exit(parser, thread, v[1]);
 	return true;
@@ -80,6 +89,7 @@ static bool run_x86_fields(struct parser *parser, const char *text, struct vmmu_
 		thread->exit = VMMU_SEMANTICS_NPT;
 	else if ((v[1] == ISA_VMX && v[0] == 0) || (v[1] == ISA_SVM && v[0] == 0x4e))
 		thread->exit = VMMU_SEMANTICS_SHADOW;
+	event->count = (v[1] == ISA_VMX && v[0] == 12) || (v[1] == ISA_SVM && v[0] == 0x78);
 	run_note_exit(parser, thread, v[2]);
 	return true;
 }
@@ -93,6 +103,7 @@ static bool run_riscv_exit(struct parser *parser, const char *text, struct vmmu_
 	if (!form_match(text, "SEPC:%x, SCAUSE:%x, STVAL:%x, HTVAL:%x, HTINST:%x", v) &&
 	    !form_fields(text, "sepc scause stval htval htinst", v))
 		return false;
+	event->count = v[1] == 3;
 	if (v[1] != 20 && v[1] != 21 && v[1] != 23)
 		return parse_thread(parser, event);
 	for (unsigned i = 0; i < 4; i++)
@@ -130,7 +141,8 @@ bool parse_exit(struct parser *parser, const char *text, struct vmmu_trace_event
 		return false;
 	if (*reason == '[' && reason != text) /* loongarch: vcpu N [reason] PC: ... */
 		return true;
-	return run_is_arm_exit(text) || run_x86_exit(parser, thread, reason);
+	event->count = strstr(text, "_EC: 0x003c") != NULL;
+	return run_is_arm_exit(text) || run_x86_exit(parser, thread, reason, event);
 }
 
 /*

@@ -145,6 +145,13 @@ static bool script_other(struct parser *parser, const char *text, struct vmmu_tr
 	return true;
 }
 
+/* A line that runs the guest. */
+static bool script_run(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	event->count = 1;
+	return script_other(parser, text, event);
+}
+
 static bool script_qemu(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
 	struct layout_call call;
@@ -175,12 +182,12 @@ static const struct {
 	{"mode", script_other},
 	{"poke", script_other},
 	{"fill", script_other},
-	{"wq", script_other},
-	{"wl", script_other},
-	{"invlpg", script_other},
-	{"flush", script_other},
-	{"cr3", script_other},
-	{"root", script_other},
+	{"wq", script_run},
+	{"wl", script_run},
+	{"invlpg", script_run},
+	{"flush", script_run},
+	{"cr3", script_run},
+	{"root", script_run},
 	{"kvm_set_user_memory", script_qemu},
 };
 

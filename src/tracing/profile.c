@@ -35,10 +35,16 @@ static const struct vmmu_bit_field role_7[] = {
 	{"mirror", 19, 1},      {"smep", 20, 1},       {"smm", 24, 8},
 };
 
-#define RULES_6                                                                     \
-	(VMMU_RULE_FLUSH_ACCESSED | VMMU_RULE_FLUSH_DIRTY | VMMU_RULE_FLUSH_WRITE | \
-	 VMMU_RULE_FLUSH_FORBID | VMMU_RULE_ACCESSED_ATOMIC | VMMU_RULE_ZAP_TO_RECOVER)
-#define RULES_7 (VMMU_RULE_FLUSH_FORBID | VMMU_RULE_RECOVER_IN_PLACE | VMMU_RULE_LEAF_STAYS)
+#define RULES_6                                                                          \
+	(VMMU_RULE_FLUSH_ACCESSED | VMMU_RULE_FLUSH_DIRTY | VMMU_RULE_FLUSH_WRITE |      \
+	 VMMU_RULE_FLUSH_FORBID | VMMU_RULE_ACCESSED_ATOMIC | VMMU_RULE_ZAP_TO_RECOVER | \
+	 VMMU_RULE_FREEZE_ABSENT | VMMU_RULE_CLEAN_OVER_OTHERS | VMMU_RULE_EAGER_SPLIT)
+#define RULES_6_1  (RULES_6 | VMMU_RULE_FREEZE_COLLAPSED | VMMU_RULE_ALLOWED_LATE)
+#define RULES_6_12 (RULES_6 | VMMU_RULE_ZAP_BY_LEVEL)
+#define RULES_7                                                                          \
+	(VMMU_RULE_FLUSH_FORBID | VMMU_RULE_RECOVER_IN_PLACE | VMMU_RULE_LEAF_STAYS |    \
+	 VMMU_RULE_FREEZE_ABSENT | VMMU_RULE_ZAP_BY_LEVEL | VMMU_RULE_TELL_BELOW_FIRST | \
+	 VMMU_RULE_EAGER_SPLIT)
 
 #define GENERATION_6 .generation_low = {NULL, 3, 8}, .generation_high = {NULL, 52, 11}
 #define GENERATION_7 .generation_low = {NULL, 3, 7}, .generation_high = {NULL, 52, 11}
@@ -56,7 +62,7 @@ static const struct vmmu_bit_field role_7[] = {
 static const struct vmmu_profile profiles[] = {
 	{.info = {.name = "kvm-6.1",
 		  .version = "6.1",
-		  .rules = RULES_6,
+		  .rules = RULES_6_1,
 		  .source = "Linux 6.1.192",
 		  EPT_6,
 		  .mmio_mask = EPT_MMIO_MASK,
@@ -64,7 +70,7 @@ static const struct vmmu_profile profiles[] = {
 		  .frozen = 0x5a0}},
 	{.info = {.name = "kvm-6.12",
 		  .version = "6.12",
-		  .rules = RULES_6,
+		  .rules = RULES_6_12,
 		  .source = "Linux 6.12.117",
 		  EPT_6,
 		  .mmio_mask = EPT_MMIO_MASK | BIT64(63),
@@ -89,7 +95,7 @@ static const struct vmmu_profile profiles[] = {
 		  .frozen = BIT64(63) | 0x1a0}},
 	{.info = {.name = "kvm-6.1",
 		  .version = "6.1",
-		  .rules = RULES_6,
+		  .rules = RULES_6_1,
 		  .source = "Linux 6.1.192",
 		  .verified = "kvm-live x86-6.1; SeaBIOS traces",
 		  NPT_6,
@@ -97,7 +103,7 @@ static const struct vmmu_profile profiles[] = {
 		  .frozen = 0x5a0}},
 	{.info = {.name = "kvm-6.12",
 		  .version = "6.12",
-		  .rules = RULES_6,
+		  .rules = RULES_6_12,
 		  .source = "Linux 6.12.117",
 		  .verified = "kvm-live x86-6.12",
 		  NPT_6,
@@ -176,9 +182,11 @@ static const struct vmmu_profile profiles[] = {
 };
 
 static const char *const rule_names[] = {
-	"flush-accessed",  "flush-dirty",         "flush-write",        "flush-forbid",
-	"accessed-atomic", "break-first",         "zap-to-recover",     "recover-in-place",
-	"leaf-stays",      "huge-from-pool-only", "unmap-keeps-tables", "logged-huge-exists",
+	"flush-accessed",   "flush-dirty",         "flush-write",        "flush-forbid",
+	"accessed-atomic",  "break-first",         "zap-to-recover",     "recover-in-place",
+	"leaf-stays",       "huge-from-pool-only", "unmap-keeps-tables", "logged-huge-exists",
+	"freeze-absent",    "freeze-collapsed",    "clean-over-others",  "zap-by-level",
+	"tell-below-first", "allowed-late",        "eager-split",
 };
 
 const struct vmmu_profile *vmmu_profile_at(unsigned index)

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/mem.h"
 #include "base/sync.h"
+#include "tracing/compare.h"
 #include "tracing/replay_run.h"
 
 /* Events between two calls of options.progress. */
@@ -33,6 +34,9 @@ static int check_options(const struct vmmu_replay_options *options)
 	if (options->root != VMMU_ROOT_DIRECT && options->root != VMMU_ROOT_TDP)
 		return -EINVAL;
 	if (options->max_level > VMMU_LEVELS_MAX)
+		return -EINVAL;
+	/* A comparison is of one run, and can be used once. */
+	if (options->compare && (options->repeat > 1 || options->compare->profile))
 		return -EINVAL;
 	/* One pass more than runs: the counter must hold it. */
 	return options->repeat < UINT32_MAX ? 0 : -EINVAL;
@@ -72,11 +76,12 @@ static int scan_trace(struct replay *replay)
 }
 
 /*
- * The trace's own architecture, with tables large enough for what faulted: the first such format in
- * listing order, else the one with the largest input. NULL: the architecture has no format, or the
- * trace none.
+ * The trace's own architecture, with tables large enough for what faulted, and of LEVELS unless
+ * that is 0: the first such format in listing order, else the one with the largest input. NULL: the
+ * architecture has no format, or the trace none.
  */
-static const struct vmmu_format *choose_format(const char *architecture, uint64_t last_gpa)
+static const struct vmmu_format *choose_format(const char *architecture, uint64_t last_gpa,
+					       unsigned levels)
 {
 	const struct vmmu_format *format, *widest = NULL;
 	unsigned index, widest_bits = 0;
@@ -85,7 +90,8 @@ static const struct vmmu_format *choose_format(const char *architecture, uint64_
 		const struct vmmu_format_info *info = vmmu_format_info(format);
 		unsigned bits = info->geometry->gpa_bits;
 
-		if (strcmp(info->architecture, architecture) || info->geometry->page_shift != 12)
+		if (strcmp(info->architecture, architecture) || info->geometry->page_shift != 12 ||
+		    (levels && info->geometry->levels != levels))
 			continue;
 		if (bits >= 64 || !(last_gpa >> bits))
 			return format;
@@ -104,8 +110,12 @@ static int settle_format(struct replay *replay)
 
 	replay->report->architecture = vmmu_trace_architecture(replay->trace);
 	replay->report->syntax = vmmu_trace_syntax(replay->trace);
+	/* To be compared, tables must be as deep as the recording's. */
+	if (!format && replay->options->compare)
+		format = choose_format(replay->report->architecture, scan->last_gpa,
+				       scan->table_level);
 	if (!format)
-		format = choose_format(replay->report->architecture, scan->last_gpa);
+		format = choose_format(replay->report->architecture, scan->last_gpa, 0);
 	/*
 	 * A trace of shadow paging alone is reported, with nothing to replay: any format will do.
 	 */
@@ -115,6 +125,22 @@ static int settle_format(struct replay *replay)
 		return -ENODATA;
 	replay->report->format = format;
 	return 0;
+}
+
+/* The kernel that the trace is to be compared with. */
+static int settle_kernel(struct replay *replay)
+{
+	struct vmmu_compare *compare = replay->options->compare;
+
+	if (!compare)
+		return 0;
+	if (compare->options.version)
+		compare->profile = vmmu_profile_find(compare->options.version,
+						     replay->report->architecture);
+	else
+		compare->profile = vmmu_trace_profile(replay->trace, NULL, 0);
+	compare->has_script = replay->scan.has_script;
+	return compare->profile ? 0 : -ENODATA;
 }
 
 static int run_events(struct replay *replay)
@@ -127,8 +153,10 @@ static int run_events(struct replay *replay)
 		ret = replay_pages_slots(&replay->scan.pages, replay_run_infer, run);
 	while (!ret) {
 		ret = replay_queue_next(&run->queue, &event);
-		if (ret != 1)
+		if (ret < 0)
 			return ret;
+		if (!ret)
+			return replay->options->compare ? compare_end(replay->options->compare) : 0;
 		ret = replay_run_event(run, &event);
 		if (!ret)
 			ret = tell_progress(replay);
@@ -214,6 +242,8 @@ static int replay_all(struct replay *replay)
 		ret = scan_trace(replay);
 	if (!ret)
 		ret = settle_format(replay);
+	if (!ret)
+		ret = settle_kernel(replay);
 	if (ret)
 		return ret;
 	report->layout_inferred = !replay->scan.has_slots;

@@ -36,14 +36,17 @@ int replay_backing_init(struct replay_backing *backing, const struct vmmu_geomet
 	backing->policy = policy;
 	backing->pages = mem_alloc_array(BIT64(REPLAY_BACKING_LG2), sizeof(*backing->pages));
 	backing->regions = mem_alloc_array(BIT64(REPLAY_BACKING_LG2), sizeof(*backing->regions));
-	return backing->pages && backing->regions ? 0 : -ENOMEM;
+	backing->hints = mem_alloc_array(BIT64(REPLAY_BACKING_LG2), sizeof(*backing->hints));
+	return backing->pages && backing->regions && backing->hints ? 0 : -ENOMEM;
 }
 
 void replay_backing_destroy(struct replay_backing *backing)
 {
 	mem_free(backing->pages);
 	mem_free(backing->regions);
+	mem_free(backing->hints);
 	replay_spans_clear(&backing->write_denied);
+	replay_spans_clear(&backing->unwritten);
 	replay_spans_clear(&backing->split);
 	replay_spans_clear(&backing->present);
 	replay_spans_clear(&backing->pool);
@@ -60,8 +63,9 @@ static void learn_presence(struct replay_backing *backing, const struct vmmu_tra
 	uint64_t bytes = is_whole ? HUGE_BYTES : BIT64(HOST_LG2);
 	uint64_t start = align_down(host->hva, bytes);
 
-	/* A page of the pool is there to be written only once it was. */
-	if (replay_spans_has(&backing->pool, host->hva))
+	/* A page of the pool, or one that was protected, can be written at once only if it was. */
+	if (replay_spans_has(&backing->pool, host->hva) ||
+	    replay_spans_has(&backing->unwritten, host->hva))
 		return;
 	/* A full span set only makes fewer pages be mapped ahead. */
 	if (!host->zero)
@@ -85,6 +89,24 @@ void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trac
 	frame.pfn &= ~HUGE_FRAME_MASK;
 	*frame_slot(backing->regions, host->hva >> HUGE_LG2) = frame;
 	learn_presence(backing, host);
+}
+
+void replay_backing_hint(struct replay_backing *backing, uint64_t gpa, uint64_t pfn)
+{
+	uint64_t number = gpa >> HOST_LG2;
+
+	*frame_slot(backing->hints, number) = (struct replay_frame){.key = number + 1, .pfn = pfn};
+}
+
+/* The frame where no host line gives one: as hinted at, else the address itself. */
+static uint64_t frame_unseen(const struct replay_backing *backing,
+			     const struct vmmu_page_request *request)
+{
+	const struct replay_frame *hint = NULL;
+
+	if (backing->geometry->page_shift == HOST_LG2)
+		hint = frame_find(backing->hints, request->gfn);
+	return hint ? hint->pfn : request->hva >> HOST_LG2;
 }
 
 /* The regions that [start, end) meets only in part are mapped by small pages from now on. */
@@ -119,6 +141,7 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
 		return;
 	split_edges(backing, start, end);
 	(void)replay_spans_remove(&backing->present, start, end);
+	(void)replay_spans_remove(&backing->unwritten, start, end);
 	if (first >= start)
 		(void)replay_spans_remove(&backing->split, first, last);
 }
@@ -129,6 +152,10 @@ void replay_backing_forbid(struct replay_backing *backing, uint64_t start, uint6
 		return;
 	split_edges(backing, start, end);
 	(void)replay_spans_add(&backing->write_denied, start, end);
+	if (!backing->is_allowed_late)
+		return;
+	(void)replay_spans_add(&backing->unwritten, start, end);
+	(void)replay_spans_remove(&backing->present, start, end);
 }
 
 void replay_backing_allow(struct replay_backing *backing, uint64_t start, uint64_t end)
@@ -219,19 +246,30 @@ static uint64_t frame_for(const struct replay_backing *backing, uint64_t hva, ui
 	return (hpa & (BIT64(geometry->pa_bits) - 1)) >> shift;
 }
 
-/* May the page behind HVA be mapped for write when it is faulted for ACCESS? */
-static bool is_writable(struct replay_backing *backing, uint64_t hva, unsigned access)
+/* The page behind HVA, mapped with 2^lg2 bytes, is written. */
+static void note_write(struct replay_backing *backing, uint64_t hva, unsigned lg2)
+{
+	uint64_t region = align_down(hva, HUGE_BYTES), start = align_down(hva, BIT64(lg2));
+
+	if (replay_spans_has(&backing->pool, hva))
+		(void)replay_spans_add(&backing->present, region, region + HUGE_BYTES);
+	if (replay_spans_has(&backing->unwritten, hva))
+		(void)replay_spans_remove(&backing->unwritten, start, start + BIT64(lg2));
+}
+
+/* May the page behind HVA, mapped with 2^lg2 bytes, be written when it is faulted for ACCESS? */
+static bool is_writable(struct replay_backing *backing, uint64_t hva, unsigned access, unsigned lg2)
 {
 	const struct replay_frame *known = frame_find(backing->pages, hva >> HOST_LG2);
-	uint64_t region = align_down(hva, HUGE_BYTES);
 	bool is_pool = replay_spans_has(&backing->pool, hva);
 
 	if (access & VMMU_WRITE) {
-		if (is_pool)
-			(void)replay_spans_add(&backing->present, region, region + HUGE_BYTES);
+		note_write(backing, hva, lg2);
 		/* A write ends the zero page, whatever was seen before. */
 		return true;
 	}
+	if (replay_spans_has(&backing->unwritten, hva))
+		return false;
 	if (is_pool)
 		return replay_spans_has(&backing->present, hva);
 	return !known || !known->zero;
@@ -241,8 +279,9 @@ enum vmmu_resolve_status replay_backing_page(struct replay_backing *backing,
 					     const struct vmmu_page_request *request,
 					     struct vmmu_page *page)
 {
-	uint64_t frame = request->hva >> HOST_LG2;
+	uint64_t frame = frame_unseen(backing, request);
 	bool is_denied = replay_spans_has(&backing->write_denied, request->hva);
+	unsigned lg2;
 
 	/* Ahead of any access only what is there and writable counts, as far as the trace knows. */
 	if (request->flags & VMMU_RESOLVE_NO_FAULT &&
@@ -251,10 +290,10 @@ enum vmmu_resolve_status replay_backing_page(struct replay_backing *backing,
 	/* The host's own fault on the guest's behalf fails: it has no page to give for writing. */
 	if (request->access & VMMU_WRITE && is_denied)
 		return VMMU_RESOLVE_UNMAPPED;
-	page->level = level_of(backing->geometry,
-			       policy_lg2(backing, mapping_lg2(backing, request->hva, &frame)));
+	lg2 = mapping_lg2(backing, request->hva, &frame);
+	page->level = level_of(backing->geometry, policy_lg2(backing, lg2));
 	page->pfn = frame_for(backing, request->hva, frame, page->level);
 	page->memtype = VMMU_MEM_WRITEBACK;
-	page->writable = !is_denied && is_writable(backing, request->hva, request->access);
+	page->writable = !is_denied && is_writable(backing, request->hva, request->access, lg2);
 	return VMMU_RESOLVE_OK;
 }

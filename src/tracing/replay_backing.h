@@ -31,10 +31,17 @@ struct replay_backing {
 	enum vmmu_backing policy;
 	struct replay_frame *pages;   /* by hva / 4 KiB */
 	struct replay_frame *regions; /* by hva / 2 MiB: the last huge or small page seen there */
+	struct replay_frame *hints;   /* by gpa / 4 KiB: frames that no host line gives */
 	struct replay_spans write_denied; /* hvas that the host maps read-only */
-	struct replay_spans present;      /* hvas whose page is there and can be written at once */
-	struct replay_spans pool;         /* hvas in private pages of the host's huge page pool */
-	struct replay_spans split;        /* 2 MiB regions that the host no longer maps as one */
+	/*
+	 * the host's kernel leaves pages read-only that it forbade to write and allows again, until
+	 * they are written: VMMU_RULE_ALLOWED_LATE. Such hvas
+	 */
+	bool is_allowed_late;
+	struct replay_spans unwritten;
+	struct replay_spans present; /* hvas whose page is there and can be written at once */
+	struct replay_spans pool;    /* hvas in private pages of the host's huge page pool */
+	struct replay_spans split;   /* 2 MiB regions that the host no longer maps as one */
 };
 
 /* -ENOMEM. *BACKING is to be given to replay_backing_destroy() even then. */
@@ -43,6 +50,11 @@ int replay_backing_init(struct replay_backing *backing, const struct vmmu_geomet
 void replay_backing_destroy(struct replay_backing *backing);
 /* A `host` line. */
 void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trace_host *host);
+/*
+ * Should no host line say it: the frame behind the 4 KiB page at GPA (bytes) is PFN. For formats of
+ * 4 KiB pages.
+ */
+void replay_backing_hint(struct replay_backing *backing, uint64_t gpa, uint64_t pfn);
 /* The host has pages of its own behind all of hvas [start, end) from the first. */
 void replay_backing_prefault(struct replay_backing *backing, uint64_t start, uint64_t end);
 /*

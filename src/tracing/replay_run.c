@@ -2,11 +2,13 @@
 #include "tracing/replay_run.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 #include <vmmu/age.h>
 
 #include "base/bits.h"
 #include "base/mem.h"
+#include "tracing/compare.h"
 
 #define HOST_PAGE_LG2 12
 /* Faults that may stand between a fault and the host line of its access: bounds the look-ahead. */
@@ -64,6 +66,64 @@ static void on_bug(void *ctx, const char *what)
 		run->options->finding(run->options->finding_ctx, &finding);
 }
 
+static void on_event(void *ctx, const struct vmmu_event *event)
+{
+	const struct replay_run *run = ctx;
+
+	compare_engine(run->options->compare, event);
+}
+
+/* KVM has a second address space for SMM on x86, used or not: it counts in generations. */
+static unsigned address_spaces(const struct replay_run *run)
+{
+	const char *architecture = vmmu_format_info(run->format)->architecture;
+
+	if (run->options->compare && !strncmp(architecture, "x86", 3))
+		return 2;
+	return run->scan->address_spaces;
+}
+
+/* Of the kernel to be compared with; 0: none. */
+static unsigned rules_of(const struct vmmu_compare *compare)
+{
+	return compare ? vmmu_profile_info(compare->profile)->rules : 0;
+}
+
+/* What a kernel does in another way than the engine by itself. */
+static unsigned policies_of(const struct vmmu_compare *compare)
+{
+	static const struct {
+		enum vmmu_profile_rule rule;
+		enum vmmu_policy policy;
+	} policies[] = {
+		{VMMU_RULE_FREEZE_ABSENT, VMMU_POLICY_FREEZE_ABSENT},
+		{VMMU_RULE_FREEZE_COLLAPSED, VMMU_POLICY_FREEZE_COLLAPSED},
+		{VMMU_RULE_CLEAN_OVER_OTHERS, VMMU_POLICY_CLEAN_OVER_OTHERS},
+		{VMMU_RULE_ZAP_BY_LEVEL, VMMU_POLICY_ZAP_BY_LEVEL},
+	};
+	unsigned result = 0;
+
+	for (unsigned i = 0; i < ARRAY_COUNT(policies); i++)
+		if (rules_of(compare) & policies[i].rule)
+			result |= policies[i].policy;
+	return result;
+}
+
+/* KVM splits ahead in tdp roots alone, and zaps for the sake of large pages in all others. */
+static bool splits_early(const struct vmmu_replay_options *options)
+{
+	return options->root == VMMU_ROOT_TDP &&
+	       (rules_of(options->compare) & VMMU_RULE_EAGER_SPLIT);
+}
+
+static enum vmmu_resize resize_of(const struct vmmu_replay_options *options)
+{
+	bool is_in_place = rules_of(options->compare) & VMMU_RULE_RECOVER_IN_PLACE;
+
+	return options->root == VMMU_ROOT_TDP && is_in_place ? VMMU_RESIZE_IN_PLACE
+							     : VMMU_RESIZE_ZAP;
+}
+
 int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 {
 	struct vmmu_env env = {.size = sizeof(env),
@@ -75,20 +135,30 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 		.format = run->format,
 		.env = &env,
 		.env_ctx = run,
-		.address_spaces = run->scan->address_spaces,
+		.address_spaces = address_spaces(run),
 		.max_level = run->options->max_level,
 		.nx_huge = run->options->nx_huge,
 		.root = run->options->root,
-		.resize = VMMU_RESIZE_ZAP,
+		.eager_split = splits_early(run->options),
+		.resize = resize_of(run->options),
+		.policies = policies_of(run->options->compare),
 	};
 	int ret;
+
+	if (run->options->compare)
+		env.event = on_event;
 
 	run->geometry = vmmu_format_info(run->format)->geometry;
 	replay_queue_init(&run->queue, trace, run->report->kinds);
 	ret = replay_backing_init(&run->backing, run->geometry, run->options->backing);
 	if (ret)
 		return ret;
-	return vmmu_vm_create(&options, &run->vm);
+	run->backing.is_allowed_late = rules_of(run->options->compare) & VMMU_RULE_ALLOWED_LATE;
+	ret = vmmu_vm_create(&options, &run->vm);
+	if (!ret && run->options->compare)
+		ret = compare_begin(run->options->compare, run->format, run->options->root,
+				    run->vm);
+	return ret;
 }
 
 void replay_run_end(struct replay_run *run)
@@ -158,6 +228,39 @@ static void look_for_host_line(struct replay_run *run, const struct vmmu_trace_f
 			return;
 		}
 		faults += event->kind == VMMU_TRACE_FAULT;
+	}
+}
+
+/* The frame in a leaf of smallest pages; VMMU_PFN_NONE: it is no leaf. */
+static uint64_t leaf_pfn(const struct replay_run *run, uint64_t pte)
+{
+	struct vmmu_entry entry;
+
+	if (vmmu_entry_read(run->format, pte, 1, &entry) || entry.kind != VMMU_ENTRY_LEAF)
+		return VMMU_PFN_NONE;
+	return entry.pfn;
+}
+
+/*
+ * Frames that nothing but what is to be judged tells of. Nothing else is taken from there: a level
+ * or right would make the comparison one with itself.
+ */
+static void look_for_frames(struct replay_run *run)
+{
+	const struct vmmu_trace_event *event;
+
+	for (unsigned i = 0; run->options->compare; i++) {
+		uint64_t pfn = VMMU_PFN_NONE;
+
+		event = replay_queue_peek(&run->queue, i);
+		if (!event || is_script_line(event) || event->kind == VMMU_TRACE_FAULT)
+			return;
+		if (event->kind == VMMU_TRACE_MAP_REQUESTED)
+			pfn = event->pfn;
+		else if (event->kind == VMMU_TRACE_MAP_SET && event->level == 1)
+			pfn = leaf_pfn(run, event->new_pte);
+		if (pfn != VMMU_PFN_NONE)
+			replay_backing_hint(&run->backing, event->gfn << HOST_PAGE_LG2, pfn);
 	}
 }
 
@@ -236,6 +339,7 @@ static void apply_fault(struct replay_run *run, const struct vmmu_trace_event *e
 	int outcome;
 
 	look_for_host_line(run, &event->fault);
+	look_for_frames(run);
 	look_for_nested(run, event);
 	outcome = run_fault(run, event);
 	/* If no page was looked up, they happen where they stand. */
@@ -303,8 +407,36 @@ static int apply_zap_all(struct replay_run *run)
 	return 0;
 }
 
+/* The vCPU goes into the guest, with a root that is current. */
+static void enter_guest(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	struct vmmu_vcpu *vcpu = vcpu_of(run, event);
+	struct vmmu_root root;
+	bool flush_local;
+
+	if (vcpu)
+		(void)vmmu_vcpu_root(vcpu, &root, &flush_local);
+}
+
+/* To be compared, and followed, before it is applied. */
+static int compare_event(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	int ret;
+
+	if (!run->options->compare)
+		return 0;
+	ret = compare_recorded(run->options->compare, event);
+	if (!ret && event->kind == VMMU_TRACE_EXIT && event->count)
+		compare_stop(run->options->compare, event);
+	return ret;
+}
+
 int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *event)
 {
+	int ret = compare_event(run, event);
+
+	if (ret)
+		return ret;
 	run->report->events++;
 	run->report->lines = max_u64(run->report->lines, event->line);
 	switch (event->kind) {
@@ -334,6 +466,14 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		return 0;
 	case VMMU_TRACE_SMM:
 		apply_smm(run, event);
+		return 0;
+	case VMMU_TRACE_SCRIPT:
+		if (event->count)
+			enter_guest(run, event);
+		return 0;
+	case VMMU_TRACE_ACCESS:
+	case VMMU_TRACE_ENTRY:
+		enter_guest(run, event);
 		return 0;
 	case VMMU_TRACE_ZAP_ALL:
 		return apply_zap_all(run);

@@ -162,6 +162,13 @@ int replay_scan_event(struct replay_scan *scan, const struct vmmu_trace_event *e
 	case VMMU_TRACE_ENTRY:
 		thread_of(scan, event)->page = NO_PAGE;
 		return 0;
+	case VMMU_TRACE_ACCESS:
+		scan->has_script = true;
+		return 0;
+	case VMMU_TRACE_TABLE_GET:
+		if (event->level > scan->table_level)
+			scan->table_level = event->level;
+		return 0;
 	case VMMU_TRACE_SLOT:
 		return scan_slot(scan, event);
 	case VMMU_TRACE_HOST_PAGE:

@@ -30,6 +30,9 @@ struct replay_scan_hva {
 
 struct replay_scan {
 	bool has_slots, has_host;
+	bool has_script; /* accesses of a script */
+	/* of the tables that the trace tells of: the hardware's root is at the highest; 0: none */
+	unsigned table_level;
 	/*
 	 * Slot calls without times, all before anything else, and as many deletes among them as
 	 * zaps.

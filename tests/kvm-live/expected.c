@@ -6,7 +6,6 @@
 
 #include "base/bits.h"
 
-#define NO_SLOT_PFN (UINT64_C(1) << 63)
 /* Bits of an entry that say the frame. */
 #define PTE_ADDRESS BITS64(50, 12)
 
@@ -69,8 +68,6 @@ static void expected_entry(struct expected_build *build, const struct vmmu_trace
 
 	switch (event->kind) {
 	case VMMU_TRACE_MAP_REQUESTED:
-		if (expected_is_no_slot(event->pfn))
-			return;
 		fact.kind = FACT_REQUESTED;
 		fact.pfn = event->pfn;
 		break;
@@ -212,9 +209,4 @@ void expected_build(struct facts *facts, const struct recording *recording)
 	if (build.done_count)
 		facts->count = build.done_count;
 	expected_end_line(&build);
-}
-
-bool expected_is_no_slot(uint64_t pfn)
-{
-	return pfn & NO_SLOT_PFN;
 }

@@ -8,7 +8,5 @@
 
 /* Append RECORDING's facts to FACTS. Total: whatever the events say. */
 void expected_build(struct facts *facts, const struct recording *recording);
-/* A frame that KVM prints for "no slot". */
-bool expected_is_no_slot(uint64_t pfn);
 
 #endif

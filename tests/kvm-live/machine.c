@@ -474,7 +474,8 @@ static bool machine_create(struct machine *machine)
 					  .env_ctx = machine,
 					  .resize = VMMU_RESIZE_ZAP,
 					  /* A second one for SMM, as KVM on x86 has it. */
-					  .address_spaces = 2};
+					  .address_spaces = 2,
+					  .policies = VMMU_POLICY_CLEAN_OVER_OTHERS};
 
 	return !vmmu_vm_create(&options, &machine->vm) &&
 	       !vmmu_vcpu_create(machine->vm, 0, &machine->vcpu);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <vmmu/replay.h>
 
+#include "comparison.h"
 #include "kernel.h"
 #include "progress.h"
 #include "report.h"
@@ -25,6 +26,8 @@ struct replay_args {
 	int dump_error; /* -errno of writing the dump */
 	unsigned findings;
 	struct progress progress;
+	bool is_compared;
+	struct comparison comparison;
 };
 
 enum {
@@ -38,6 +41,7 @@ enum {
 	KEY_SEMANTICS,
 	KEY_KVM,
 	KEY_MODE,
+	KEY_COMPARE,
 };
 
 static const struct argp_option options[] = {
@@ -56,6 +60,10 @@ static const struct argp_option options[] = {
 	 "How to read x86 faults: ept, npt, shadow or auto (default)", 0},
 	{"kvm", KEY_KVM, "VERSION", 0,
 	 "The KVM that wrote the trace, as 6.12; default: by its values ('vmmu formats')", 0},
+	{"compare", KEY_COMPARE, NULL, 0,
+	 "Hold the replay against what the trace says that its kernel did; exit 1 if anything "
+	 "differs for no known reason",
+	 0},
 	{"repeat", KEY_REPEAT, "N", 0, "Replay N times, each into a new VM; the digests must agree",
 	 0},
 	{"json", KEY_JSON, NULL, 0, "Print the report as JSON", 0},
@@ -148,6 +156,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_NX_HUGE:
 		args->replay.nx_huge = true;
 		return 0;
+	case KEY_COMPARE:
+		args->is_compared = true;
+		return 0;
 	case KEY_JSON:
 		args->as_json = true;
 		return 0;
@@ -162,6 +173,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!args->path)
 			argp_error(state, "a TRACE is required");
+		if (args->is_compared && args->replay.repeat > 1)
+			argp_error(state, "--compare is of one run: no --repeat");
 		return 0;
 	default:
 		return parse_option(key, arg, state);
@@ -231,7 +244,10 @@ static int replay_failed(const struct replay_args *args, const struct vmmu_trace
 		return tool_fail(TOOL_DATA, "%s", *message ? message : "the trace is damaged");
 	case -ENODATA:
 		return tool_fail(TOOL_DATA,
-				 "%s: no fault of a known architecture; --format chooses one",
+				 args->is_compared
+					 ? "%s: nothing in it tells the kernel; --kvm chooses one"
+					 : "%s: no fault of a known architecture; --format chooses "
+					   "one",
 				 args->path);
 	case -EIO:
 		/* The engine's, when the reader has nothing to say: the VM is poisoned. */
@@ -245,23 +261,28 @@ static int replay_failed(const struct replay_args *args, const struct vmmu_trace
 	}
 }
 
-static int print_report(struct replay_args *args, const struct vmmu_trace *trace,
+static int print_report(struct replay_args *args, struct vmmu_trace *trace,
 			const struct vmmu_replay_report *report)
 {
+	struct comparison *comparison = args->is_compared ? &args->comparison : NULL;
 	int code;
 
 	code = kernel_of_trace(&args->kernel, trace);
 	if (code != TOOL_OK)
 		return code;
 	if (args->as_json)
-		report_print_json(args->path, trace, &args->kernel, report);
+		report_print_json(args->path, trace, &args->kernel, report, comparison);
 	else if (!args->is_quiet)
 		report_print(args->path, trace, &args->kernel, report);
+	if (comparison && !args->as_json && !args->is_quiet)
+		comparison_print(comparison, trace);
 	code = tool_finish_output();
 	if (args->findings > FINDINGS_SHOWN)
 		fprintf(stderr, "audit: %u findings more\n", args->findings - FINDINGS_SHOWN);
 	if (code == TOOL_OK && !report->digest_repeatable)
 		code = tool_fail(TOOL_VIOLATION, "two runs gave different tables");
+	if (code == TOOL_OK && comparison)
+		code = comparison_verdict(comparison);
 	if (code == TOOL_OK && (report->audit.violations || args->findings))
 		code = TOOL_VIOLATION;
 	return code;
@@ -293,6 +314,22 @@ static int replay(struct replay_args *args)
 	return ret;
 }
 
+/* With a comparison, if one is asked for. */
+static int replay_compared(struct replay_args *args)
+{
+	int code;
+
+	if (!args->is_compared)
+		return replay(args);
+	code = comparison_begin(&args->comparison, &args->kernel);
+	if (code != TOOL_OK)
+		return code;
+	args->replay.compare = args->comparison.compare;
+	code = replay(args);
+	comparison_end(&args->comparison);
+	return code;
+}
+
 int cmd_replay(int argc, char **argv)
 {
 	struct replay_args args = {.trace.size = sizeof(args.trace)};
@@ -305,7 +342,7 @@ int cmd_replay(int argc, char **argv)
 		if (!args.dump)
 			return tool_fail(TOOL_NO_INPUT, "%s: %s", args.dump_path, strerror(errno));
 	}
-	code = replay(&args);
+	code = replay_compared(&args);
 	if (args.dump && fclose(args.dump) && code == TOOL_OK)
 		code = tool_fail(TOOL_INTERNAL, "%s: %s", args.dump_path, strerror(errno));
 	return code;

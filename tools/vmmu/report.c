@@ -35,6 +35,7 @@ const char *report_kind_name(unsigned kind)
 		[VMMU_TRACE_FAST_FIX] = "fast_fix",
 		[VMMU_TRACE_TABLE_GET] = "table_get",
 		[VMMU_TRACE_TABLE_ZAP] = "table_zap",
+		[VMMU_TRACE_SPLIT] = "split",
 		[VMMU_TRACE_ZAP_ALL] = "zap_all",
 		[VMMU_TRACE_ENTRY_CHANGED] = "entry_changed",
 		[VMMU_TRACE_OTHER] = "other",

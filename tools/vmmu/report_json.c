@@ -146,8 +146,57 @@ static void add_operations(struct json_object *root, const struct vmmu_replay_re
 			       json_object_new_double(report_faults_per_second(report)));
 }
 
+static void add_tally(struct json_object *parent, const char *name,
+		      const struct vmmu_compare_tally *tally)
+{
+	struct json_object *object = add_object(parent, name);
+
+	add(object, "total", tally->total);
+	add(object, "agree", tally->agree);
+	add(object, "explained", tally->explained);
+}
+
+static void add_classes(struct json_object *parent, const struct vmmu_compare *compare)
+{
+	struct json_object *list = json_object_new_array(), *object;
+	struct vmmu_compare_class class;
+
+	for (unsigned i = 0; vmmu_compare_class_at(compare, i, &class); i++) {
+		object = json_object_new_object();
+		add_text(object, "event", vmmu_compare_event_name(class.event));
+		add(object, "level", class.level);
+		add_text(object, "old", vmmu_compare_entry_name(class.old_entry));
+		add_text(object, "new", vmmu_compare_entry_name(class.new_entry));
+		add_tally(object, "tally", &class.tally);
+		json_object_array_add(list, object);
+	}
+	json_object_object_add(parent, "classes", list);
+}
+
+static void add_comparison(struct json_object *root, const struct comparison *comparison)
+{
+	const struct vmmu_compare *compare = comparison->compare;
+	struct json_object *object = add_object(root, "compare"), *reasons;
+	struct vmmu_compare_tally tally;
+	const char *name;
+	uint64_t count;
+
+	for (unsigned i = 0; i <= VMMU_COMPARE_EVENTS; i++) {
+		name = vmmu_compare_event_name(i);
+		vmmu_compare_tally(compare, i, &tally);
+		add_tally(object, name ? name : "all", &tally);
+	}
+	reasons = add_object(object, "reasons");
+	for (unsigned i = 0; (name = vmmu_compare_reason_at(compare, i, &count)); i++)
+		add(reasons, name, count);
+	add_tally(object, "steps", &comparison->steps);
+	add(object, "teardown", vmmu_compare_teardown(compare));
+	add_classes(object, compare);
+}
+
 void report_print_json(const char *path, const struct vmmu_trace *trace,
-		       const struct kernel *kernel, const struct vmmu_replay_report *report)
+		       const struct kernel *kernel, const struct vmmu_replay_report *report,
+		       const struct comparison *comparison)
 {
 	struct json_object *root = json_object_new_object(), *object;
 	char digest[33];
@@ -167,6 +216,8 @@ void report_print_json(const char *path, const struct vmmu_trace *trace,
 	object = add_object(root, "audit");
 	add(object, "checked", report->audit.checked);
 	add(object, "violations", report->audit.violations);
+	if (comparison)
+		add_comparison(root, comparison);
 	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
 							  JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(root);

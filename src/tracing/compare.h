@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Comparing a replay with its recording, inside: facts of both sides are collected in windows, one
+ * for each thread of the recording, and compared when a window's step is over.
+ *
+ * 	compare.c        the windows: what a step is, and what the recording says in it
+ * 	compare_engine.c what the engine says
+ * 	compare_fact.c   one fact: equality, classes, words
+ * 	compare_settle.c the two sides of a window held against each other
+ * 	compare_reason.c what explains a difference
+ * 	compare_api.c    create, destroy, counts
+ *
+ * Memory is bounded by the longest step, and that by COMPARE_FACTS_MAX.
+ */
+#ifndef VMMU_TRACING_COMPARE_H
+#define VMMU_TRACING_COMPARE_H
+
+#include <vmmu/compare.h>
+#include <vmmu/event.h>
+#include <vmmu/trace.h>
+#include <vmmu/vm.h>
+
+/* Threads whose steps are kept apart; a power of two. Others share. */
+#define COMPARE_WINDOWS 64u
+/* Facts of one side in one step that are kept. What comes beyond is a difference. */
+#define COMPARE_FACTS_MAX (UINT64_C(1) << 22)
+/* Reasons there may be. */
+#define COMPARE_REASONS_MAX 16u
+/* Table frames told apart, 4 KiB each: as many as a replay's VM has room for. */
+#define COMPARE_FRAMES (UINT64_C(1) << 18)
+
+/* How a fault ended, as far as a recording tells. */
+enum compare_outcome {
+	COMPARE_FIXED,
+	COMPARE_AGAIN, /* nothing was changed, and the guest went on */
+	COMPARE_EMULATED,
+	COMPARE_ERROR,
+};
+
+/* What either side did. Entries in the layout of the kernel's profile. */
+struct compare_fact {
+	enum vmmu_compare_event event;
+	unsigned as_id, level, access;
+	uint64_t address; /* gfn; with FAST_FIX, OUTCOME and ACCESS a gpa in bytes */
+	uint64_t pfn;
+	uint64_t old_pte, new_pte;
+	uint64_t pte_hpa; /* bytes; MAP_SET: where it stands */
+	uint64_t generation, current;
+	int64_t value;
+	uint64_t line; /* of the recording; the engine's: 0 */
+};
+
+struct compare_list {
+	struct compare_fact *facts;
+	size_t count, capacity;
+	uint64_t lost; /* facts that there was no room for */
+};
+
+/* A fault whose end the recording has not told yet. */
+struct compare_fault {
+	bool is_open;
+	bool has_set, has_mmio, is_fast, is_spurious;
+	uint64_t gpa;
+};
+
+/* Accesses of the script's line under way. */
+struct compare_accesses {
+	unsigned access; /* 0: none, or none that we know the gpa of */
+	uint64_t gpa, count, stride, done;
+	bool is_emulated; /* the one under way */
+};
+
+struct compare_window {
+	bool is_used;
+	uint64_t step_line;
+	struct compare_list kernel, engine;
+	struct compare_fault fault;
+	/* the engine's, of tables whose end is told when all below is: topmost first */
+	struct compare_fact held[VMMU_LEVELS_MAX];
+	unsigned held_count;
+	size_t stop_count; /* kernel facts when the guest last stopped by itself */
+	bool has_stopped;
+};
+
+struct vmmu_compare {
+	struct vmmu_compare_options options;
+	const struct vmmu_profile *profile, *own;
+	const struct vmmu_format *format;
+	enum vmmu_root_mode root;
+	struct vmmu_vm *vm;
+	bool has_script;
+	bool has_paging;               /* of the guest: accesses are at addresses of its own */
+	uint64_t last_line;            /* of the recording, so far */
+	struct compare_window *window; /* of the input that is being applied */
+	struct compare_window windows[COMPARE_WINDOWS];
+	struct compare_accesses accesses;
+	uint64_t *frames; /* [engine's table frame]: the kernel's hpa plus 1; 0: not known */
+	struct vmmu_compare_tally step;
+	struct vmmu_compare_tally classes[VMMU_COMPARE_EVENTS][VMMU_LEVELS_MAX + 1]
+					 [VMMU_COMPARE_ENTRIES][VMMU_COMPARE_ENTRIES];
+	uint64_t reasons[COMPARE_REASONS_MAX];
+	uint64_t teardown;
+	int error; /* -ENOMEM: a fact was lost for want of memory */
+};
+
+/*
+ * A replay begins: of FORMAT into VM, whose vCPUs have roots of kind ROOT. HAS_SCRIPT in
+ * compare->has_script before. -EINVAL: FORMAT is not of the profile's architecture.
+ */
+int compare_begin(struct vmmu_compare *compare, const struct vmmu_format *format,
+		  enum vmmu_root_mode root, struct vmmu_vm *vm);
+/* EVENT comes next in the recording: before it is applied, as an input. -ENOMEM. */
+int compare_recorded(struct vmmu_compare *compare, const struct vmmu_trace_event *event);
+/* For vmmu_env.event while an input is applied. */
+void compare_engine(struct vmmu_compare *compare, const struct vmmu_event *event);
+/* Nothing more comes in WINDOW's step: what is held back of the engine's has its place. */
+void compare_release(struct vmmu_compare *compare, struct compare_window *window);
+/* The bits that hardware sets in a leaf that it uses for ACCESS; 0: none. */
+uint64_t compare_marks(const struct vmmu_compare *compare, unsigned access);
+/* The guest stopped by itself: what the engine's tables say to the access it came from. */
+void compare_stop(struct vmmu_compare *compare, const struct vmmu_trace_event *event);
+/* The recording is over. -ENOMEM. */
+int compare_end(struct vmmu_compare *compare);
+
+/* compare.c */
+void compare_add(struct vmmu_compare *compare, struct compare_list *list,
+		 const struct compare_fact *fact);
+
+/* compare_fact.c */
+/* Are both the same? Table frames as compare_bind() learned them. */
+bool compare_is_equal(const struct vmmu_compare *compare, const struct compare_fact *kernel,
+		      const struct compare_fact *engine);
+/* Learn the table frames of two equal facts. */
+void compare_bind(struct vmmu_compare *compare, const struct compare_fact *kernel,
+		  const struct compare_fact *engine);
+enum vmmu_compare_entry compare_entry(const struct vmmu_compare *compare, uint64_t pte,
+				      unsigned level);
+struct vmmu_compare_tally *compare_class(struct vmmu_compare *compare,
+					 const struct compare_fact *fact);
+/* FACT in words. Returns TEXT. */
+const char *compare_text(const struct vmmu_compare *compare, const struct compare_fact *fact,
+			 char *text, size_t bytes);
+
+/* compare_settle.c */
+/* Compare what WINDOW holds, and empty it. */
+void compare_settle(struct vmmu_compare *compare, struct compare_window *window);
+
+/* compare_reason.c */
+/*
+ * Index of the reason that explains a difference; a side may be NULL, not both. -1: none does.
+ */
+int compare_reason(const struct vmmu_compare *compare, const struct compare_fact *kernel,
+		   const struct compare_fact *engine);
+/* NULL: no such reason. */
+const char *compare_reason_name(unsigned index);
+
+#endif

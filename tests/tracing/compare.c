@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Recordings of real kernels held against the engine: nothing may differ, and whatever one changes
+ * in a recording must be noticed.
+ */
+#include "tracing/compare_help.h"
+
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Every recording of the kit's x86 configurations. */
+static const char *const names[] = {"slots-and-dirty", "huge-pages", "hugetlb", "mmio",
+				    "guest-32",        "guest-pae",  "guest-64"};
+#define NAMES (sizeof(names) / sizeof(*names))
+
+/* LEAST: so many facts there are to compare in all. */
+static void expect_agreement(const char *config, const char *version, enum vmmu_root_mode root,
+			     uint64_t least)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < NAMES; i++) {
+		struct recorded recorded = {.config = config,
+					    .name = names[i],
+					    .version = version,
+					    .root = root,
+					    .nx_huge = strstr(config, "-nx") != NULL};
+		char *text = compare_text_of(&recorded);
+		struct compared compared = compare_run(&recorded, text, true);
+
+		printf("%s/%s: %llu of %llu\n", config, names[i],
+		       (unsigned long long)compared.all.agree,
+		       (unsigned long long)compared.all.total);
+		fflush(stdout);
+		cr_expect(compare_agrees(&compared));
+		cr_expect_eq(compared.all.agree, compared.all.total);
+		cr_expect_eq(compared.classes_agreeing, compared.classes);
+		cr_expect_eq(compared.violations, 0);
+		total += compared.all.total;
+		free(text);
+	}
+	cr_expect_geq(total, least);
+}
+
+Test(compare, direct__as_kvm_6_1)
+{
+	expect_agreement("x86-6.1/direct", "6.1", VMMU_ROOT_DIRECT, 1700);
+}
+
+Test(compare, direct__as_kvm_6_12)
+{
+	expect_agreement("x86-6.12/direct", "6.12", VMMU_ROOT_DIRECT, 1700);
+}
+
+Test(compare, direct__as_kvm_7_2)
+{
+	expect_agreement("x86-7.2/direct", "7.2", VMMU_ROOT_DIRECT, 1700);
+}
+
+Test(compare, tdp__as_kvm_6_1)
+{
+	expect_agreement("x86-6.1/tdp", "6.1", VMMU_ROOT_TDP, 65000);
+}
+
+Test(compare, tdp__as_kvm_6_12)
+{
+	expect_agreement("x86-6.12/tdp", "6.12", VMMU_ROOT_TDP, 65000);
+}
+
+Test(compare, tdp__as_kvm_7_2)
+{
+	expect_agreement("x86-7.2/tdp", "7.2", VMMU_ROOT_TDP, 65000);
+}
+
+Test(compare, tdp_with_the_rule_for_huge_pages__as_kvm_6_1)
+{
+	expect_agreement("x86-6.1/tdp-nx", "6.1", VMMU_ROOT_TDP, 65000);
+}
+
+/* What is altered: all but one kind of judged event is in it. */
+static const struct recorded subject = {
+	.config = "x86-6.1/tdp", .name = "slots-and-dirty", .root = VMMU_ROOT_TDP};
+
+/* Line NUMBER (0, 1, ...) of those in TEXT that say EVENT; NULL: there are fewer. */
+static char *find_line(char *text, const char *event, unsigned number)
+{
+	char word[64], *at = text, *start;
+
+	snprintf(word, sizeof(word), ": %s: ", event);
+	while ((at = strstr(at, word))) {
+		for (start = at; start > text && start[-1] != '\n'; start--)
+			;
+		if (!number--)
+			return start;
+		at += strlen(word);
+	}
+	return NULL;
+}
+
+static unsigned count_lines(char *text, const char *event)
+{
+	unsigned count = 0;
+	char word[64];
+
+	snprintf(word, sizeof(word), ": %s: ", event);
+	while ((text = strstr(text, word))) {
+		text += strlen(word);
+		count++;
+	}
+	return count;
+}
+
+/* A judged value: the digits behind KEY in the text of EVENT. */
+static const struct alteration {
+	const char *event, *key;
+} alterations[] = {
+	{"kvm_tdp_mmu_spte_changed", "as id "},
+	{"kvm_tdp_mmu_spte_changed", " gfn "},
+	{"kvm_tdp_mmu_spte_changed", " level "},
+	{"kvm_tdp_mmu_spte_changed", " old_spte "},
+	{"kvm_tdp_mmu_spte_changed", " new_spte "},
+	{"kvm_mmu_set_spte", ": gfn "},
+	{"kvm_mmu_set_spte", " spte "},
+	{"kvm_mmu_set_spte", " level "},
+	{"kvm_mmu_set_spte", " at "},
+	{"kvm_mmu_spte_requested", ": gfn "},
+	{"kvm_mmu_spte_requested", " pfn "},
+	{"kvm_mmu_spte_requested", " level "},
+	{"kvm_mmu_get_page", " gfn "},
+	{"kvm_mmu_get_page", " l"},
+	{"kvm_mmu_prepare_zap_page", " gfn "},
+	{"kvm_mmu_prepare_zap_page", " l"},
+	{"kvm_mmu_split_huge_page", ": gfn "},
+	{"kvm_mmu_split_huge_page", " spte "},
+	{"kvm_mmu_split_huge_page", " level "},
+	{"kvm_mmu_split_huge_page", " errno "},
+	{"fast_page_fault", " gva "},
+	{"fast_page_fault", " old 0x"},
+	{"fast_page_fault", " new "},
+	{"fast_page_fault", " spurious "},
+	{"fast_page_fault", " fixed "},
+	{"mark_mmio_spte", " gfn "},
+	{"mark_mmio_spte", " access "},
+	{"mark_mmio_spte", " gen "},
+	{"check_mmio_spte", ": spte "},
+	{"check_mmio_spte", " kvm_gen "},
+	{"check_mmio_spte", " valid "},
+};
+#define ALTERATIONS (sizeof(alterations) / sizeof(*alterations))
+
+/* The next hexadecimal digit, or the one before for the last of a decimal number. */
+static void alter_digit(char *digit)
+{
+	static const char after[] = "1032547698badcfe";
+	static const char digits[] = "0123456789abcdef";
+
+	*digit = after[strchr(digits, *digit) - digits];
+}
+
+/* The last digit behind KEY in LINE. */
+static char *find_digit(char *line, const char *key)
+{
+	char *at = strstr(line, key);
+
+	cr_assert(at && at < strchr(line, '\n'), "%s", key);
+	at += strlen(key);
+	while (isxdigit((unsigned char)at[1]))
+		at++;
+	return at;
+}
+
+/* One event in the middle of RECORDED: before anything is torn down. */
+static char *find_middle(char *text, const char *event)
+{
+	unsigned count = count_lines(text, event);
+
+	cr_assert_gt(count, 0, "%s", event);
+	return find_line(text, event, count / 3);
+}
+
+static void expect_noticed(const char *text, const char *what)
+{
+	struct compared compared = compare_run(&subject, text, false);
+
+	cr_expect_not(compare_agrees(&compared), "%s was not noticed", what);
+}
+
+Test(compare, value_altered__noticed)
+{
+	char *text = compare_text_of(&subject);
+
+	for (size_t i = 0; i < ALTERATIONS; i++) {
+		const struct alteration *alteration = &alterations[i];
+		char *digit = find_digit(find_middle(text, alteration->event), alteration->key);
+		char what[80], was = *digit;
+
+		snprintf(what, sizeof(what), "%s '%s'", alteration->event, alteration->key);
+		alter_digit(digit);
+		expect_noticed(text, what);
+		*digit = was;
+	}
+	free(text);
+}
+
+static const char *const judged[] = {
+	"kvm_tdp_mmu_spte_changed", "kvm_mmu_set_spte",         "kvm_mmu_spte_requested",
+	"kvm_mmu_get_page",         "kvm_mmu_prepare_zap_page", "kvm_mmu_split_huge_page",
+	"fast_page_fault",          "mark_mmio_spte",           "check_mmio_spte",
+	"kvm_mmu_zap_all_fast",
+};
+#define JUDGED (sizeof(judged) / sizeof(*judged))
+
+Test(compare, line_dropped__noticed)
+{
+	char *text = compare_text_of(&subject);
+
+	for (size_t i = 0; i < JUDGED; i++) {
+		char *line = find_middle(text, judged[i]), was = *line;
+
+		/* A comment is no event. */
+		*line = '#';
+		expect_noticed(text, judged[i]);
+		*line = was;
+	}
+	free(text);
+}
+
+/* The line behind LINE and LINE change places. */
+static void swap_lines(char *line)
+{
+	char *next = strchr(line, '\n') + 1, *end = strchr(next, '\n') + 1;
+	size_t bytes = (size_t)(next - line), next_bytes = (size_t)(end - next);
+	char *copy = strndup(line, bytes);
+
+	memmove(line, next, next_bytes);
+	memcpy(line + next_bytes, copy, bytes);
+	free(copy);
+}
+
+Test(compare, lines_swapped__noticed)
+{
+	static const char *const first[] = {
+		"kvm_mmu_spte_requested",   "kvm_mmu_get_page", "kvm_tdp_mmu_spte_changed",
+		"kvm_mmu_prepare_zap_page", "mark_mmio_spte",
+	};
+	char *text = compare_text_of(&subject);
+
+	for (size_t i = 0; i < sizeof(first) / sizeof(*first); i++) {
+		char *line = find_middle(text, first[i]), *copy;
+
+		/* Not with an input: the order among what is judged counts. */
+		if (!strcmp(first[i], "mark_mmio_spte"))
+			line = find_line(text, "kvm_mmu_zap_all_fast", 0);
+		copy = strdup(text);
+		swap_lines(copy + (line - text));
+		expect_noticed(copy, first[i]);
+		free(copy);
+	}
+	free(text);
+}
+
+/* Levels, rights and results of all that is judged: none may reach the engine. */
+Test(compare, verdicts_scrambled__engine_does_the_same)
+{
+	static const struct alteration scrambled[] = {
+		{"kvm_tdp_mmu_spte_changed", " level "},
+		{"kvm_tdp_mmu_spte_changed", " old_spte "},
+		{"kvm_tdp_mmu_spte_changed", " gfn "},
+		{"kvm_mmu_set_spte", " spte "},
+		{"kvm_mmu_get_page", " l"},
+		{"kvm_mmu_get_page", " gfn "},
+		{"kvm_mmu_prepare_zap_page", " gfn "},
+		{"kvm_mmu_split_huge_page", " spte "},
+		{"fast_page_fault", " fixed "},
+		{"fast_page_fault", " spurious "},
+		{"fast_page_fault", " new "},
+		{"mark_mmio_spte", " gen "},
+		{"mark_mmio_spte", " access "},
+		{"check_mmio_spte", " valid "},
+		{"check_mmio_spte", " kvm_gen "},
+	};
+	char *text = compare_text_of(&subject);
+	struct compared before = compare_run(&subject, text, false), after;
+
+	for (size_t i = 0; i < sizeof(scrambled) / sizeof(*scrambled); i++) {
+		char *line = text;
+
+		while ((line = find_line(line, scrambled[i].event, 0))) {
+			alter_digit(find_digit(line, scrambled[i].key));
+			line = strchr(line, '\n');
+		}
+	}
+	after = compare_run(&subject, text, false);
+	cr_expect_not(compare_agrees(&after));
+	cr_expect_eq(after.digest.high, before.digest.high);
+	cr_expect_eq(after.digest.low, before.digest.low);
+	free(text);
+}
