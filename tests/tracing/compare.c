@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tracing/compare.h"
+
 /* Every recording of the kit's x86 configurations. */
 static const char *const names[] = {"slots-and-dirty", "huge-pages", "hugetlb", "mmio",
 				    "guest-32",        "guest-pae",  "guest-64"};
@@ -125,7 +127,6 @@ static const struct alteration {
 	{"kvm_mmu_set_spte", ": gfn "},
 	{"kvm_mmu_set_spte", " spte "},
 	{"kvm_mmu_set_spte", " level "},
-	{"kvm_mmu_set_spte", " at "},
 	{"kvm_mmu_spte_requested", ": gfn "},
 	{"kvm_mmu_spte_requested", " pfn "},
 	{"kvm_mmu_spte_requested", " level "},
@@ -262,6 +263,62 @@ Test(compare, lines_swapped__noticed)
 	free(text);
 }
 
+/* The line before the one that says MARK. */
+static char *find_line_before(char *text, const char *mark)
+{
+	char *at = strstr(text, mark);
+
+	cr_assert(at, "%s", mark);
+	while (*--at != '\n')
+		;
+	while (at[-1] != '\n')
+		at--;
+	return at;
+}
+
+/* The last thing that the kernel did for a line of the script. */
+Test(compare, last_of_a_step_missing__noticed)
+{
+	char *text = compare_text_of(&subject);
+	char *line = find_line_before(text, ": range 1 10800000 ");
+
+	cr_assert_not_null(strstr(line, "kvm_tdp_mmu_spte_changed"));
+	*line = '#';
+	expect_noticed(text, "the last line of a step");
+	free(text);
+}
+
+Test(compare, last_of_a_step_twice__noticed)
+{
+	char *text = compare_text_of(&subject), *longer = malloc(strlen(text) + 512);
+	char *line = find_line_before(text, ": range 1 10800000 ");
+	char *end = strchr(line, '\n') + 1;
+
+	cr_assert(longer);
+	sprintf(longer, "%.*s%.*s%s", (int)(end - text), text, (int)(end - line), line, end);
+	expect_noticed(longer, "the last line of a step, twice");
+	free(longer);
+	free(text);
+}
+
+/* Where a table was when it went is where it was when it came. */
+Test(compare, table_goes_from_elsewhere__noticed)
+{
+	char *text = compare_text_of(&subject);
+	char *line = strstr(text, "level 2 old_spte "), *digit;
+
+	/* Entries of tables end in 827. */
+	for (;; line = strstr(line + 1, "level 2 old_spte ")) {
+		cr_assert(line);
+		digit = find_digit(line, "old_spte ");
+		if (!strncmp(digit - 2, "827 new_spte 5a0", 16))
+			break;
+	}
+	alter_digit(digit - 3);
+	expect_noticed(text, "another frame of a table");
+	free(text);
+}
+
 /* Levels, rights and results of all that is judged: none may reach the engine. */
 Test(compare, verdicts_scrambled__engine_does_the_same)
 {
@@ -270,6 +327,8 @@ Test(compare, verdicts_scrambled__engine_does_the_same)
 		{"kvm_tdp_mmu_spte_changed", " old_spte "},
 		{"kvm_tdp_mmu_spte_changed", " gfn "},
 		{"kvm_mmu_set_spte", " spte "},
+		{"kvm_mmu_set_spte", " level "},
+		{"kvm_mmu_spte_requested", " level "},
 		{"kvm_mmu_get_page", " l"},
 		{"kvm_mmu_get_page", " gfn "},
 		{"kvm_mmu_prepare_zap_page", " gfn "},
@@ -298,4 +357,37 @@ Test(compare, verdicts_scrambled__engine_does_the_same)
 	cr_expect_eq(after.digest.high, before.digest.high);
 	cr_expect_eq(after.digest.low, before.digest.low);
 	free(text);
+}
+
+/* A table's frame that comes back as another table's is matched anew. */
+Test(compare, frame_used_again__matched_anew)
+{
+	const uint64_t engine = UINT64_C(0x100005000) | 0x827, first = 0x3150827,
+		       second = 0x9cb6827;
+	struct vmmu_compare_options how = {.size = sizeof(how)};
+	struct compare_fact kernel = {
+		.event = VMMU_COMPARE_ENTRY_CHANGED, .level = 2, .new_pte = first};
+	struct compare_fact ours = kernel;
+	struct vmmu_compare *compare;
+
+	cr_assert_eq(vmmu_compare_create(&how, &compare), 0);
+	compare->format = vmmu_format_find("npt5");
+	compare->profile = compare->own = vmmu_profile_find("vmmu", "x86-npt");
+	ours.new_pte = engine;
+	compare_bind(compare, &kernel, &ours);
+	cr_expect(compare_is_equal(compare, &kernel, &ours));
+	kernel.new_pte = second;
+	cr_expect_not(compare_is_equal(compare, &kernel, &ours));
+	/* It goes. */
+	kernel = (struct compare_fact){
+		.event = VMMU_COMPARE_ENTRY_CHANGED, .level = 2, .old_pte = first};
+	ours = kernel;
+	ours.old_pte = engine;
+	cr_expect(compare_is_equal(compare, &kernel, &ours));
+	compare_bind(compare, &kernel, &ours);
+	kernel.old_pte = ours.old_pte = 0;
+	kernel.new_pte = second;
+	ours.new_pte = engine;
+	cr_expect(compare_is_equal(compare, &kernel, &ours));
+	vmmu_compare_destroy(compare);
 }
