@@ -185,18 +185,18 @@ static int replay(const struct settings *settings)
 
 /* Where each planted bug shows. */
 static const struct {
-	enum plant plant;
 	const char *scenario;
+	enum plant plant;
 	enum vmmu_root_mode root;
 } planted_bugs[] = {
-	{PLANT_NO_RECHECK, "fault-move", VMMU_ROOT_DIRECT},
-	{PLANT_NO_RECHECK, "fault-move", VMMU_ROOT_TDP},
-	{PLANT_STORE, "fault-fault", VMMU_ROOT_TDP},
-	{PLANT_STORE, "fix-move", VMMU_ROOT_DIRECT},
-	{PLANT_NO_FREEZE, "grow-fault", VMMU_ROOT_TDP},
-	{PLANT_NO_GRACE, "walk-zap", VMMU_ROOT_DIRECT},
-	{PLANT_NO_GRACE, "walk-zap", VMMU_ROOT_TDP},
-	{PLANT_NO_CLAIM, "fault-zap", VMMU_ROOT_TDP},
+	{"fault-move", PLANT_NO_RECHECK, VMMU_ROOT_DIRECT},
+	{"fault-move", PLANT_NO_RECHECK, VMMU_ROOT_TDP},
+	{"fault-fault", PLANT_STORE, VMMU_ROOT_TDP},
+	{"fix-move", PLANT_STORE, VMMU_ROOT_DIRECT},
+	{"grow-fault", PLANT_NO_FREEZE, VMMU_ROOT_TDP},
+	{"walk-zap", PLANT_NO_GRACE, VMMU_ROOT_DIRECT},
+	{"walk-zap", PLANT_NO_GRACE, VMMU_ROOT_TDP},
+	{"fault-zap", PLANT_NO_CLAIM, VMMU_ROOT_TDP},
 };
 
 /* Is TASK fine as it is, and bad with the bug, by a schedule that shows it again? */
@@ -204,13 +204,14 @@ static bool planted_is_found(struct task *task, enum plant bug)
 {
 	static struct search_result fine, bad, again;
 	struct program program = scenario_program(task->scenario, &task->kind);
+	unsigned long long tried;
 
 	search_run(&program, &task->limits, &fine);
 	plant_now = bug;
 	search_run(&program, &task->limits, &bad);
+	tried = bad.runs + bad.pruned;
 	printf("planted: %s: %s %s: found after %llu schedules\n", plant_name(bug),
-	       task->scenario->name, root_name(&task->kind),
-	       (unsigned long long)(bad.runs + bad.pruned));
+	       task->scenario->name, root_name(&task->kind), tried);
 	if (bad.verdict != VERDICT_FINE) {
 		print_schedule(task, &bad);
 		search_replay(&program, bad.schedule, &again);

@@ -92,21 +92,23 @@ static void print_entry(const struct stage *stage, const volatile void *address,
 	const struct tree *tree = &stage->vm->tree;
 	const struct table *table = frame_meta(&tree->frames, (const void *)address);
 	uint64_t offset;
+	unsigned long long gfn;
 
 	while (!table->level)
 		table = (const struct table *)((const unsigned char *)table - FRAME_META_BYTES);
 	offset = (uint64_t)((const volatile unsigned char *)address -
 			    (unsigned char *)tree_entries(tree, table)) /
 		 8;
-	snprintf(text, room, "level %u gfn %#llx", table->level,
-		 (unsigned long long)(table->gfn + (offset << (tree->geometry->shift[table->level] -
-							       tree->geometry->page_shift))));
+	gfn = table->gfn +
+	      (offset << (tree->geometry->shift[table->level] - tree->geometry->page_shift));
+	snprintf(text, room, "level %u gfn %#llx", table->level, gfn);
 }
 
 static bool print_dirty(const struct stage *stage, const volatile void *address, char *text,
 			size_t room)
 {
 	const struct memslot *slot = slots_by_id(&stage->vm->slots, 0, 0);
+	unsigned long long gfn;
 	uint64_t offset;
 
 	if (!slot || !slot->dirty)
@@ -114,8 +116,8 @@ static bool print_dirty(const struct stage *stage, const volatile void *address,
 	offset = (uint64_t)((const volatile char *)address - (char *)slot->dirty);
 	if (offset >= (slot->gfns + 63) / 64 * 8)
 		return false;
-	snprintf(text, room, "dirty bits from gfn %#llx on",
-		 (unsigned long long)(slot->base_gfn + offset * 8));
+	gfn = slot->base_gfn + offset * 8;
+	snprintf(text, room, "dirty bits from gfn %#llx on", gfn);
 	return true;
 }
 

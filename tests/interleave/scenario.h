@@ -8,16 +8,16 @@
 
 struct scenario {
 	const char *name;
-	const char *what;   /* for people */
-	bool is_large;      /* the host maps large pages */
-	unsigned max_level; /* 0: any */
+	const char *what;                   /* for people */
+	void (*setup)(struct stage *stage); /* NULL: nothing */
+	void (*thread[THREADS_MAX])(struct stage *stage, unsigned cpu);
+	unsigned threads;
+	unsigned max_level; /* of mappings; 0: any */
 	enum vmmu_slot_zap slot_zap;
 	unsigned dirty_flags;
 	enum vmmu_dirty_source dirty_source; /* BY_BITS: of formats that can */
+	bool is_large;                       /* the host maps large pages */
 	bool has_rings;
-	unsigned threads;
-	void (*setup)(struct stage *stage); /* NULL: nothing */
-	void (*thread[THREADS_MAX])(struct stage *stage, unsigned cpu);
 };
 
 /* Number INDEX; NULL: there are no more. */
