@@ -95,23 +95,21 @@ int vmmu_dirty_ring_harvest(struct vmmu_vm *vm, struct vmmu_dirty_page *pages, u
 
 /*
  * Locked, with the slots lock: protect what WORD stands for, as far as the slot of that name still
- * has it: it may be another one by now.
+ * has it: it may be another one by now. Each entry that changes owes its flush; one that does not
+ * was flushed by whoever changed it.
  */
 static void reset_word(struct vmmu_vm *vm, const struct ring_word *word)
 {
 	struct memslot *slot = slots_by_id(&vm->slots, word->slot >> 16, word->slot & 0xffff);
-	uint64_t mask = word->mask, room, gfn;
+	uint64_t mask = word->mask, room;
 
 	if (!slot || !(slot->flags & VMMU_SLOT_LOG_DIRTY) || word->first >= slot->gfns)
 		return;
 	room = slot->gfns - word->first;
 	if (room < WORD_BITS)
 		mask &= BIT64(room) - 1;
-	if (!mask)
-		return;
-	gfn = slot->base_gfn + word->first;
-	vm->engine->dirty_arm(vm, slot, gfn, mask);
-	tree_owe_flush(&vm->tree, slot->as_id, gfn, gfn + min_u64(room, WORD_BITS));
+	if (mask)
+		vm->engine->dirty_arm(vm, slot, slot->base_gfn + word->first, mask);
 }
 
 /* Slots lock and rings lock held. Returns how many entries were reset. */

@@ -44,7 +44,9 @@ static void report(const struct world *world, uint64_t ops)
 	/* short runs, and the VM that gets a quarter of the operations, may miss something */
 	if (ops < DEFAULT_OPS)
 		return;
-	cr_assert(fixed > 1000 && stats.fast_fixes > 5 && stats.invalidations > 100);
+	cr_assert(fixed > 1000 && stats.invalidations > 100);
+	/* where dirty bits do it, hardly anything is protected */
+	cr_assert(stats.fast_fixes > 5 || world->machine->dirty_source == VMMU_DIRTY_BY_BITS);
 	cr_assert(stats.faults[VMMU_SPURIOUS] && stats.faults[VMMU_RETRY] &&
 		  stats.faults[VMMU_EXIT_TO_HOST]);
 }
