@@ -43,16 +43,16 @@ static void settle_agree(struct settle *settle)
 	settle_skip(settle, 1, 1);
 }
 
-/* One difference; a side may be NULL. */
+/* One difference; a side may be NULL, and TOLD is one that is not. */
 static void settle_differ(struct settle *settle, const struct compare_fact *kernel,
-			  const struct compare_fact *engine)
+			  const struct compare_fact *engine, const struct compare_fact *told)
 {
 	struct vmmu_compare *compare = settle->compare;
-	struct vmmu_compare_tally *tally = compare_class(compare, kernel ? kernel : engine);
+	struct vmmu_compare_tally *tally = compare_class(compare, told);
 	int reason = compare_reason(compare, kernel, engine);
 	char kernel_text[SETTLE_TEXT], engine_text[SETTLE_TEXT];
 	struct vmmu_compare_difference difference = {
-		.event = kernel ? kernel->event : engine->event,
+		.event = told->event,
 		.line = kernel ? kernel->line : settle->line,
 		.step_line = settle->step_line,
 	};
@@ -87,16 +87,16 @@ static bool settle_is_pair(const struct compare_fact *kernel, const struct compa
 static void settle_gap(struct settle *settle, size_t kernel, size_t engine)
 {
 	while (kernel && engine && settle_is_pair(settle->kernel, settle->engine)) {
-		settle_differ(settle, settle->kernel, settle->engine);
+		settle_differ(settle, settle->kernel, settle->engine, settle->kernel);
 		settle_skip(settle, 1, 1);
 		kernel--, engine--;
 	}
 	for (; kernel; kernel--) {
-		settle_differ(settle, settle->kernel, NULL);
+		settle_differ(settle, settle->kernel, NULL, settle->kernel);
 		settle_skip(settle, 1, 0);
 	}
 	for (; engine; engine--) {
-		settle_differ(settle, NULL, settle->engine);
+		settle_differ(settle, NULL, settle->engine, settle->engine);
 		settle_skip(settle, 0, 1);
 	}
 }

@@ -196,11 +196,11 @@ void machine_attributes_set(struct machine *machine, uint64_t gfn, uint64_t coun
 				attributes))
 		machine_fail(machine, "vmmu_attributes_set() failed");
 	memset(&machine->private_pages[index], attributes != 0, count);
-	for (uint64_t i = 0; is_change && i < count; i += 1 + count / 64)
+	for (uint64_t at = gfn; is_change && at < gfn + count; at += 1 + count / 64)
 		for (unsigned as_id = 0; as_id < machine->as_count; as_id++)
-			if (machine_kind(machine, as_id, gfn + i) == VMMU_ENTRY_LEAF)
+			if (machine_kind(machine, as_id, at) == VMMU_ENTRY_LEAF)
 				machine_fail(machine, "gfn %#llx is mapped all the same",
-					     (unsigned long long)(gfn + i));
+					     (unsigned long long)at);
 }
 
 /* Are some of PAGES gfns from START on private and some not? */
@@ -460,15 +460,16 @@ static uint64_t note_ring_page(struct machine *machine, uint8_t *seen[MACHINE_SL
 			       const struct vmmu_dirty_page *page)
 {
 	struct model_slot *slot = model_slot_by_id(machine, page->slot >> 16, page->slot & 0xffff);
-	uint64_t index = (uint64_t)(slot - machine->slots);
+	uint8_t **marks;
 
 	if (!slot || !slot->touched || page->page >= slot->gfns || !slot->touched[page->page])
 		machine_fail(machine, "slot %#x page %llu is listed, never touched", page->slot,
 			     (unsigned long long)page->page);
-	if (!seen[index])
-		seen[index] = calloc(slot->gfns, 1);
-	cr_assert_not_null(seen[index]);
-	return !seen[index][page->page]++;
+	marks = &seen[slot - machine->slots];
+	if (!*marks)
+		*marks = calloc(slot->gfns, 1);
+	cr_assert_not_null(*marks);
+	return !(*marks)[page->page]++;
 }
 
 /* Was all that was written seen? */
