@@ -26,8 +26,10 @@ int main(int argc, char **argv)
 	if (!err)
 		err = vmmu_replay(trace, &options, &report);
 	vmmu_trace_close(trace);
-	if (err)
+	if (err) {
+		vmmu_compare_destroy(options.compare);
 		return 1;
+	}
 	vmmu_compare_tally(options.compare, VMMU_COMPARE_MAP_SET, &tally);
 	printf("%s: %llu of %llu leaves equal\n",
 	       vmmu_profile_info(vmmu_compare_profile(options.compare))->name,

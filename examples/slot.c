@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmmu/slot.h: memory slots, and which pages were written, as live migration asks. */
+/* vmmu/slot.h: memory slots, one of which logs what is written (vmmu/dirty.h). */
 #include <stdio.h>
 #include <vmmu/vmmu.h>
 

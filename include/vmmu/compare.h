@@ -118,7 +118,7 @@ VMMU_API const char *vmmu_compare_reason_at(const struct vmmu_compare *compare, 
 					    uint64_t *count);
 /* What the recording tells of the VM's end, which is not compared. */
 VMMU_API uint64_t vmmu_compare_teardown(const struct vmmu_compare *compare);
-/* The tracepoint's name, or "outcome", "access"; "absent", "leaf rw" ... NULL: none such. */
+/* The tracepoint's name, or "outcome", "access"; "absent", "leaf w" ... NULL: none such. */
 VMMU_API const char *vmmu_compare_event_name(enum vmmu_compare_event event);
 VMMU_API const char *vmmu_compare_entry_name(enum vmmu_compare_entry entry);
 

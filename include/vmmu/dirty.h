@@ -14,7 +14,8 @@
  * all the same. BY_BITS: vmmu_dirty_get() looks for marks in all entries of the slot first. BY_LOG:
  * hardware's own log, which holds 512 pages, is brought in by vmmu_dirty_log() before a vCPU goes
  * on and whenever it leaves the guest; what is still in it is reported later, as is what is written
- * later.
+ * later. Before a slot moves it must be brought in, with no vCPU in the guest: the log has gpas,
+ * and the old ones are nobody's then.
  *
  * How reporting and protecting go together is the VM's choice (vmmu_vm_options.dirty_flags):
  *
@@ -46,7 +47,7 @@ extern "C" {
  *   -EINVAL  bad ids, or BITS too small
  *   -ENXIO   there are rings and no bitmaps
  *   -ENOENT  no such slot, or it does not log
- *   -EDEADLK, -EIO
+ *   -EDEADLK from a callback, inside a reader, or between invalidate begin and end; -EIO
  * Locking: takes the slots lock and the mmu lock. Cost: one walk for each page reported; BY_BITS: a
  * look at every entry of the slot.
  */
@@ -72,7 +73,7 @@ struct vmmu_dirty_range {
  *   -ENXIO   there are rings and no bitmaps
  *   -ENOENT  no such slot, or it does not log
  *   -EINVAL  RANGE reaches beyond the slot; PAGES no multiple of 64 and does not reach its end
- *   -EDEADLK, -EIO
+ *   -EDEADLK from a callback, inside a reader, or between invalidate begin and end; -EIO
  * Locking: as vmmu_dirty_get(). Cost: one walk for each page cleared.
  */
 VMMU_API int vmmu_dirty_clear(struct vmmu_vm *vm, const struct vmmu_dirty_range *range,
@@ -84,7 +85,7 @@ struct vmmu_dirty_page {
 	uint64_t page; /* page of the slot */
 };
 
-/* Entries of a ring that are kept in reserve: it counts as full when fewer are left. */
+/* Entries of a ring that are kept in reserve: it counts as full when no more are left. */
 #define VMMU_DIRTY_RING_RESERVED 64
 /* More of them with VMMU_DIRTY_BY_LOG, for what one hardware log holds. */
 #define VMMU_DIRTY_LOG_ENTRIES 512

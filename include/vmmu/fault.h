@@ -125,7 +125,7 @@ VMMU_API int vmmu_fault_ready(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault);
  *   -EFAULT     the host has no page there
  *   -EHWPOISON  it has a hardware memory error
  *   -ENOTSUP    VMMU_MODE_RANGES
- *   -ENOMEM, -ENOSPC, -EIO  as vmmu_fault()
+ *   -ENOMEM, -ENOSPC, -EBUSY, -EDEADLK, -EIO  as vmmu_fault()
  * Locking: as vmmu_fault(), which may not run on VCPU meanwhile.
  */
 VMMU_API int vmmu_prefault(struct vmmu_vcpu *vcpu, uint64_t gpa, uint64_t bytes, uint64_t *done);

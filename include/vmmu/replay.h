@@ -98,7 +98,8 @@ struct vmmu_replay_report {
  *   others    of vmmu_trace_next(), vmmu_vm_create(), vmmu_digest() and options.finish
  *
  * With an error *REPORT is unchanged. Registers the calling thread for the duration if it is not
- * (vmmu/vm.h). Memory does not grow with the length of the trace.
+ * (vmmu/vm.h). Memory does not grow with the length of the trace; a comparison
+ * keeps what it has not compared yet, up to a fixed number of events.
  */
 VMMU_API int vmmu_replay(struct vmmu_trace *trace, const struct vmmu_replay_options *options,
 			 struct vmmu_replay_report *report);

@@ -46,7 +46,11 @@ struct vmmu_slot {
  * invalidate begin and end.
  */
 VMMU_API int vmmu_slot_set(struct vmmu_vm *vm, const struct vmmu_slot *slot);
-/* Read back a slot. -ENOENT: no such slot; -EINVAL: as_id or id out of range. */
+/*
+ * Read back a slot. -ENOENT: no such slot; -EINVAL: as_id or id out of range; -EDEADLK: from a
+ * callback or inside a reader; -EIO: the VM is poisoned. Locking: takes the slots lock, so it may
+ * wait for invalidations under way: never between invalidate begin and end.
+ */
 VMMU_API int vmmu_slot_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, struct vmmu_slot *slot);
 /*
  * The generation of the address space's slots (bit 63 set: an update is under way); 0 for a bad

@@ -48,6 +48,9 @@ static unsigned collapse_level(struct vmmu_vm *vm, const struct memslot *slot, u
 	uint64_t hva = memslot_hva(slot, gfn, vm->geometry->page_shift);
 	struct vmmu_page page = {.pfn = pfn, .level = vm->env.host_level(vm->env_ctx, hva, gfn)};
 
+	/* What is at the hva says nothing of a private page. */
+	if (vm_is_private(vm, gfn))
+		return 1;
 	return adjust_level(slot, vm->geometry, gfn, &page, vm->max_level);
 }
 

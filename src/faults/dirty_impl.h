@@ -106,7 +106,13 @@ static NEVER_INLINE void dirty_arm_table(struct vmmu_vm *vm, const struct dirty_
 
 static void dirty_arm_word(struct vmmu_vm *vm, const struct dirty_word *word)
 {
-	tdp_for_each_root(vm, word->slot->as_id, root) dirty_arm_table(vm, word, root);
+	/* What is beyond the reach of tables would fall on other gfns. */
+	if (word->gfn < gfn_limit()) {
+		const struct dirty_word below = {word->slot, word->gfn,
+						 dirty_bits(word, word->gfn, gfn_limit())};
+
+		tdp_for_each_root(vm, word->slot->as_id, root) dirty_arm_table(vm, &below, root);
+	}
 	if (!slots_have_rmaps(&vm->slots))
 		return;
 	for (unsigned level = 1; level <= vm->max_level; level++)

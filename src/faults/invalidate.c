@@ -241,7 +241,9 @@ static int remap_part(void *ctx, const struct slot_range *range)
 	struct remap_run *run = ctx;
 
 	run->has_met = true;
-	run->vm->engine->remap(run->vm, range, run->page);
+	/* A private page is not the one at the hva. */
+	if (!vm_is_private(run->vm, range->start))
+		run->vm->engine->remap(run->vm, range, run->page);
 	return 0;
 }
 

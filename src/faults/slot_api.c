@@ -32,10 +32,14 @@ int vmmu_slot_set(struct vmmu_vm *vm, const struct vmmu_slot *slot)
 int vmmu_slot_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, struct vmmu_slot *out)
 {
 	const struct memslot *slot;
-	int err = -ENOENT;
+	int err;
 
 	if (!vm || !out || !vm_has_slot_ids(vm, as_id, id))
 		return -EINVAL;
+	err = vm_may_lock(vm);
+	if (err)
+		return err;
+	err = -ENOENT;
 	pthread_mutex_lock(&vm->slots.lock);
 	slot = slots_by_id(&vm->slots, as_id, id);
 	if (slot) {

@@ -83,7 +83,8 @@ static void zap_remap_tdp(struct vmmu_vm *vm, const struct slot_range *range,
 			  const struct vmmu_page *page)
 {
 	tdp_for_leaves(vm, range, page->writable ? 1 : 2, vm->max_level, tdp_drop_leaf);
-	if (page->writable)
+	/* Beyond the reach of tables there is nothing, and the walk would come out elsewhere. */
+	if (page->writable || range->start >= gfn_limit())
 		return;
 	tdp_for_each_root(vm, range->slot->as_id, root)
 	{

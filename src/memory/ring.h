@@ -54,8 +54,8 @@ struct ring_word {
 };
 
 /*
- * A ring of ENTRIES, a power of two, that counts as full when less than RESERVED are left. NULL: no
- * memory.
+ * A ring of ENTRIES, a power of two, that counts as full when no more than RESERVED are left. NULL:
+ * no memory.
  */
 struct dirty_ring *ring_create(uint32_t entries, uint32_t reserved);
 void ring_destroy(struct dirty_ring *ring);

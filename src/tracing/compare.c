@@ -29,12 +29,14 @@ static bool compare_reserve(struct compare_list *list)
 void compare_add(struct vmmu_compare *compare, struct compare_list *list,
 		 const struct compare_fact *fact)
 {
-	if (list->count == COMPARE_FACTS_MAX)
+	if (compare->fact_count >= COMPARE_FACTS_MAX) {
 		list->lost++;
-	else if (compare_reserve(list))
+	} else if (compare_reserve(list)) {
 		list->facts[list->count++] = *fact;
-	else
+		compare->fact_count++;
+	} else {
 		compare->error = -ENOMEM;
+	}
 }
 
 /* The fault of WINDOW is over; OTHERWISE is what it means if nothing was seen of it. */
@@ -261,6 +263,7 @@ static void compare_cut_teardown(struct vmmu_compare *compare, struct compare_wi
 	while (kernel->count > end &&
 	       compare_is_removal(compare, &kernel->facts[kernel->count - 1])) {
 		kernel->count--;
+		compare->fact_count--;
 		compare->teardown++;
 	}
 }

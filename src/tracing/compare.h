@@ -10,7 +10,7 @@
  * 	compare_reason.c what explains a difference
  * 	compare_api.c    create, destroy, counts
  *
- * Memory is bounded by the longest step, and that by COMPARE_FACTS_MAX.
+ * Memory is bounded by the longest steps, and these by COMPARE_FACTS_MAX in all.
  */
 #ifndef VMMU_TRACING_COMPARE_H
 #define VMMU_TRACING_COMPARE_H
@@ -22,7 +22,7 @@
 
 /* Threads whose steps are kept apart; a power of two. Others share. */
 #define COMPARE_WINDOWS 64u
-/* Facts of one side in one step that are kept. What comes beyond is a difference. */
+/* Facts that are kept, of all steps that are not over. What comes beyond is a difference. */
 #define COMPARE_FACTS_MAX (UINT64_C(1) << 22)
 /* Reasons there may be. */
 #define COMPARE_REASONS_MAX 16u
@@ -93,6 +93,7 @@ struct vmmu_compare {
 	uint64_t last_line;            /* of the recording, so far */
 	struct compare_window *window; /* of the input that is being applied */
 	struct compare_window windows[COMPARE_WINDOWS];
+	uint64_t fact_count; /* in the lists of all of them */
 	struct compare_accesses accesses;
 	uint64_t *frames; /* [engine's table frame]: the kernel's hpa plus 1; 0: not known */
 	struct vmmu_compare_tally step;

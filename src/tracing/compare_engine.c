@@ -231,13 +231,16 @@ void compare_release(struct vmmu_compare *compare, struct compare_window *window
 }
 
 /* The lockless fix's write of an entry is told by its own event alone. */
-static void engine_drop_write(struct compare_list *list, const struct vmmu_event *event)
+static void engine_drop_write(struct vmmu_compare *compare, const struct vmmu_event *event)
 {
+	struct compare_list *list = &compare->window->engine;
 	const struct compare_fact *last = list->count ? &list->facts[list->count - 1] : NULL;
 
 	if (event->kind == VMMU_EVENT_FAST_FIX && event->value == VMMU_FIXED && last &&
-	    last->event == VMMU_COMPARE_ENTRY_CHANGED && last->level == event->level)
+	    last->event == VMMU_COMPARE_ENTRY_CHANGED && last->level == event->level) {
 		list->count--;
+		compare->fact_count--;
+	}
 }
 
 void compare_engine(struct vmmu_compare *compare, const struct vmmu_event *event)
@@ -258,7 +261,7 @@ void compare_engine(struct vmmu_compare *compare, const struct vmmu_event *event
 		fact.new_pte = engine_pte(compare, event->new_pte, event->level);
 	}
 	engine_fill_special(compare, event, &fact);
-	engine_drop_write(&compare->window->engine, event);
+	engine_drop_write(compare, event);
 	engine_tell(compare, compare->window, &fact);
 }
 

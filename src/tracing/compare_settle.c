@@ -6,10 +6,13 @@
 #include "tracing/compare.h"
 
 #include "base/bits.h"
+#include "base/mem.h"
 
 /* Facts of either side that are looked at to find where the sides meet again. */
 #define SETTLE_REACH 48u
 #define SETTLE_TEXT  512
+/* Facts that a list between two steps has room for. */
+#define SETTLE_KEPT 4096
 
 /* What has not been compared yet. */
 struct settle {
@@ -140,8 +143,14 @@ static void settle_lost(struct vmmu_compare *compare, struct compare_list *list)
 
 	tally->total += list->lost;
 	compare->step.total += list->lost;
+	compare->fact_count -= list->count;
 	list->lost = 0;
 	list->count = 0;
+	/* After a long step: the next ones are short. */
+	if (list->capacity > SETTLE_KEPT) {
+		mem_free(list->facts);
+		*list = (struct compare_list){0};
+	}
 }
 
 void compare_settle(struct vmmu_compare *compare, struct compare_window *window)

@@ -226,6 +226,24 @@ FORMAT_TEST(attributes, logging_turned_off__collapses_nothing_mixed)
 	machine_destroy(machine);
 }
 
+/* What the host says of the page at the hva, its size or another frame, is of the shared one. */
+FORMAT_TEST(attributes, private_page__is_not_what_stands_at_the_hva)
+{
+	struct machine *machine = machine_of_blocks(*index, 2, 2);
+	uint64_t block = machine_pages(machine, 2), gfn = block + 5;
+	struct vmmu_page other = {.level = 1};
+
+	machine_slot(machine, 0, block, 2 * block, block, VMMU_SLOT_LOG_DIRTY);
+	machine_attributes_set(machine, block, 2 * block, VMMU_ATTRIBUTE_PRIVATE);
+	machine_touch(machine, gfn, VMMU_WRITE);
+	machine_slot(machine, 0, block, 2 * block, block, 0);
+	cr_assert_eq(machine_walk(machine, 0, gfn).level, 1);
+	other.pfn = machine_walk(machine, 0, gfn).pfn + 1;
+	cr_assert_eq(vmmu_remap(machine->vm, machine_hva(machine, gfn), &other), 0);
+	cr_assert_eq(machine_walk(machine, 0, gfn).pfn, other.pfn - 1);
+	machine_destroy(machine);
+}
+
 FORMAT_TEST(attributes, calls_that_make_no_sense__are_refused)
 {
 	struct machine *machine = machine_of_blocks(*index, 1, 1);

@@ -182,7 +182,7 @@ FORMAT_TEST(dirty_manual, bad_arguments__are_refused)
 }
 
 /* Without the option both ways may be mixed. */
-FORMAT_TEST(dirty_clear, by_default__works_as_well)
+FORMAT_TEST(dirty_manual, by_default__works_as_well)
 {
 	struct machine *machine = machine_with_flags(*index, 0, VMMU_SLOT_LOG_DIRTY);
 	uint64_t asked = 1 << 3;
@@ -205,7 +205,7 @@ static int count_writable(void *ctx, const struct vmmu_visit *visit)
 }
 
 /* Both kinds of roots map the page: it is protected in both. */
-FORMAT_TEST(dirty_clear, page_in_both_kinds_of_roots__is_protected_in_both)
+FORMAT_TEST(dirty_manual, page_in_both_kinds_of_roots__is_protected_in_both)
 {
 	struct machine *machine = machine_manual(*index);
 	uint64_t asked = 1 << 3;
@@ -345,4 +345,42 @@ FORMAT_TEST(dirty_options, unknown_or_contradictory__are_refused)
 	options.mode = VMMU_MODE_RANGES;
 	cr_assert_eq(vmmu_vm_create(&options, &vm), -EINVAL, "no slots, no logs");
 	cr_assert_null(vm);
+}
+
+/* A slot may lie beyond what tables reach: what is done to its pages is done to no others. */
+FORMAT_TEST(dirty_manual, slot_beyond_the_input_space__leaves_the_low_ones_alone)
+{
+	struct machine *machine = machine_with_flags(*index, VMMU_DIRTY_MANUAL,
+						     VMMU_SLOT_LOG_DIRTY);
+	uint64_t limit = UINT64_C(1) << (machine->geometry->gpa_bits - machine->page_shift);
+	struct vmmu_page other = {.pfn = 77, .level = 1};
+	uint64_t bitmap = 1, count = 0, pfn;
+	struct vmmu_dirty_range range = {.id = 1, .pages = 1, .bitmap = &bitmap};
+
+	machine_slot(machine, 1, limit, 1, 200, VMMU_SLOT_LOG_DIRTY);
+	machine_touch(machine, 0, VMMU_WRITE);
+	pfn = machine_walk(machine, 0, 0).pfn;
+	cr_assert_eq(vmmu_dirty_mark(machine->vm, 0, machine_gpa(machine, limit), 1), 0);
+	cr_assert_eq(vmmu_dirty_clear(machine->vm, &range, &count), 0);
+	cr_assert_eq(count, 1);
+	cr_assert(can_write(machine, 0));
+	cr_assert_eq(vmmu_remap(machine->vm, machine_hva(machine, 200), &other), 0);
+	cr_assert_eq(machine_walk(machine, 0, 0).pfn, pfn);
+	machine_destroy(machine);
+}
+
+/* A slot update may hold the slots lock until the invalidation ends: who would end it waits. */
+FORMAT_TEST(dirty_manual, between_invalidate_begin_and_end__is_refused)
+{
+	struct machine *machine = machine_manual(*index);
+	struct vmmu_hva_range hvas = {machine_hva(machine, 500), machine_hva(machine, 501)};
+	uint64_t bitmap[3] = {0};
+	struct vmmu_dirty_range range = {.pages = PAGES, .bitmap = bitmap};
+
+	cr_assert_eq(vmmu_invalidate_begin(machine->vm, &hvas), 0);
+	cr_assert_eq(vmmu_dirty_get(machine->vm, 0, 0, bitmap, 192, NULL), -EDEADLK);
+	cr_assert_eq(vmmu_dirty_clear(machine->vm, &range, NULL), -EDEADLK);
+	cr_assert_eq(vmmu_invalidate_end(machine->vm, &hvas), 0);
+	cr_assert_eq(vmmu_dirty_get(machine->vm, 0, 0, bitmap, 192, NULL), 0);
+	machine_destroy(machine);
 }

@@ -231,6 +231,22 @@ static int open_failed(int error, const char *path, const char *message)
 	}
 }
 
+/* The replay found no format, or what is compared no kernel. */
+static int replay_told_nothing(const struct replay_args *args, const struct vmmu_trace *trace)
+{
+	const char *architecture = vmmu_trace_architecture(trace);
+	const struct vmmu_profile *profile;
+
+	if (!args->is_compared || !architecture)
+		return tool_fail(TOOL_DATA,
+				 "%s: no fault of a known architecture; --format chooses one",
+				 args->path);
+	if (args->kernel.version)
+		return kernel_find(args->kernel.version, architecture, &profile);
+	return tool_fail(TOOL_DATA, "%s: nothing in it tells the kernel; --kvm chooses one",
+			 args->path);
+}
+
 static int replay_failed(const struct replay_args *args, const struct vmmu_trace *trace, int error)
 {
 	const char *message = vmmu_trace_error(trace);
@@ -243,19 +259,18 @@ static int replay_failed(const struct replay_args *args, const struct vmmu_trace
 	case -ENOPKG:
 		return tool_fail(TOOL_DATA, "%s", *message ? message : "the trace is damaged");
 	case -ENODATA:
-		return tool_fail(TOOL_DATA,
-				 args->is_compared
-					 ? "%s: nothing in it tells the kernel; --kvm chooses one"
-					 : "%s: no fault of a known architecture; --format chooses "
-					   "one",
-				 args->path);
+		return replay_told_nothing(args, trace);
 	case -EIO:
 		/* The engine's, when the reader has nothing to say: the VM is poisoned. */
 		return *message ? tool_fail(TOOL_NO_INPUT, "%s", message)
 				: tool_fail(TOOL_INTERNAL, "the engine broke an invariant");
 	case -EINVAL:
-		return tool_fail(TOOL_USAGE,
-				 "the format does not take these options (--max-level)");
+		return tool_fail(
+			TOOL_USAGE,
+			args->is_compared
+				? "the format is not the recorded kernel's, or does not take "
+				  "these options (--max-level)"
+				: "the format does not take these options (--max-level)");
 	default:
 		return tool_fail(TOOL_INTERNAL, "%s", *message ? message : strerror(-error));
 	}
@@ -271,9 +286,10 @@ static int print_report(struct replay_args *args, struct vmmu_trace *trace,
 	if (code != TOOL_OK)
 		return code;
 	if (args->as_json)
-		report_print_json(args->path, trace, &args->kernel, report, comparison);
+		report_print_json(args->path, trace, &args->kernel, args->replay.root, report,
+				  comparison);
 	else if (!args->is_quiet)
-		report_print(args->path, trace, &args->kernel, report);
+		report_print(args->path, trace, &args->kernel, args->replay.root, report);
 	if (comparison && !args->as_json && !args->is_quiet)
 		comparison_print(comparison, trace);
 	code = tool_finish_output();

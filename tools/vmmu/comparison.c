@@ -64,7 +64,12 @@ int comparison_verdict(const struct comparison *comparison)
 	struct vmmu_compare_tally all;
 
 	vmmu_compare_tally(comparison->compare, VMMU_COMPARE_EVENTS, &all);
-	return all.total && all.total == all.agree + all.explained ? TOOL_OK : TOOL_VIOLATION;
+	if (!all.total)
+		return tool_fail(TOOL_VIOLATION, "the trace has nothing to compare with");
+	if (all.total == all.agree + all.explained)
+		return TOOL_OK;
+	return tool_fail(TOOL_VIOLATION, "%" PRIu64 " of %" PRIu64 " events differ",
+			 all.total - all.agree - all.explained, all.total);
 }
 
 static void print_tally(const struct vmmu_compare_tally *tally)
@@ -141,8 +146,12 @@ static void print_differences(const struct comparison *comparison, struct vmmu_t
 	if (vmmu_trace_rewind(trace))
 		return;
 	while (left && vmmu_trace_next(trace, &event) == 1) {
-		unsigned index = lines.count++ % LINES_BEFORE;
+		unsigned index;
 
+		/* Lines of calls that a layout file tells are not the trace's. */
+		if (event.kind == VMMU_TRACE_SLOT && !event.pid)
+			continue;
+		index = lines.count++ % LINES_BEFORE;
 		lines.number[index] = event.line;
 		snprintf(lines.text[index], LINE_TEXT, "%s: %s", event.name, event.text);
 		for (; left && next->line <= event.line; left--)

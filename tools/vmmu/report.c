@@ -233,14 +233,15 @@ static void print_kernel(const struct kernel *kernel)
 }
 
 void report_print(const char *path, const struct vmmu_trace *trace, const struct kernel *kernel,
-		  const struct vmmu_replay_report *report)
+		  enum vmmu_root_mode mode, const struct vmmu_replay_report *report)
 {
 	const struct vmmu_format_info *info = vmmu_format_info(report->format);
 
 	print_input(path, trace, report);
 	print_kernel(kernel);
 	title("engine");
-	printf("%s (%s), direct mode\n", info->name, info->description);
+	printf("%s (%s), %s mode\n", info->name, info->description,
+	       mode == VMMU_ROOT_TDP ? "tdp" : "direct");
 	print_layout(report);
 	print_faults(report);
 	print_tables(report);

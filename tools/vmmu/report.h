@@ -8,12 +8,13 @@
 #include "comparison.h"
 #include "kernel.h"
 
-/* For people. PATH: what was replayed. TRACE: for its counts of events that were skipped. */
+/* For people. PATH: what was replayed, on roots of MODE. TRACE: for its counts of skipped events. */
 void report_print(const char *path, const struct vmmu_trace *trace, const struct kernel *kernel,
-		  const struct vmmu_replay_report *report);
+		  enum vmmu_root_mode mode, const struct vmmu_replay_report *report);
 /* As one JSON object, schema vmmu-replay/1: see docs/json.md. COMPARISON: NULL if there is none. */
 void report_print_json(const char *path, const struct vmmu_trace *trace,
-		       const struct kernel *kernel, const struct vmmu_replay_report *report,
+		       const struct kernel *kernel, enum vmmu_root_mode mode,
+		       const struct vmmu_replay_report *report,
 		       const struct comparison *comparison);
 
 /* "fault", "invalidate" ...: an enum vmmu_trace_kind. */

@@ -64,12 +64,13 @@ static void add_kernel(struct json_object *root, const struct kernel *kernel)
 	add_text(object, "why", kernel->why);
 }
 
-static void add_engine(struct json_object *root, const struct vmmu_replay_report *report)
+static void add_engine(struct json_object *root, enum vmmu_root_mode mode,
+		       const struct vmmu_replay_report *report)
 {
 	struct json_object *object = add_object(root, "engine");
 
 	add_text(object, "format", vmmu_format_info(report->format)->name);
-	add_text(object, "mode", "direct");
+	add_text(object, "mode", mode == VMMU_ROOT_TDP ? "tdp" : "direct");
 	object = add_object(root, "layout");
 	json_object_object_add(object, "inferred",
 			       json_object_new_boolean(report->layout_inferred));
@@ -195,8 +196,8 @@ static void add_comparison(struct json_object *root, const struct comparison *co
 }
 
 void report_print_json(const char *path, const struct vmmu_trace *trace,
-		       const struct kernel *kernel, const struct vmmu_replay_report *report,
-		       const struct comparison *comparison)
+		       const struct kernel *kernel, enum vmmu_root_mode mode,
+		       const struct vmmu_replay_report *report, const struct comparison *comparison)
 {
 	struct json_object *root = json_object_new_object(), *object;
 	char digest[33];
@@ -204,7 +205,7 @@ void report_print_json(const char *path, const struct vmmu_trace *trace,
 	add_text(root, "schema", "vmmu-replay/1");
 	add_trace(root, path, trace, report);
 	add_kernel(root, kernel);
-	add_engine(root, report);
+	add_engine(root, mode, report);
 	add_outcomes(root, report);
 	add_tables(root, report);
 	add_operations(root, report);
