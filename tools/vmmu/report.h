@@ -8,7 +8,7 @@
 #include "comparison.h"
 #include "kernel.h"
 
-/* For people. PATH: what was replayed, on roots of MODE. TRACE: for its counts of skipped events. */
+/* For people. PATH: what was replayed, on roots of MODE. TRACE: for counts of what was skipped. */
 void report_print(const char *path, const struct vmmu_trace *trace, const struct kernel *kernel,
 		  enum vmmu_root_mode mode, const struct vmmu_replay_report *report);
 /* As one JSON object, schema vmmu-replay/1: see docs/json.md. COMPARISON: NULL if there is none. */
