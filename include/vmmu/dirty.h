@@ -47,9 +47,10 @@ extern "C" {
  *   -EINVAL  bad ids, or BITS too small
  *   -ENXIO   there are rings and no bitmaps
  *   -ENOENT  no such slot, or it does not log
- *   -EDEADLK from a callback, inside a reader, or between invalidate begin and end; -EIO
- * Locking: takes the slots lock and the mmu lock. Cost: one walk for each page reported; BY_BITS: a
- * look at every entry of the slot.
+ *   -EDEADLK from a callback or inside a reader; -EIO
+ * Locking: takes the slots lock and the mmu lock; a slot update holds the former while it waits for
+ * invalidations, so not between invalidate begin and end where another thread may update slots.
+ * Cost: one walk for each page reported; BY_BITS: a look at every entry of the slot.
  */
 VMMU_API int vmmu_dirty_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, uint64_t *bitmap,
 			    uint64_t bits, uint64_t *count);
@@ -73,7 +74,7 @@ struct vmmu_dirty_range {
  *   -ENXIO   there are rings and no bitmaps
  *   -ENOENT  no such slot, or it does not log
  *   -EINVAL  RANGE reaches beyond the slot; PAGES no multiple of 64 and does not reach its end
- *   -EDEADLK from a callback, inside a reader, or between invalidate begin and end; -EIO
+ *   -EDEADLK from a callback or inside a reader; -EIO
  * Locking: as vmmu_dirty_get(). Cost: one walk for each page cleared.
  */
 VMMU_API int vmmu_dirty_clear(struct vmmu_vm *vm, const struct vmmu_dirty_range *range,
@@ -107,8 +108,8 @@ VMMU_API int vmmu_dirty_ring_harvest(struct vmmu_vm *vm, struct vmmu_dirty_page 
  * Protect again all pages that were harvested, and give their places in the rings back; the flush
  * is done on return. *count (may be NULL): how many entries.
  *
- * -EINVAL: NULL; -ENXIO: no rings; -EDEADLK, -EIO. Locking: takes the slots lock and the mmu lock,
- * the latter part by part. Cost: one walk for each page.
+ * -EINVAL: NULL; -ENXIO: no rings; -EDEADLK, -EIO. Locking: as vmmu_dirty_get(), the mmu lock part
+ * by part. Cost: one walk for each page.
  */
 VMMU_API int vmmu_dirty_ring_reset(struct vmmu_vm *vm, uint64_t *count);
 

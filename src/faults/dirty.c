@@ -139,12 +139,9 @@ static void dirty_clear(struct dirty_run *run, const struct vmmu_dirty_range *ra
 }
 
 /* May the bitmaps of VM be asked for? */
-static int dirty_may_ask(struct vmmu_vm *vm)
+static int dirty_may_ask(const struct vmmu_vm *vm)
 {
-	int err = vm->slots.has_no_bitmaps ? -ENXIO : vm_may_lock(vm);
-
-	/* Who holds the slots lock may be waiting for the end of our own invalidation. */
-	return !err && vm_has_begun_invalidation(vm) ? -EDEADLK : err;
+	return vm->slots.has_no_bitmaps ? -ENXIO : vm_may_lock(vm);
 }
 
 /* Slots lock held: the slot, which logs into a bitmap. 0, -ENOENT. */

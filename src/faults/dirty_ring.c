@@ -156,9 +156,6 @@ int vmmu_dirty_ring_reset(struct vmmu_vm *vm, uint64_t *count)
 	err = vm_may_lock(vm);
 	if (err)
 		return err;
-	/* Who holds the slots lock may be waiting for the end of our own invalidation. */
-	if (vm_has_begun_invalidation(vm))
-		return -EDEADLK;
 	pthread_mutex_lock(&vm->slots.lock);
 	pthread_mutex_lock(&vm->rings.lock);
 	found = reset_rings(vm);

@@ -368,19 +368,3 @@ FORMAT_TEST(dirty_manual, slot_beyond_the_input_space__leaves_the_low_ones_alone
 	cr_assert_eq(machine_walk(machine, 0, 0).pfn, pfn);
 	machine_destroy(machine);
 }
-
-/* A slot update may hold the slots lock until the invalidation ends: who would end it waits. */
-FORMAT_TEST(dirty_manual, between_invalidate_begin_and_end__is_refused)
-{
-	struct machine *machine = machine_manual(*index);
-	struct vmmu_hva_range hvas = {machine_hva(machine, 500), machine_hva(machine, 501)};
-	uint64_t bitmap[3] = {0};
-	struct vmmu_dirty_range range = {.pages = PAGES, .bitmap = bitmap};
-
-	cr_assert_eq(vmmu_invalidate_begin(machine->vm, &hvas), 0);
-	cr_assert_eq(vmmu_dirty_get(machine->vm, 0, 0, bitmap, 192, NULL), -EDEADLK);
-	cr_assert_eq(vmmu_dirty_clear(machine->vm, &range, NULL), -EDEADLK);
-	cr_assert_eq(vmmu_invalidate_end(machine->vm, &hvas), 0);
-	cr_assert_eq(vmmu_dirty_get(machine->vm, 0, 0, bitmap, 192, NULL), 0);
-	machine_destroy(machine);
-}
