@@ -275,6 +275,8 @@ void machine_attributes_init(struct machine *machine, uint64_t base, uint64_t co
 void machine_attributes_set(struct machine *machine, uint64_t gfn, uint64_t count,
 			    unsigned attributes);
 bool machine_is_private(const struct machine *machine, uint64_t gfn);
+/* Is host page INDEX behind private memory, which does not follow what stands at the hva? */
+bool machine_has_private(const struct machine *machine, uint64_t index);
 struct model_slot *model_slot_at(struct machine *machine, unsigned as_id, uint64_t gfn);
 struct model_slot *model_slot_by_id(struct machine *machine, unsigned as_id, unsigned id);
 struct grant machine_grant(struct machine *machine, unsigned as_id, uint64_t gfn);

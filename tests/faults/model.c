@@ -181,6 +181,20 @@ bool machine_is_private(const struct machine *machine, uint64_t gfn)
 	       machine->private_pages[index];
 }
 
+bool machine_has_private(const struct machine *machine, uint64_t index)
+{
+	for (unsigned i = 0; i < MACHINE_SLOTS; i++) {
+		const struct model_slot *slot = &machine->slots[i];
+		uint64_t page = (machine_hva(machine, index) - slot->set.hva) >>
+				machine->page_shift;
+
+		if (slot->used && page < slot->gfns &&
+		    machine_is_private(machine, slot->base_gfn + page))
+			return true;
+	}
+	return false;
+}
+
 void machine_attributes_set(struct machine *machine, uint64_t gfn, uint64_t count,
 			    unsigned attributes)
 {

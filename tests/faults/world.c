@@ -487,7 +487,7 @@ static void op_remap(struct world *world)
 
 	moved.writable = chance(world, 50);
 	/* pages of one huge page move together */
-	if (page->level > 1 || page->status != HOST_RAM)
+	if (page->level > 1 || page->status != HOST_RAM || machine_has_private(machine, index))
 		return;
 	machine_op(machine, "remap host %llu to pfn %#llx", (unsigned long long)index,
 		   (unsigned long long)moved.pfn);
