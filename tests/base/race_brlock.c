@@ -13,13 +13,14 @@
 
 #define READERS 4
 #define WRITERS 2
-#define CLAIMS  3000
+#define CLAIMS  3000 /* of each writer at least; it goes on until every reader came in */
 
 static struct brlock lock;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t first, second; /* equal outside of the exclusive section */
 static atomic_bool is_over;
 static atomic_uint wrong;
+static uint64_t claims; /* mutex */
 
 static struct reader {
 	struct brlock_slot slot;
@@ -52,14 +53,20 @@ static void *read_main(void *arg)
 
 static void *write_main(void *unused)
 {
-	for (unsigned i = 0; i < CLAIMS; i++) {
+	bool all_came = false;
+
+	for (unsigned i = 0; i < CLAIMS || !all_came; i++) {
 		uint64_t entered = 0;
 
 		pthread_mutex_lock(&mutex);
 		brlock_claim(&lock);
+		claims++;
 		first++;
-		for (unsigned reader = 0; reader < READERS; reader++)
+		all_came = true;
+		for (unsigned reader = 0; reader < READERS; reader++) {
 			entered += readers[reader].entered;
+			all_came &= readers[reader].entered > 0;
+		}
 		/* Whoever is inside against the rule has time to be seen. */
 		if (i % 64 == 0)
 			sched_yield();
@@ -78,7 +85,7 @@ static int run(void)
 	pthread_t threads[READERS + WRITERS];
 	uint64_t entered = 0, waited = 0;
 
-	first = second = 0;
+	first = second = claims = 0;
 	is_over = false;
 	for (unsigned i = 0; i < READERS; i++) {
 		readers[i] = (struct reader){0};
@@ -103,7 +110,7 @@ static int run(void)
 	printf("%s: %llu shared sections, %llu of them after a wait; %u wrong\n",
 	       brlock_has_membarrier ? "membarrier" : "fences", (unsigned long long)entered,
 	       (unsigned long long)waited, atomic_load(&wrong));
-	return wrong || !entered || first != WRITERS * CLAIMS || brlock_is_shared(&lock);
+	return wrong || first != claims || second != claims || brlock_is_shared(&lock);
 }
 
 int main(void)
