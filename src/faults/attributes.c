@@ -86,13 +86,9 @@ int vmmu_attributes_set(struct vmmu_vm *vm, uint64_t gpa, uint64_t bytes, unsign
 	    !is_aligned(gpa | bytes, BIT64(vm->geometry->page_shift)) ||
 	    (attributes & ~(unsigned)VMMU_ATTRIBUTE_PRIVATE))
 		return -EINVAL;
-	if (vm->mode == VMMU_MODE_RANGES)
-		return -ENOTSUP;
-	err = vm_may_lock(vm);
+	err = vm_may_update_slots(vm);
 	if (err)
 		return err;
-	if (vm_has_begun_invalidation(vm))
-		return -EDEADLK;
 	shift = vm->geometry->page_shift;
 	range = (struct gfn_range){gpa >> shift, (gpa + bytes) >> shift};
 	pthread_mutex_lock(&vm->slots.lock);

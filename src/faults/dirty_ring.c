@@ -75,7 +75,6 @@ int vmmu_dirty_ring_harvest(struct vmmu_vm *vm, struct vmmu_dirty_page *pages, u
 			    uint64_t *count)
 {
 	uint64_t found = 0;
-
 	int err;
 
 	if (!vm || !pages || !count)

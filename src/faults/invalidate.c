@@ -266,9 +266,7 @@ int vmmu_remap(struct vmmu_vm *vm, uint64_t hva, const struct vmmu_page *page)
 
 	if (!vm || !page || !remap_arguments_are_valid(vm, hva, page))
 		return -EINVAL;
-	if (vm->mode == VMMU_MODE_RANGES)
-		return -ENOTSUP;
-	err = vm_may_lock(vm);
+	err = vm_may_change_faults(vm);
 	if (err)
 		return err;
 	range = (struct vmmu_hva_range){hva, hva + BIT64(vm->geometry->page_shift)};

@@ -78,9 +78,7 @@ int vmmu_nx_recover(struct vmmu_vm *vm, unsigned ratio, uint64_t *recovered)
 
 	if (!vm || !ratio)
 		return -EINVAL;
-	if (vm->mode == VMMU_MODE_RANGES)
-		return -ENOTSUP;
-	err = vm_may_lock(vm);
+	err = vm_may_change_faults(vm);
 	if (err)
 		return err;
 	vm_lock(vm);

@@ -107,9 +107,7 @@ int vmmu_tables_quota_set(struct vmmu_vm *vm, uint64_t count)
 
 	if (!vm || (count && count < VMMU_TABLES_MIN))
 		return -EINVAL;
-	if (vm->mode == VMMU_MODE_RANGES)
-		return -ENOTSUP;
-	err = vm_may_lock(vm);
+	err = vm_may_change_faults(vm);
 	if (err)
 		return err;
 	vm_lock(vm);

@@ -19,13 +19,9 @@ int vmmu_slot_set(struct vmmu_vm *vm, const struct vmmu_slot *slot)
 
 	if (!vm || !slot)
 		return -EINVAL;
-	if (vm->mode == VMMU_MODE_RANGES)
-		return -ENOTSUP;
-	err = vm_may_lock(vm);
+	err = vm_may_update_slots(vm);
 	if (err)
 		return err;
-	if (vm_has_begun_invalidation(vm))
-		return -EDEADLK;
 	return slots_set(&vm->slots, slot);
 }
 

@@ -111,15 +111,11 @@ int vmmu_vcpu_set_root(struct vmmu_vcpu *vcpu, enum vmmu_root_mode mode)
 	if (!vcpu || (mode != VMMU_ROOT_DIRECT && mode != VMMU_ROOT_TDP))
 		return -EINVAL;
 	vm = vcpu->vm;
-	if (vm->mode == VMMU_MODE_RANGES)
-		return -ENOTSUP;
 	if (vcpu_is_busy(vcpu))
 		return -EBUSY;
-	err = vm_may_lock(vm);
+	err = vm_may_update_slots(vm);
 	if (err)
 		return err;
-	if (vm_has_begun_invalidation(vm))
-		return -EDEADLK;
 	err = mode == VMMU_ROOT_DIRECT ? slots_make_rmaps(&vm->slots) : 0;
 	if (err)
 		return err;

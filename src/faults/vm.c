@@ -108,6 +108,18 @@ int vm_may_lock(const struct vmmu_vm *vm)
 	return unlikely(sync_is_reading()) ? -EDEADLK : 0;
 }
 
+int vm_may_change_faults(const struct vmmu_vm *vm)
+{
+	return vm->mode == VMMU_MODE_RANGES ? -ENOTSUP : vm_may_lock(vm);
+}
+
+int vm_may_update_slots(struct vmmu_vm *vm)
+{
+	int err = vm_may_change_faults(vm);
+
+	return !err && vm_has_begun_invalidation(vm) ? -EDEADLK : err;
+}
+
 void vm_bug(struct vmmu_vm *vm, const char *what)
 {
 	atomic_store(&vm->is_poisoned, true);

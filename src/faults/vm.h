@@ -246,6 +246,13 @@ static inline bool quota_make_room(struct vmmu_vm *vm)
  * vmmu_reader_begin() and end. It would wait for itself, for the lock or for readers.
  */
 int vm_may_lock(const struct vmmu_vm *vm);
+/* The same for calls that VMs of VMMU_MODE_FAULTS alone have; -ENOTSUP: VM is another. */
+int vm_may_change_faults(const struct vmmu_vm *vm);
+/*
+ * The same for calls that change slots, or what is kept for each of them. -EDEADLK also between
+ * begin and end of an invalidation of this thread's, whose end they would wait for.
+ */
+int vm_may_update_slots(struct vmmu_vm *vm);
 
 /*
  * Locked, and the slots lock held: with eager_split, make large leaves of RANGE, whose slot logs
