@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "base/mem.h"
+#include "tracing/parse.h"
 
 static bool compare_reserve(struct compare_list *list)
 {
@@ -55,21 +56,6 @@ static void compare_conclude(struct vmmu_compare *compare, struct compare_window
 	if (fault->is_open)
 		compare_add(compare, &window->kernel, &fact);
 	window->fault = (struct compare_fault){0};
-}
-
-static bool compare_is_mark(const struct vmmu_trace_event *event)
-{
-	switch (event->kind) {
-	case VMMU_TRACE_ACCESS:
-	case VMMU_TRACE_SCRIPT:
-	case VMMU_TRACE_SLOT:
-	case VMMU_TRACE_DIRTY_GET:
-	case VMMU_TRACE_DROP:
-	case VMMU_TRACE_PROTECT:
-		return true;
-	default:
-		return false;
-	}
 }
 
 /* Steps of a script are those of all threads. */
@@ -219,7 +205,7 @@ static bool compare_is_judged(const struct vmmu_trace_event *event)
 int compare_recorded(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
 {
 	struct compare_window *window = compare_window_of(compare, event);
-	bool is_mark = compare_is_mark(event);
+	bool is_mark = parse_is_script_line(event);
 
 	compare->window = window;
 	window->is_used = true;

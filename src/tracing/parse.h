@@ -49,6 +49,12 @@ struct thread *parse_vcpu(struct parser *parser, struct vmmu_trace_event *event,
 bool parse_fault(struct parser *parser, const char *architecture,
 		 const struct vmmu_syndrome *syndrome, struct vmmu_trace_event *event);
 
+/*
+ * Does a new line of the recorded script start here? What host lines say belongs to the line
+ * before.
+ */
+bool parse_is_script_line(const struct vmmu_trace_event *event);
+
 /* The readers, by family. */
 parse_read parse_x86_page_fault, parse_x86_nested_exit, parse_x86_nested_enter, parse_x86_smm;
 parse_read parse_entry, parse_exit, parse_guest_fault;

@@ -207,3 +207,18 @@ bool parse_script(struct parser *parser, const char *text, struct vmmu_trace_eve
 	event->kind = VMMU_TRACE_OTHER;
 	return true;
 }
+
+bool parse_is_script_line(const struct vmmu_trace_event *event)
+{
+	switch (event->kind) {
+	case VMMU_TRACE_ACCESS:
+	case VMMU_TRACE_SCRIPT:
+	case VMMU_TRACE_SLOT:
+	case VMMU_TRACE_DIRTY_GET:
+	case VMMU_TRACE_DROP:
+	case VMMU_TRACE_PROTECT:
+		return true;
+	default:
+		return false;
+	}
+}

@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "base/mem.h"
 #include "tracing/compare.h"
+#include "tracing/parse.h"
 
 #define HOST_PAGE_LG2 12
 /* Faults that may stand between a fault and the host line of its access: bounds the look-ahead. */
@@ -189,25 +190,6 @@ static struct vmmu_vcpu *vcpu_of(struct replay_run *run, const struct vmmu_trace
 }
 
 /*
- * Does a new line of the recorded script start here? What host lines say belongs to the line
- * before.
- */
-static bool is_script_line(const struct vmmu_trace_event *event)
-{
-	switch (event->kind) {
-	case VMMU_TRACE_ACCESS:
-	case VMMU_TRACE_SCRIPT:
-	case VMMU_TRACE_SLOT:
-	case VMMU_TRACE_DIRTY_GET:
-	case VMMU_TRACE_DROP:
-	case VMMU_TRACE_PROTECT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/*
  * Learn what the host had behind the faulting page: its line comes after the access that it
  * describes.
  */
@@ -220,7 +202,7 @@ static void look_for_host_line(struct replay_run *run, const struct vmmu_trace_f
 		return;
 	for (i = 0; faults < HOST_LOOK_AHEAD_FAULTS; i++) {
 		event = replay_queue_peek(&run->queue, i);
-		if (!event || is_script_line(event))
+		if (!event || parse_is_script_line(event))
 			return;
 		if (event->kind == VMMU_TRACE_HOST_PAGE &&
 		    event->host.gpa >> HOST_PAGE_LG2 == fault->gpa >> HOST_PAGE_LG2) {
@@ -253,7 +235,7 @@ static void look_for_frames(struct replay_run *run)
 		uint64_t pfn = VMMU_PFN_NONE;
 
 		event = replay_queue_peek(&run->queue, i);
-		if (!event || is_script_line(event) || event->kind == VMMU_TRACE_FAULT)
+		if (!event || parse_is_script_line(event) || event->kind == VMMU_TRACE_FAULT)
 			return;
 		if (event->kind == VMMU_TRACE_MAP_REQUESTED)
 			pfn = event->pfn;
