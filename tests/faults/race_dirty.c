@@ -19,6 +19,8 @@
 #include <sys/mman.h>
 #include <vmmu/vmmu.h>
 
+#include "base/must.h"
+#include "base/random.h"
 #include "machine/machine.h"
 
 #define PAGES        200 /* three words of a log and a bit of a fourth */
@@ -30,14 +32,6 @@
 #define VCPUS_MAX    4
 #define LOG_MAX      512
 #define PASSES       4 /* copies before the vCPUs are stopped */
-
-#define MUST(condition)                                                                 \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
 
 /* A way to log. */
 struct way {
@@ -80,21 +74,6 @@ struct world {
 	atomic_bool must_stop, is_over;
 	uint64_t copied, rounds;
 };
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-static unsigned number_from(const char *name, unsigned fallback)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? (unsigned)strtoul(text, NULL, 0) : fallback;
-}
 
 /* The environment */
 
@@ -334,11 +313,11 @@ static void stand_still(struct rider *rider)
 static void *ride(void *arg)
 {
 	struct rider *rider = arg;
-	uint64_t random = 88172645463325252u + rider->id;
+	struct random_state random = {rider->id};
 
 	vmmu_thread_register();
 	while (!atomic_load(&rider->world->is_over)) {
-		uint64_t draw = next_random(&random);
+		uint64_t draw = random_u64(&random);
 		/* A few pages are written all the time, most now and then. */
 		uint64_t page = draw % 4 ? draw / 16 % 8 * 25 : draw / 16 % PAGES;
 
@@ -358,11 +337,11 @@ static void *ride(void *arg)
 static void *disturb(void *arg)
 {
 	struct world *world = arg;
-	uint64_t random = 362436069;
+	struct random_state random = {VCPUS_MAX};
 
 	vmmu_thread_register();
 	for (unsigned n = 0; !atomic_load(&world->is_over); n++) {
-		uint64_t page = next_random(&random) % (PAGES - 3);
+		uint64_t page = random_u64(&random) % (PAGES - 3);
 		struct vmmu_hva_range range = {HVA + GPA(page), HVA + GPA(page + 3)};
 
 		MUST(!vmmu_invalidate_begin(world->vm, &range));

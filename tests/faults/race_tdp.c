@@ -19,19 +19,14 @@
 #include <stdlib.h>
 #include <vmmu/vmmu.h>
 
+#include "base/must.h"
+#include "base/random.h"
+
 #define BLOCKS    3 /* large pages of memory; the last one's slot comes and goes */
 #define BLOCK     512
 #define HVA       (UINT64_C(1) << 40)
 #define GPA(gfn)  ((uint64_t)(gfn) << 12)
 #define VCPUS_MAX 8
-
-#define MUST(condition)                                                                 \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
 
 struct world {
 	struct vmmu_vm *vm;
@@ -47,21 +42,6 @@ struct rider {
 	unsigned id;
 	uint64_t outcomes[VMMU_OUTCOMES];
 };
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-static unsigned number_from(const char *name, unsigned fallback)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? (unsigned)strtoul(text, NULL, 0) : fallback;
-}
 
 /* A frame tells which page it is of, and which edition. */
 static uint64_t frame_of(uint64_t state, uint64_t index)
@@ -112,19 +92,19 @@ static void check_walk(struct world *world, uint64_t gfn)
 		MUST(walk.pfn % (BLOCKS * BLOCK) == gfn);
 }
 
-static void ride_once(struct rider *rider, uint64_t *random)
+static void ride_once(struct rider *rider, struct random_state *random)
 {
 	/* The first pages of a block, so that riders meet; now and then where no memory is. */
-	uint64_t block = next_random(random) % (BLOCKS + 1), page = next_random(random) % 8;
+	uint64_t block = random_u64(random) % (BLOCKS + 1), page = random_u64(random) % 8;
 	struct vmmu_fault fault = {.gpa = GPA(block * BLOCK + page),
-				   .access = 1u << next_random(random) % 3};
+				   .access = 1u << random_u64(random) % 3};
 	struct vmmu_root root;
 	int outcome;
 
 	MUST(!vmmu_vcpu_root(rider->vcpu, &root, NULL));
-	if (next_random(random) % 2)
+	if (random_u64(random) % 2)
 		fault.flags = VMMU_FAULT_PRESENT;
-	if (next_random(random) % 8 == 0)
+	if (random_u64(random) % 8 == 0)
 		fault.max_level = 1;
 	outcome = vmmu_fault(rider->vcpu, &fault);
 	MUST(outcome >= 0);
@@ -132,20 +112,21 @@ static void ride_once(struct rider *rider, uint64_t *random)
 	if (block < BLOCKS)
 		check_walk(rider->world, block * BLOCK + page);
 	/* Some change kinds now and then, some nap. */
-	if (rider->id == 0 && next_random(random) % 512 == 0)
-		MUST(!vmmu_vcpu_set_root(rider->vcpu, next_random(random) % 2 ? VMMU_ROOT_TDP
-									      : VMMU_ROOT_DIRECT));
-	if (next_random(random) % 16 == 0)
+	if (rider->id == 0 && random_u64(random) % 512 == 0)
+		MUST(!vmmu_vcpu_set_root(rider->vcpu, random_u64(random) % 2 ? VMMU_ROOT_TDP
+									     : VMMU_ROOT_DIRECT));
+	if (random_u64(random) % 16 == 0)
 		sched_yield();
 }
 
 static void *ride(void *arg)
 {
 	struct rider *rider = arg;
-	uint64_t random = 88172645463325252u + rider->id;
+	struct random_state random = {rider->id};
 
 	vmmu_thread_register();
-	while (!atomic_load(&rider->world->is_over))
+	/* some at least, however late this thread comes */
+	for (unsigned n = 0; n < 64 || !atomic_load(&rider->world->is_over); n++)
 		ride_once(rider, &random);
 	vmmu_thread_unregister();
 	return NULL;
@@ -155,11 +136,11 @@ static void *ride(void *arg)
 static void *change_host(void *arg)
 {
 	struct world *world = arg;
-	uint64_t random = 362436069;
+	struct random_state random = {VCPUS_MAX};
 
 	vmmu_thread_register();
 	for (unsigned n = 0; n < world->rounds; n++) {
-		uint64_t block = next_random(&random) % BLOCKS;
+		uint64_t block = random_u64(&random) % BLOCKS;
 		struct vmmu_hva_range range = {HVA + GPA(block * BLOCK),
 					       HVA + GPA((block + 1) * BLOCK)};
 

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <vmmu/vmmu.h>
 
+#include "base/must.h"
+#include "base/random.h"
 #include "faults/roots.h"
 #include "format/outside.h"
 
@@ -25,14 +27,6 @@
 #define VCPUS   2
 #define CHANGES 15000
 #define UPDATES 1000
-
-#define MUST(condition)                                                                 \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
 
 struct world {
 	struct vmmu_vm *vm;
@@ -48,14 +42,6 @@ struct rider {
 	unsigned id;
 	uint64_t granted, faults;
 };
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
 
 static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_request *request,
 					struct vmmu_page *page)
@@ -85,13 +71,14 @@ static void on_bug(void *ctx, const char *what)
 static void *ride(void *arg)
 {
 	struct rider *rider = arg;
-	uint64_t random = 88172645463325252u + rider->id;
+	struct random_state random = {rider->id};
 
 	vmmu_thread_register();
-	while (!atomic_load(&rider->world->is_over)) {
-		uint64_t gfn = next_random(&random) % PAGES;
+	/* some at least, however late this thread comes */
+	for (unsigned n = 0; n < 64 || !atomic_load(&rider->world->is_over); n++) {
+		uint64_t gfn = random_u64(&random) % PAGES;
 		struct vmmu_fault fault = {.gpa = gfn << rider->world->page_shift,
-					   .access = 1u << next_random(&random) % 3};
+					   .access = 1u << random_u64(&random) % 3};
 		struct vmmu_root root;
 		struct vmmu_walk walk;
 		bool flush_local;
@@ -119,11 +106,11 @@ static void *ride(void *arg)
 static void *change_host(void *arg)
 {
 	struct world *world = arg;
-	uint64_t random = 362436069;
+	struct random_state random = {VCPUS};
 
 	vmmu_thread_register();
 	for (unsigned n = 0; n < CHANGES; n++) {
-		uint64_t first = next_random(&random) % (PAGES - 4), count = 1 + n % 4;
+		uint64_t first = random_u64(&random) % (PAGES - 4), count = 1 + n % 4;
 		struct vmmu_hva_range range = {HVA + (first << world->page_shift),
 					       HVA + ((first + count) << world->page_shift)};
 

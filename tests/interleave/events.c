@@ -10,7 +10,7 @@
 #define OBJECTS_LG2  16u
 #define WORD_MIN     4u /* bytes: of what an atomic operation is about, as far as frees go */
 
-/* How an event uses a thing. Two uses by one class of the last five that is no WRITE commute. */
+/* How an event uses a thing. Two uses by one class of the last four that is no WRITE commute. */
 enum access_class {
 	ACCESS_ENTER,
 	ACCESS_GRACE,
@@ -19,7 +19,6 @@ enum access_class {
 	ACCESS_READ,
 	ACCESS_ADD,
 	ACCESS_OR,
-	ACCESS_AND,
 	ACCESS_WRITE,
 	ACCESS_NONE,
 };
@@ -113,7 +112,7 @@ static enum access_class class_of(const struct event *event)
 		[POINT_LOAD] = ACCESS_READ,      [POINT_STORE] = ACCESS_WRITE,
 		[POINT_EXCHANGE] = ACCESS_WRITE, [POINT_COMPARE] = ACCESS_WRITE,
 		[POINT_ADD] = ACCESS_ADD,        [POINT_OR] = ACCESS_OR,
-		[POINT_AND] = ACCESS_AND,        [POINT_LOCK] = ACCESS_ACQUIRE,
+		[POINT_AND] = ACCESS_WRITE,      [POINT_LOCK] = ACCESS_ACQUIRE,
 		[POINT_UNLOCK] = ACCESS_RELEASE, [POINT_WAITER] = ACCESS_WRITE,
 		[POINT_SIGNAL] = ACCESS_WRITE,   [POINT_WAKE] = ACCESS_ACQUIRE,
 		[POINT_ENTER] = ACCESS_ENTER,    [POINT_LEAVE] = ACCESS_NONE,

@@ -112,12 +112,12 @@
 #define atomic_fetch_sub(p, value) HOOK_VOID(POINT_ADD, p, HOOK_SUB, value)
 #define atomic_fetch_or(p, value)  HOOK_VOID(POINT_OR, p, HOOK_OR, value)
 /* This one's result is asked for: who clears a bit must know whether it was set. */
-#define atomic_fetch_and(p, value)                                           \
-	({                                                                   \
-		__typeof__(p) and_at = (p);                                  \
-		__auto_type and_value = (value);                             \
-		point_at(POINT_EXCHANGE, and_at, sizeof(*and_at), __func__); \
-		HOOK_AND(and_at, and_value);                                 \
+#define atomic_fetch_and(p, value)                                      \
+	({                                                              \
+		__typeof__(p) and_at = (p);                             \
+		__auto_type and_value = (value);                        \
+		point_at(POINT_AND, and_at, sizeof(*and_at), __func__); \
+		HOOK_AND(and_at, and_value);                            \
 	})
 
 #define atomic_load_explicit(p, order)            atomic_load(p)

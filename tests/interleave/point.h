@@ -19,9 +19,9 @@ enum point_kind {
 	POINT_STORE,
 	POINT_EXCHANGE,
 	POINT_COMPARE, /* compare-exchange */
-	POINT_ADD,     /* results of these three are never used: each commutes with its like */
+	POINT_ADD,     /* results of these two are never used: each commutes with its like */
 	POINT_OR,
-	POINT_AND,
+	POINT_AND, /* its result is */
 	POINT_LOCK,
 	POINT_UNLOCK,
 	POINT_WAITER, /* a thread is about to wait for a condition */

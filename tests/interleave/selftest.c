@@ -11,6 +11,7 @@
 #include "base/bits.h"
 #include "base/draw.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "base/sanitize.h"
 #include "interleave/hook.h"
 #include "interleave/lock_real.h"
@@ -26,14 +27,6 @@
 #define TOYS_MIN   (TOYS / 3)
 /* More than any of these programs has places to be preempted at. */
 #define PLENTY 64
-
-#define MUST(condition)                                                                 \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			exit(1);                                                        \
-		}                                                                       \
-	} while (0)
 
 enum toy_step {
 	TOY_END,

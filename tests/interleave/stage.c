@@ -3,10 +3,9 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/must.h"
 #include "faults/vm.h"
 #include "format/registry.h"
 #include "interleave/events.h"
@@ -17,14 +16,6 @@
 #define TABLES_BYTES (UINT64_C(8) << 20)
 
 /* A condition of the stage's own, not of what it tests. */
-#define MUST(condition)                                                                 \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
-
 /* A call that may not fail, whatever the schedule. */
 static void stage_expect(int err, const char *what)
 {

@@ -6,20 +6,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/must.h"
 #include "memory/ring.h"
 
 #define ENTRIES 64
 #define NUMBERS 400000u
-
-#define MUST(condition)                                                                 \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
 
 /* Both parts of an entry tell the number, so that a torn one shows. */
 static uint64_t page_of(uint32_t number)
