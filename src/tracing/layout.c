@@ -257,7 +257,7 @@ int layout_read(struct layout *layout, const char *path, char *error, size_t err
 	*layout = (struct layout){.has_times = true};
 	result = input_open(&input, path);
 	if (result) {
-		snprintf(error, error_bytes, "%s:0: %s", path, strerror(-result));
+		snprintf(error, error_bytes, "%s: %s", path, strerror(-result));
 		return result;
 	}
 	result = layout_read_lines(layout, &input);

@@ -264,7 +264,7 @@ int stream_open(struct stream *stream, const char *path, enum vmmu_trace_semanti
 		result = input_open(&stream->input, path);
 	}
 	if (result) {
-		snprintf(error, error_bytes, "%s:0: %s", stream_display(path), strerror(-result));
+		snprintf(error, error_bytes, "%s: %s", stream_display(path), strerror(-result));
 		return result;
 	}
 	return stream_start(stream, path, error, error_bytes);

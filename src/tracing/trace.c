@@ -188,12 +188,12 @@ int vmmu_trace_open(const char *path, const struct vmmu_trace_options *options,
 	if (!error)
 		error_bytes = 0;
 	if (wrong) {
-		snprintf(error, error_bytes, "%s:0: %s", path ? path : "", wrong);
+		snprintf(error, error_bytes, "%s: %s", path ? path : "", wrong);
 		return -EINVAL;
 	}
 	opened = mem_alloc(sizeof(*opened) + strlen(path) + 1);
 	if (!opened) {
-		snprintf(error, error_bytes, "%s:0: %s", stream_display(path), strerror(ENOMEM));
+		snprintf(error, error_bytes, "%s: %s", stream_display(path), strerror(ENOMEM));
 		return -ENOMEM;
 	}
 	memcpy(opened->path, path, strlen(path) + 1);

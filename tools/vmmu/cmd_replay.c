@@ -237,10 +237,10 @@ static int replay_told_nothing(const struct replay_args *args, const struct vmmu
 	const char *architecture = vmmu_trace_architecture(trace);
 	const struct vmmu_profile *profile;
 
-	if (!args->is_compared || !architecture)
-		return tool_fail(TOOL_DATA,
-				 "%s: no fault of a known architecture; --format chooses one",
-				 args->path);
+	if (!architecture)
+		return tool_fail(TOOL_DATA, "%s: no fault of a known architecture%s", args->path,
+				 args->is_compared ? ", so no kernel to compare with"
+						   : "; --format chooses one");
 	if (args->kernel.version)
 		return kernel_find(args->kernel.version, architecture, &profile);
 	return tool_fail(TOOL_DATA, "%s: nothing in it tells the kernel; --kvm chooses one",
