@@ -9,7 +9,7 @@ set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 scratch=$top/build-mutate
 jobs=$(nproc)
-test_seconds=60
+test_seconds=180
 
 . "$top/tests/mutations/lib.sh"
 
@@ -184,6 +184,8 @@ main() {
 	report
 }
 
+# One failing test is enough.
+export CRITERION_FAIL_FAST=1
 if [ -f /usr/bin/ninja ]; then
 	export CMAKE_GENERATOR=Ninja
 fi
