@@ -159,19 +159,17 @@ static ALWAYS_INLINE uint64_t map_make_leaf(const struct vmmu_vm *vm, const stru
 
 /*
  * LEAF as the VM's policies have it where OLD_PTE, which is not absent, makes way for it. KVM 6.1
- * looks at the old entry's bit for WRITE, whatever kind of entry it is, and takes the page for one
- * that was writable before, whose dirty bit is hardware's.
+ * looks at the old entry's bit for WRITE, and takes what lies over an MMIO entry for a page that
+ * was writable before, whose dirty bit is hardware's. Of tables it knows better.
  */
 static NEVER_INLINE uint64_t map_leaf_over(const struct vmmu_vm *vm, uint64_t old_pte,
 					   uint64_t leaf, unsigned level)
 {
-	enum vmmu_entry_kind kind = fmt_classify(old_pte, level);
-
 	if (!(vm->policies & VMMU_POLICY_CLEAN_OVER_OTHERS) ||
-	    !(fmt_access(leaf, level) & VMMU_WRITE))
+	    !(fmt_access(leaf, level) & VMMU_WRITE) ||
+	    fmt_classify(old_pte, level) != VMMU_ENTRY_MMIO)
 		return leaf;
-	return kind == VMMU_ENTRY_MMIO || kind == VMMU_ENTRY_TABLE ? fmt_clear_dirty(leaf, level)
-								   : leaf;
+	return fmt_clear_dirty(leaf, level);
 }
 
 /* What writing a leaf came to. */

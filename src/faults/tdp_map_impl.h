@@ -140,6 +140,22 @@ static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fa
 	}
 }
 
+/*
+ * Put LEAF at REF in the place of OLD_PTE, a table whose pages it maps, with nothing in between.
+ * RETRY: it holds something else by now. What the table held goes after the flush: until then CPUs
+ * may still walk it, and mark pages dirty there.
+ */
+static NEVER_INLINE int tdp_cover(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
+				  uint64_t old_pte, uint64_t leaf)
+{
+	struct tdp_zap zap = {.vm = vcpu->vm, .books = &vcpu->tdp.books, .tdp = &vcpu->tdp};
+
+	if (!funnel_collapse_shared(&vcpu->vm->tree, zap.books, ref, old_pte, leaf))
+		return VMMU_RETRY;
+	tdp_bury_table(&zap, ref, old_pte);
+	return VMMU_FIXED;
+}
+
 /* Put NEW_PTE, a leaf or an MMIO entry, at REF, which holds OLD_PTE. RETRY: not any more. */
 static NEVER_INLINE int tdp_replace(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
 				    uint64_t old_pte, uint64_t new_pte)
@@ -151,6 +167,9 @@ static NEVER_INLINE int tdp_replace(struct vmmu_vcpu *vcpu, const struct entry_r
 
 	if (old_pte == new_pte)
 		return VMMU_SPURIOUS;
+	if (fmt_classify(old_pte, ref->level) == VMMU_ENTRY_TABLE &&
+	    !fmt_needs_break(old_pte, new_pte, ref->level))
+		return tdp_cover(vcpu, ref, old_pte, new_pte);
 	if (!is_same_page && fmt_is_present(old_pte, ref->level)) {
 		if (!tdp_remove(vcpu, ref, old_pte))
 			return VMMU_RETRY;

@@ -347,7 +347,21 @@ static inline bool funnel_swap(const struct tree *tree, struct tree_books *books
 }
 
 /*
- * The same where nothing is at REF, LEAF is sane and no flush can be due but a local one: a fault's
+ * funnel_collapse() shared, with books: exactly OLD_PTE, a table, makes way for LEAF. False: REF
+ * holds something else by now. The flush is done on return.
+ */
+static inline bool funnel_collapse_shared(const struct tree *tree, struct tree_books *books,
+					  const struct entry_ref *ref, uint64_t old_pte,
+					  uint64_t leaf)
+{
+	if (!funnel_try(tree, ref, old_pte, leaf))
+		return false;
+	funnel_book(books, ref->level, spte_effects(old_pte, leaf, ref->level));
+	return true;
+}
+
+/*
+ * funnel_swap() where nothing is at REF, LEAF is sane and no flush can be due but a local one: a fault's
  * way, one compare-exchange and one count.
  */
 static inline bool funnel_put(const struct tree *tree, struct tree_books *books,
