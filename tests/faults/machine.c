@@ -27,11 +27,11 @@ static bool is_like_another(const struct vmmu_format_info *info)
 /*
  * Faults make no groups: of the formats that have them, one of each engine is enough. Sanitizers,
  * which look at how the code behaves and not at what it computes, need one of each family; each
- * test's process costs them ten times as much.
+ * test's process costs them ten times as much. ./dev mutate asks for the same at first.
  */
 static bool is_worth_a_run(const struct vmmu_format_info *info)
 {
-	if (BASE_HAS_ASAN && is_like_another(info))
+	if ((BASE_HAS_ASAN || getenv("VMMU_ONE_OF_EACH")) && is_like_another(info))
 		return false;
 	return !info->geometry->group_lg2[1] || !strcmp(info->name, "arm-s2-4k-cont") ||
 	       !strcmp(info->name, "sv39x4-napot");
