@@ -48,6 +48,7 @@ void replay_backing_destroy(struct replay_backing *backing)
 	replay_spans_clear(&backing->write_denied);
 	replay_spans_clear(&backing->unwritten);
 	replay_spans_clear(&backing->split);
+	replay_spans_clear(&backing->touched);
 	replay_spans_clear(&backing->present);
 	replay_spans_clear(&backing->pool);
 	memset(backing, 0, sizeof(*backing));
@@ -74,6 +75,13 @@ static void learn_presence(struct replay_backing *backing, const struct vmmu_tra
 		(void)replay_spans_remove(&backing->present, start, start + bytes);
 }
 
+/* A full set only makes the host look more willing to map large. */
+static void touch(struct replay_backing *backing, uint64_t start, uint64_t end)
+{
+	(void)replay_spans_add(&backing->touched, align_down(start, HUGE_BYTES),
+			       align_up(end, HUGE_BYTES));
+}
+
 void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trace_host *host)
 {
 	uint64_t number = host->hva >> HOST_LG2;
@@ -88,6 +96,7 @@ void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trac
 	frame.key = (host->hva >> HUGE_LG2) + 1;
 	frame.pfn &= ~HUGE_FRAME_MASK;
 	*frame_slot(backing->regions, host->hva >> HUGE_LG2) = frame;
+	touch(backing, host->hva, host->hva + 1);
 	learn_presence(backing, host);
 }
 
@@ -126,11 +135,21 @@ static void split_edges(struct replay_backing *backing, uint64_t start, uint64_t
 void replay_backing_prefault(struct replay_backing *backing, uint64_t start, uint64_t end)
 {
 	(void)replay_spans_add(&backing->present, start, end);
+	touch(backing, start, end);
 }
 
 void replay_backing_pool(struct replay_backing *backing, uint64_t start, uint64_t end)
 {
 	(void)replay_spans_add(&backing->pool, start, end);
+}
+
+/* Where nothing is yet, throwing away does not split it: it becomes huge when it is first used. */
+static void drop_edge(struct replay_backing *backing, uint64_t edge)
+{
+	uint64_t first = align_down(edge, HUGE_BYTES);
+
+	if (first != edge && replay_spans_has(&backing->touched, edge))
+		split_edges(backing, edge, first + HUGE_BYTES);
 }
 
 void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_t end)
@@ -139,11 +158,13 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
 
 	if (start >= end)
 		return;
-	split_edges(backing, start, end);
+	drop_edge(backing, start);
+	drop_edge(backing, end);
 	(void)replay_spans_remove(&backing->present, start, end);
 	(void)replay_spans_remove(&backing->unwritten, start, end);
 	if (first >= start)
 		(void)replay_spans_remove(&backing->split, first, last);
+	(void)replay_spans_remove(&backing->touched, first, last);
 }
 
 void replay_backing_forbid(struct replay_backing *backing, uint64_t start, uint64_t end)

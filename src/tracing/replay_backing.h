@@ -42,6 +42,7 @@ struct replay_backing {
 	struct replay_spans present; /* hvas whose page is there and can be written at once */
 	struct replay_spans pool;    /* hvas in private pages of the host's huge page pool */
 	struct replay_spans split;   /* 2 MiB regions that the host no longer maps as one */
+	struct replay_spans touched; /* 2 MiB regions in which the host has, or had, a page */
 };
 
 /* -ENOMEM. *BACKING is to be given to replay_backing_destroy() even then. */
