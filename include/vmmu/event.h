@@ -61,6 +61,7 @@ struct vmmu_event {
 	uint64_t old_pte, new_pte;
 	uint64_t generation;
 	int64_t value;
+	uint64_t hpa; /* bytes: TABLE_GET: of the table */
 };
 
 #ifdef __cplusplus

@@ -56,7 +56,8 @@ enum vmmu_profile_rule {
 	VMMU_RULE_TELL_BELOW_FIRST = 1 << 16,
 	/* the host: pages that may be written again are mapped so with their next write only */
 	VMMU_RULE_ALLOWED_LATE = 1 << 17,
-	VMMU_RULE_EAGER_SPLIT = 1 << 18, /* logging on: large pages of the TDP MMU are split */
+	VMMU_RULE_EAGER_SPLIT = 1 << 18,  /* logging on: large pages of the TDP MMU are split */
+	VMMU_RULE_NX_ANY_TABLE = 1 << 19, /* as VMMU_POLICY_NX_ANY_TABLE */
 };
 
 struct vmmu_profile_info {

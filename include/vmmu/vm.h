@@ -90,7 +90,12 @@ enum vmmu_policy {
 	 * of what is at levels up to 3 first
 	 */
 	VMMU_POLICY_ZAP_BY_LEVEL = 1 << 3,
-	VMMU_POLICIES = (1 << 4) - 1,
+	/*
+	 * Under the NX rule for huge pages a fault never puts a large page in the place of a table,
+	 * whyever that stands there; by itself, not where the rule put it (KVM 6.1)
+	 */
+	VMMU_POLICY_NX_ANY_TABLE = 1 << 4,
+	VMMU_POLICIES = (1 << 5) - 1,
 };
 
 /*

@@ -184,6 +184,13 @@ static inline unsigned fault_nx_flags(unsigned wanted, unsigned level)
 	return wanted >= level ? TABLE_NX_SPLIT | TABLE_NX_POSSIBLE : TABLE_NX_SPLIT;
 }
 
+/* Does the NX rule forbid that a large page takes the place of TABLE? */
+static inline bool fault_is_held(const struct vmmu_vm *vm, const struct table *table)
+{
+	return (table->flags & TABLE_NX_SPLIT) ||
+	       (vm->nx_huge && (vm->policies & VMMU_POLICY_NX_ANY_TABLE));
+}
+
 /*
  * Locked: go on from REF, where a walk towards GOAL ended, to the entry at GOAL, making tables on
  * the way. Where a table stands because the NX rule split a huge page, GOAL sinks below it. Returns
@@ -202,7 +209,7 @@ static NEVER_INLINE unsigned fault_make_way(struct vmmu_vcpu *vcpu, const struct
 		enum vmmu_entry_kind kind = fmt_classify(pte, ref->level);
 
 		child = kind == VMMU_ENTRY_TABLE ? entry_child(&vm->tree, pte, ref->level) : NULL;
-		if (child && ref->level == goal && (child->flags & TABLE_NX_SPLIT))
+		if (child && ref->level == goal && fault_is_held(vm, child))
 			goal--;
 		if (ref->level == goal)
 			return goal;

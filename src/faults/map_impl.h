@@ -105,7 +105,7 @@ static inline struct table *map_get_table(struct vmmu_vm *vm, unsigned as_id, ui
 			map_fill_absent(&vm->tree, table);
 	}
 	vm_event(vm, .kind = VMMU_EVENT_TABLE_GET, .vcpu_id = ~0u, .as_id = as_id, .level = level,
-		 .gfn = gfn, .value = is_new);
+		 .gfn = gfn, .value = is_new, .hpa = tree_table_hpa(&vm->tree, table));
 	return table;
 }
 

@@ -66,7 +66,8 @@ static bool split_tdp(struct vmmu_vm *vm, const struct entry_ref *ref)
 	if (!child)
 		return false;
 	vm_event(vm, .kind = VMMU_EVENT_TABLE_GET, .vcpu_id = ~0u, .as_id = child->as_id,
-		 .level = child->level, .gfn = child->gfn, .value = 1);
+		 .level = child->level, .gfn = child->gfn, .value = 1,
+		 .hpa = tree_table_hpa(&vm->tree, child));
 	table = fmt_make_table(tree_table_hpa(&vm->tree, child), ref->level);
 	do {
 		pte = pte_load(ref->ptep);

@@ -33,7 +33,8 @@ static inline struct table *tdp_table_take(struct vmmu_vcpu *vcpu, const struct 
 	if (!(tdp->stock_zeroed >> index & 1) || fmt_make_absent(table->level))
 		map_fill_absent(tree, table);
 	vm_event(vcpu->vm, .kind = VMMU_EVENT_TABLE_GET, .vcpu_id = ~0u, .as_id = ref->table->as_id,
-		 .level = table->level, .gfn = ref->gfn, .value = 1);
+		 .level = table->level, .gfn = ref->gfn, .value = 1,
+		 .hpa = tree_table_hpa(tree, table));
 	return table;
 }
 
@@ -115,7 +116,7 @@ static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fa
 			return VMMU_RETRY;
 		if (kind == VMMU_ENTRY_TABLE)
 			child = entry_child(tree, place->pte, ref->level);
-		if (child && ref->level == place->goal && (child->flags & TABLE_NX_SPLIT))
+		if (child && ref->level == place->goal && fault_is_held(vcpu->vm, child))
 			place->goal--;
 		if (ref->level == place->goal)
 			return FAULT_GO_ON;
@@ -150,8 +151,9 @@ static NEVER_INLINE int tdp_cover(struct vmmu_vcpu *vcpu, const struct entry_ref
 {
 	struct tdp_zap zap = {.vm = vcpu->vm, .books = &vcpu->tdp.books, .tdp = &vcpu->tdp};
 
-	if (!funnel_collapse_shared(&vcpu->vm->tree, zap.books, ref, old_pte, leaf))
+	if (!funnel_try(&vcpu->vm->tree, ref, old_pte, leaf))
 		return VMMU_RETRY;
+	funnel_book(zap.books, ref->level, spte_effects(old_pte, leaf, ref->level));
 	tdp_bury_table(&zap, ref, old_pte);
 	return VMMU_FIXED;
 }

@@ -225,7 +225,7 @@ static struct table *engine_tdp_root_get(struct vmmu_vm *vm, unsigned as_id)
 	if (!is_zeroed || fmt_make_absent(level))
 		map_fill_absent(&vm->tree, root);
 	vm_event(vm, .kind = VMMU_EVENT_TABLE_GET, .vcpu_id = ~0u, .as_id = as_id, .level = level,
-		 .value = 1);
+		 .value = 1, .hpa = tree_table_hpa(&vm->tree, root));
 	return root;
 }
 

@@ -166,6 +166,9 @@ static void engine_fill_special(const struct vmmu_compare *compare, const struct
 			      : event->value == VMMU_SPURIOUS ? COMPARE_AGAIN
 							      : COMPARE_ERROR;
 		break;
+	case VMMU_EVENT_TABLE_GET:
+		fact->pte_hpa = event->hpa;
+		break;
 	case VMMU_EVENT_MMIO_SET:
 		fact->level = 0;
 		fact->access = event->access;

@@ -204,22 +204,29 @@ static void fact_bind(struct vmmu_compare *compare, uint64_t kernel, uint64_t en
 		*frame = (kernel & ~FACT_OFFSET) + 1;
 }
 
+static void fact_forget(struct vmmu_compare *compare, uint64_t engine)
+{
+	uint64_t *frame = fact_frame(compare, engine);
+
+	if (frame)
+		*frame = 0;
+}
+
 void compare_bind(struct vmmu_compare *compare, const struct compare_fact *kernel,
 		  const struct compare_fact *engine)
 {
 	uint64_t kernel_hpa, engine_hpa;
-	uint64_t *frame;
 
+	/* A frame that was given back serves another table now. */
+	if (kernel->event == VMMU_COMPARE_TABLE_GET && engine->value)
+		fact_forget(compare, engine->pte_hpa);
 	if (kernel->event == VMMU_COMPARE_MAP_SET)
 		fact_bind(compare, kernel->pte_hpa, engine->pte_hpa);
 	if (kernel->event != VMMU_COMPARE_ENTRY_CHANGED)
 		return;
 	/* A table that went may come back as another. */
-	if (fact_table(compare, engine->old_pte, engine->level, &engine_hpa)) {
-		frame = fact_frame(compare, engine_hpa);
-		if (frame)
-			*frame = 0;
-	}
+	if (fact_table(compare, engine->old_pte, engine->level, &engine_hpa))
+		fact_forget(compare, engine_hpa);
 	if (fact_table(compare, engine->new_pte, engine->level, &engine_hpa) &&
 	    fact_table(compare, kernel->new_pte, kernel->level, &kernel_hpa))
 		fact_bind(compare, kernel_hpa, engine_hpa);

@@ -39,7 +39,8 @@ static const struct vmmu_bit_field role_7[] = {
 	(VMMU_RULE_FLUSH_ACCESSED | VMMU_RULE_FLUSH_DIRTY | VMMU_RULE_FLUSH_WRITE |      \
 	 VMMU_RULE_FLUSH_FORBID | VMMU_RULE_ACCESSED_ATOMIC | VMMU_RULE_ZAP_TO_RECOVER | \
 	 VMMU_RULE_FREEZE_ABSENT | VMMU_RULE_CLEAN_OVER_OTHERS | VMMU_RULE_EAGER_SPLIT)
-#define RULES_6_1  (RULES_6 | VMMU_RULE_FREEZE_COLLAPSED | VMMU_RULE_ALLOWED_LATE)
+#define RULES_6_1 \
+	(RULES_6 | VMMU_RULE_FREEZE_COLLAPSED | VMMU_RULE_ALLOWED_LATE | VMMU_RULE_NX_ANY_TABLE)
 #define RULES_6_12 (RULES_6 | VMMU_RULE_ZAP_BY_LEVEL)
 #define RULES_7                                                                          \
 	(VMMU_RULE_FLUSH_FORBID | VMMU_RULE_RECOVER_IN_PLACE | VMMU_RULE_LEAF_STAYS |    \
@@ -186,7 +187,7 @@ static const char *const rule_names[] = {
 	"accessed-atomic",  "break-first",         "zap-to-recover",     "recover-in-place",
 	"leaf-stays",       "huge-from-pool-only", "unmap-keeps-tables", "logged-huge-exists",
 	"freeze-absent",    "freeze-collapsed",    "clean-over-others",  "zap-by-level",
-	"tell-below-first", "allowed-late",        "eager-split",
+	"tell-below-first", "allowed-late",        "eager-split",        "nx-any-table",
 };
 
 const struct vmmu_profile *vmmu_profile_at(unsigned index)

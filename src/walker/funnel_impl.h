@@ -247,9 +247,8 @@ static inline bool funnel_set_exactly(struct tree *tree, const struct entry_ref 
 }
 
 /*
- * Exclusive: LEAF takes the place of the table at REF, which maps no other pages. Of all changes
- * between tables and leaves this one alone is legal so, and where the format wants no break. Owes
- * the flush. Returns the table entry.
+ * Exclusive: LEAF takes the place of the table at REF, which maps no other pages: the one legal
+ * change between the two, where the format wants no break. Owes the flush. Returns the old entry.
  */
 static inline uint64_t funnel_collapse(struct tree *tree, const struct entry_ref *ref,
 				       uint64_t leaf)
@@ -347,22 +346,8 @@ static inline bool funnel_swap(const struct tree *tree, struct tree_books *books
 }
 
 /*
- * funnel_collapse() shared, with books: exactly OLD_PTE, a table, makes way for LEAF. False: REF
- * holds something else by now. The flush is done on return.
- */
-static inline bool funnel_collapse_shared(const struct tree *tree, struct tree_books *books,
-					  const struct entry_ref *ref, uint64_t old_pte,
-					  uint64_t leaf)
-{
-	if (!funnel_try(tree, ref, old_pte, leaf))
-		return false;
-	funnel_book(books, ref->level, spte_effects(old_pte, leaf, ref->level));
-	return true;
-}
-
-/*
- * funnel_swap() where nothing is at REF, LEAF is sane and no flush can be due but a local one: a fault's
- * way, one compare-exchange and one count.
+ * funnel_swap() where nothing is at REF, LEAF is sane and no flush is due but a local one: a
+ * fault's way, one compare-exchange and one count.
  */
 static inline bool funnel_put(const struct tree *tree, struct tree_books *books,
 			      const struct entry_ref *ref, uint64_t old_pte, uint64_t leaf)
