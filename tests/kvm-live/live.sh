@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# live.sh COMMAND ROOT [OPTION...] [SCRIPT...]: have a real KVM run scripts, in an emulated machine, and hold what it did
+# against the engine: `vmmu replay --compare` of what was recorded. Use `./dev kvm-live`; --help tells the rest.
+#
+# Exit: 0 everything agrees; 1 something differs; 2 usage, or nothing could be recorded.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+die() {
+	printf 'kvm-live: %s\n' "$*" >&2
+	exit 2
+}
+
+usage() {
+	cat <<-'TEXT'
+		usage: ./dev kvm-live [OPTION...] [SCRIPT...]
+		Record what a real KVM does with scripts (default: all of tests/kvm-live/scripts that suit it) and compare.
+
+		  --config NAME    tdp (default), tdp-nx or direct on x86; several times: one after another; all
+		  --release NAME   the kernel of another Debian release, as trixie or sid; several times
+		  --random N       N random scripts instead
+		  --seed S         of the first of them (default 1); script S + i is the same on every machine
+		  --out DIR        where recordings go (default build-kvm-live)
+		Environment: KVM_LIVE_CACHE, where kernels are kept; KVM_LIVE_TIMEOUT, seconds for a run (300).
+	TEXT
+}
+
+# The options that configuration $1 wants of a replay.
+options() {
+	case $1 in
+	direct) echo --mode direct ;;
+	tdp) echo --mode tdp ;;
+	tdp-nx) echo --mode tdp --nx-huge ;;
+	esac
+}
+
+# The number behind "KEY": in the object "all" of the JSON on stdin.
+number() {
+	sed -n '/"all":/,/}/s/^ *"'"$1"'": *\([0-9]*\).*/\1/p'
+}
+
+# Hold recording $2 in folder $1, of configuration $3 on the kernel $4, against the engine; a row of the table.
+compare() {
+	local dir=$1 name=$2 config=$3 kernel=$4 json options total agree explained verdict=0
+	read -ra options <<<"$(options "$config")"
+	options+=(--layout "$dir/$name.slots.txt" "$dir/$name.tracefs.txt")
+	json=$("$command" replay --compare --json "${options[@]}" 2>"$dir/$name.errors") || verdict=1
+	total=$(number total <<<"$json") agree=$(number agree <<<"$json") explained=$(number explained <<<"$json")
+	printf '| %s | %s | %s | %d | %d | %d | %d |\n' "$kernel" "$config" "$name" "${total:-0}" "${agree:-0}" \
+		"${explained:-0}" $((${total:-0} - ${agree:-0} - ${explained:-0}))
+	if [ $verdict -ne 0 ] || [ "${total:-0}" -eq 0 ]; then
+		cat "$dir/$name.errors" >&2
+		printf 'kvm-live: see `vmmu replay --compare %s`\n' "${options[*]}" >&2
+		return 1
+	fi
+}
+
+# Record all scripts on the kernel of release $1 under configuration $2, and compare.
+run() {
+	local release=$1 config=$2 kernel name failed=0
+	local dir=$out/${release:-here}/$config
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	kernel=$(KVM_LIVE_RELEASE=$release "$here/kit/record.sh" "$config" "$dir" "${scripts[@]}") || return 2
+	kernel=${kernel#kernel }
+	for name in "${scripts[@]}"; do
+		compare "$dir" "$(basename "$name" .txt)" "$config" "${kernel%% *}" || failed=1
+	done
+	return $failed
+}
+
+# The scripts of this run: those named, random ones, or all that there are for x86.
+choose_scripts() {
+	local i
+	if [ "$random" -gt 0 ]; then
+		mkdir -p "$out/scripts"
+		for ((i = seed; i < seed + random; i++)); do
+			awk -v seed="$i" -f "$here/random.awk" >"$out/scripts/random-$i.txt"
+			scripts+=("$out/scripts/random-$i.txt")
+		done
+	elif [ ${#scripts[@]} -eq 0 ]; then
+		scripts=("$here"/scripts/*.txt)
+	fi
+	for i in "${scripts[@]}"; do
+		[ -f "$i" ] || die "no script $i"
+	done
+}
+
+main() {
+	local release config status worst=0
+	[ $# -ge 2 ] || die "usage: live.sh COMMAND ROOT [OPTION...]"
+	command=$1 out=$2/build-kvm-live random=0 seed=1
+	shift 2
+	configs=() releases=() scripts=()
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--help | -h) usage; exit ;;
+		--config | --release | --random | --seed | --out) [ $# -ge 2 ] || die "$1 takes a value" ;;&
+		--config)
+			[[ $2 =~ ^(tdp|tdp-nx|direct|all)$ ]] || die "no configuration $2: tdp, tdp-nx, direct, all"
+			[ "$2" = all ] && configs+=(tdp tdp-nx direct) || configs+=("$2")
+			shift
+			;;
+		--release) releases+=("$2"); shift ;;
+		--random | --seed) [[ $2 =~ ^[0-9]{1,6}$ ]] || die "$1 takes a number, not '$2'" ;;&
+		--random) random=$2; shift ;;
+		--seed) seed=$2; shift ;;
+		--out) out=$2; shift ;;
+		-*) die "unknown option $1" ;;
+		*) scripts+=("$1") ;;
+		esac
+		shift
+	done
+	choose_scripts
+	printf '| kernel | configuration | script | events | agree | explained | differ |\n|---|---|---|---|---|---|---|\n'
+	for release in "${releases[@]-}"; do
+		for config in "${configs[@]-tdp}"; do
+			status=0
+			run "$release" "$config" || status=$?
+			[ $status -le $worst ] || worst=$status
+		done
+	done
+	exit $worst
+}
+
+main "$@"
