@@ -143,18 +143,17 @@ static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fa
 
 /*
  * Put LEAF at REF in the place of OLD_PTE, a table whose pages it maps, with nothing in between.
- * RETRY: it holds something else by now. What the table held goes after the flush: until then CPUs
- * may still walk it, and mark pages dirty there.
+ * RETRY: it holds something else by now.
  */
 static NEVER_INLINE int tdp_cover(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
 				  uint64_t old_pte, uint64_t leaf)
 {
 	struct tdp_zap zap = {.vm = vcpu->vm, .books = &vcpu->tdp.books, .tdp = &vcpu->tdp};
 
-	if (!funnel_try(&vcpu->vm->tree, ref, old_pte, leaf))
+	if (!funnel_take(&vcpu->vm->tree, zap.books, ref, old_pte, leaf))
 		return VMMU_RETRY;
-	funnel_book(zap.books, ref->level, spte_effects(old_pte, leaf, ref->level));
 	tdp_bury_table(&zap, ref, old_pte);
+	funnel_flush_now(&vcpu->vm->tree, ref);
 	return VMMU_FIXED;
 }
 

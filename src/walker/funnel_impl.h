@@ -364,21 +364,30 @@ static inline bool funnel_put(const struct tree *tree, struct tree_books *books,
 }
 
 /*
- * Shared: take exactly OLD_PTE, which is not frozen, out of REF and own the entry until
- * funnel_thaw(). False: it holds something else by now. The flush is the owner's, and comes before
- * the thaw.
+ * Shared: change REF from exactly OLD_PTE, which is not frozen, to NEW_PTE. False: it holds
+ * something else by now. The flush is the caller's.
+ */
+static inline bool funnel_take(const struct tree *tree, struct tree_books *books,
+			       const struct entry_ref *ref, uint64_t old_pte, uint64_t new_pte)
+{
+	uint64_t expected = old_pte;
+
+	if (!atomic_compare_exchange_strong_explicit(ref->ptep, &expected, new_pte,
+						     memory_order_acq_rel, memory_order_acquire))
+		return false;
+	funnel_book(books, ref->level, spte_effects(old_pte, new_pte, ref->level));
+	funnel_event(tree, ref, old_pte, new_pte);
+	return true;
+}
+
+/*
+ * funnel_take() of all that is at REF: whoever takes it owns the entry until funnel_thaw(), and
+ * flushes before.
  */
 static inline bool funnel_freeze(const struct tree *tree, struct tree_books *books,
 				 const struct entry_ref *ref, uint64_t old_pte)
 {
-	uint64_t frozen = fmt_make_frozen(ref->level), expected = old_pte;
-
-	if (!atomic_compare_exchange_strong_explicit(ref->ptep, &expected, frozen,
-						     memory_order_acq_rel, memory_order_acquire))
-		return false;
-	funnel_book(books, ref->level, spte_effects(old_pte, frozen, ref->level));
-	funnel_event(tree, ref, old_pte, frozen);
-	return true;
+	return funnel_take(tree, books, ref, old_pte, fmt_make_frozen(ref->level));
 }
 
 /* The owner of a frozen entry: nothing is there any more. */
