@@ -75,7 +75,7 @@ static void range_write_protect_run(struct vmmu_vm *vm, const struct entry_ref *
 	struct protect_changed changed = PROTECT_NONE;
 
 	if (count == table_entry_count(1) && !ref->table->has_volatile) {
-		funnel_protect_many(entries, count);
+		protect_many(entries, count);
 		protect_changed_add(&changed, 0, count);
 	} else {
 		protect_run(entries, first, first + count, &changed);
@@ -241,7 +241,7 @@ static inline bool range_take_page(struct vmmu_update *update, uint64_t gpa)
 		return false;
 	if (!(pte & FMT_WRITE_BITS))
 		return true;
-	funnel_protect_one(ref.ptep, pte);
+	protect_one(ref.ptep, pte);
 	ref.table->has_volatile = true;
 	tree_owe_flush(tree, update->as_id, ref.gfn, ref.gfn + 1);
 	return true;

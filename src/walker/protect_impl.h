@@ -31,6 +31,26 @@ static inline void protect_changed_add(struct protect_changed *changed, uint64_t
 }
 
 /*
+ * Exclusive: take WRITE from COUNT entries of a level-1 table from PTEP on, none of which is
+ * volatile: hardware and the lockless fix have nothing to set in any, so plain stores lose nothing.
+ * COUNT and PTEP as wide_clear() wants them. Flush and events are the caller's, and so it is to say
+ * that entries of the table may be volatile now: WRITE can be given back by the lockless fix.
+ */
+static inline void protect_many(_Atomic uint64_t *ptep, uint64_t count)
+{
+	wide_clear(ptep, count, FMT_WRITE_BITS);
+}
+
+/* Exclusive: the same for one leaf at level 1, which was PTE and may be volatile: one atomic. */
+static inline void protect_one(_Atomic uint64_t *ptep, uint64_t pte)
+{
+	if (spte_is_surely_quiet(pte))
+		atomic_store_explicit(ptep, pte & ~FMT_WRITE_BITS, memory_order_release);
+	else
+		atomic_fetch_and_explicit(ptep, ~FMT_WRITE_BITS, memory_order_acq_rel);
+}
+
+/*
  * Take WRITE from COUNT entries, whole lines, if every one is a leaf that has it and that hardware
  * and the lockless fix have nothing to set in. False: not so, nothing was done.
  */
@@ -39,7 +59,7 @@ static inline bool protect_quiet(_Atomic uint64_t *ptep, uint64_t count)
 #ifdef FMT_QUIET_BITS
 	if (!wide_is_all(ptep, count, FMT_QUIET_MASK, FMT_QUIET_BITS))
 		return false;
-	funnel_protect_many(ptep, count);
+	protect_many(ptep, count);
 	return true;
 #else
 	(void)ptep, (void)count;
@@ -56,7 +76,7 @@ static inline void protect_each(_Atomic uint64_t *entries, uint64_t first, uint6
 
 		if (!(pte & FMT_WRITE_BITS) || fmt_classify(pte, 1) != VMMU_ENTRY_LEAF)
 			continue;
-		funnel_protect_one(&entries[i], pte);
+		protect_one(&entries[i], pte);
 		protect_changed_add(changed, i, 1);
 	}
 }
