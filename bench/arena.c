@@ -44,11 +44,32 @@ __attribute__((noinline)) void *arena_zalloc(void)
 	return memset(page, 0, ARENA_PAGE);
 }
 
+static void arena_push(struct arena *to, void *page)
+{
+	memcpy(page, &to->freed, sizeof(to->freed));
+	to->freed = page;
+}
+
 __attribute__((noinline)) void arena_free(void *page)
 {
 	struct arena *a = arena;
 
-	memcpy(page, &a->freed, sizeof(a->freed));
-	a->freed = page;
+	arena_push(a, page);
 	a->live--;
+}
+
+void arena_lend(struct arena *other, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		arena_push(other, arena_zalloc());
+}
+
+void arena_take_back(struct arena *other)
+{
+	while (other->freed) {
+		void *page = other->freed;
+
+		memcpy(&other->freed, page, sizeof(other->freed));
+		arena_push(arena, page);
+	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory for tables, touched and on huge pages before anything is measured. The same for every
- * subject, so that what is compared is what they do with it. One thread.
+ * subject, so that what is compared is what they do with it. An arena is one thread's.
  */
 #ifndef VMMU_BENCH_ARENA_H
 #define VMMU_BENCH_ARENA_H
@@ -28,6 +28,9 @@ void arena_init(size_t bytes);
 /* A page of zeroes; ends the program when there is none. */
 void *arena_zalloc(void);
 void arena_free(void *page);
+/* COUNT pages of the calling thread's arena become OTHER's, and what is left of them come back. */
+void arena_lend(struct arena *other, uint64_t count);
+void arena_take_back(struct arena *other);
 
 static inline uint64_t arena_address(const void *pointer)
 {

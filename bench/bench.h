@@ -39,12 +39,36 @@ enum workload {
 	FAULT_FRESH,            /* a whole vmmu_fault() that maps a 4K page */
 	FAULT_FAST,             /* one that gives write permission back without the lock */
 	REPLAY,                 /* a recorded boot, reading included; a fault */
+	/* In tdp roots: */
+	TDP_FRESH,     /* FAULT_FRESH */
+	TDP_RANDOM,    /* in random order */
+	TDP_LOG,       /* 1 GiB begins to log writes, which takes WRITE away; a page */
+	TDP_FAST,      /* FAULT_FAST */
+	TDP_DIRTY_1,   /* dirty log of 1 GiB, 1 % of it written: get, then clear; a page written */
+	TDP_DIRTY_50,  /* 50 % */
+	TDP_DIRTY_100, /* all */
+	TDP_BLOCKS,    /* faults that map 64 GiB by 2M */
+	TDP_PREFAULT,  /* 1 GiB of 4K pages mapped ahead by one call; a page */
+	/* N threads, each with a vCPU, fault 4 GiB in together; a page */
+	DISJOINT_1, /* each a part of its own */
+	DISJOINT_2,
+	DISJOINT_4,
+	DISJOINT_8,
+	SHARED_1, /* each a part of every 2M */
+	SHARED_2,
+	SHARED_4,
+	SHARED_8,
 	WORKLOADS,
 };
+
+/* Numbers of threads: 1, 2, 4, 8. */
+#define BENCH_THREADS_LG2 4u
 
 /* How much of everything. Under valgrind less does: instruction counts do not scatter. */
 struct bench_sizes {
 	uint64_t pages, blocks, splits, walks, hot_pages, cold_pages;
+	uint64_t thread_pages; /* 0: no threads, no memory_pages: nothing to count */
+	uint64_t memory_pages;
 	unsigned reps;
 };
 
@@ -75,6 +99,9 @@ struct bench_subject {
 	void (*cold)(struct bench_run *run);
 	void (*cold_end)(struct bench_run *run);
 	void (*faults)(struct bench_run *run);
+	void (*tdp)(struct bench_run *run);
+	void (*threads)(struct bench_run *run, unsigned threads_lg2);
+	void (*memory)(struct bench_run *run);
 };
 
 extern const struct bench_subject bench_floor, bench_floor_cas, bench_vmmu;
@@ -83,6 +110,8 @@ const char *bench_name(enum workload workload);
 /* Between these two is what is measured: OPS operations of WORKLOAD. */
 void bench_begin(struct bench_run *run);
 void bench_end(struct bench_run *run, enum workload workload, uint64_t ops);
+/* The same where several threads did it, in NS of the clock on the wall. */
+void bench_took(struct bench_run *run, enum workload workload, uint64_t ops, double ns);
 /* A result is wrong: says which and ends the program. */
 _Noreturn void bench_fail(const struct bench_run *run, const char *file, int line,
 			  const char *what);
@@ -95,5 +124,11 @@ _Noreturn void bench_fail(const struct bench_run *run, const char *file, int lin
 
 /* vmmu_fault.c: FAULT_FRESH, FAULT_FAST, REPLAY. */
 void bench_faults(struct bench_run *run);
+/* vmmu_tdp.c */
+void bench_tdp(struct bench_run *run);
+/* vmmu_threads.c: the library's DISJOINT_*, SHARED_*. */
+void bench_threads(struct bench_run *run, unsigned threads_lg2);
+/* vmmu_memory.c: prints what a mapped GiB takes. */
+void bench_memory(struct bench_run *run);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Runs the workloads on each subject in turn, as often as asked, and prints one line for each
  * subject and workload: names, median, smallest, largest nanoseconds of an operation, repetitions,
- * levels of its tables.
+ * levels of its tables; of threads and memory also names, which figure, and the figure.
  * bench/run.sh makes tables of it.
  */
 #include <argp.h>
@@ -14,6 +14,7 @@
 
 #include "arena.h"
 #include "bench.h"
+#include "threads.h"
 
 #define SUBJECTS_MAX 16
 
@@ -23,7 +24,9 @@ static const struct bench_sizes sizes_timed = {.pages = 262144,
 					       .walks = 4000000,
 					       .hot_pages = 16384,
 					       .cold_pages = 16777216,
-					       .reps = 7};
+					       .thread_pages = 1048576,
+					       .memory_pages = 33554432,
+					       .reps = 9};
 static const struct bench_sizes sizes_counted = {.pages = 32768,
 						 .blocks = 2048,
 						 .splits = 256,
@@ -58,10 +61,11 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{"reps", KEY_REPS, "N", 0, "Repetitions, 1 to 63; default 7", 0},
+	{"reps", KEY_REPS, "N", 0, "Repetitions, 1 to 63; default 9", 0},
 	{"format", KEY_FORMAT, "NAME", 0, "Format of the library's tables; may be given again", 0},
 	{"group", KEY_GROUP, "NAME", 0,
-	 "Only pages, random, ranges, detach, blocks, hot, cold or faults", 0},
+	 "Only pages, random, ranges, detach, blocks, hot, cold, faults, tdp, threads or memory",
+	 0},
 	{"no-floors", KEY_ALONE, NULL, 0, "The library alone", 0},
 	{"trace", KEY_TRACE, "FILE", 0, "What to replay", 0},
 	{"layout", KEY_LAYOUT, "FILE", 0, "Its memory slots", 0},
@@ -207,14 +211,25 @@ static void prepare(struct bench *bench)
 }
 
 /* One group on every subject, one right after the other: what disturbs one disturbs all. */
-#define run_group(bench, wanted, member)                                               \
-	do {                                                                           \
-		if ((bench)->group && strcmp((bench)->group, wanted))                  \
-			break;                                                         \
-		for (unsigned run_ = 0; run_ < (bench)->count; run_++)                 \
-			if ((bench)->subjects[run_]->member)                           \
-				(bench)->subjects[run_]->member(&(bench)->runs[run_]); \
+#define run_group(bench, wanted, member, ...)                                             \
+	do {                                                                              \
+		if ((bench)->group && strcmp((bench)->group, wanted))                     \
+			break;                                                            \
+		for (unsigned run_ = 0; run_ < (bench)->count; run_++)                    \
+			if ((bench)->subjects[run_]->member)                              \
+				(bench)->subjects[run_]->member(                          \
+					&(bench)->runs[run_] __VA_OPT__(, ) __VA_ARGS__); \
 	} while (0)
+
+/* What several threads do, and what memory it takes, cannot be counted in instructions. */
+static void run_timed(struct bench *bench, unsigned rep)
+{
+	for (unsigned lg2 = 0; lg2 < BENCH_THREADS_LG2; lg2++)
+		run_group(bench, "threads", threads, lg2);
+	/* The same each time. */
+	if (!rep)
+		run_group(bench, "memory", memory);
+}
 
 static void run_all(struct bench *bench)
 {
@@ -227,6 +242,9 @@ static void run_all(struct bench *bench)
 		run_group(bench, "hot", hot);
 		run_group(bench, "cold", cold);
 		run_group(bench, "faults", faults);
+		run_group(bench, "tdp", tdp);
+		if (!bench->is_counted)
+			run_timed(bench, rep);
 	}
 	run_group(bench, "cold", cold_end);
 }
@@ -238,6 +256,51 @@ static int compare(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
+static double median(double *values, unsigned count)
+{
+	qsort(values, count, sizeof(*values), compare);
+	return values[count / 2];
+}
+
+/*
+ * How many times as fast 2, 4, 8 threads are as one: medians of the repetitions' gains. And the
+ * same relative to the gain of FLOOR, which ran in between.
+ */
+static void report_gains(const struct bench_run *run, const struct bench_run *floor,
+			 enum workload one)
+{
+	for (unsigned w = one + 1; w < one + BENCH_THREADS_LG2; w++) {
+		double gain[BENCH_REPS_MAX], relative[BENCH_REPS_MAX];
+		unsigned count = run->count[w];
+
+		for (unsigned i = 0; i < count; i++) {
+			gain[i] = run->ns[one][i] / run->ns[w][i];
+			if (floor)
+				relative[i] = gain[i] / (floor->ns[one][i] / floor->ns[w][i]);
+		}
+		if (!count)
+			continue;
+		printf("%s\t%s\tgain\t%.4f\n", run->subject, bench_name(w), median(gain, count));
+		if (floor)
+			printf("%s\t%s\tgain_c\t%.4f\n", run->subject, bench_name(w),
+			       median(relative, count));
+	}
+}
+
+static void report_threads(const struct bench *bench)
+{
+	const struct bench_run *floor = NULL;
+
+	for (unsigned i = 0; i < bench->count; i++)
+		if (bench->subjects[i] == &bench_floor_cas)
+			floor = &bench->runs[i];
+	for (unsigned i = 0; i < bench->count; i++) {
+		report_gains(&bench->runs[i], floor, DISJOINT_1);
+		report_gains(&bench->runs[i], floor, SHARED_1);
+	}
+}
+
+/* Sorts what it reports. */
 static void report(struct bench_run *run)
 {
 	/* A floor has four. */
@@ -249,9 +312,8 @@ static void report(struct bench_run *run)
 
 		if (!count)
 			continue;
-		qsort(ns, count, sizeof(*ns), compare);
-		printf("%s\t%s\t%.4f\t%.4f\t%.4f\t%u\t%u\n", run->subject, bench_name(w),
-		       ns[count / 2], ns[0], ns[count - 1], count, levels);
+		printf("%s\t%s\t%.4f", run->subject, bench_name(w), median(ns, count));
+		printf("\t%.4f\t%.4f\t%u\t%u\n", ns[0], ns[count - 1], count, levels);
 	}
 }
 
@@ -263,6 +325,7 @@ int main(int argc, char **argv)
 
 	bench.sizes = sizes_timed;
 	argp_parse(&argp, argc, argv, 0, NULL, &bench);
+	threads_init();
 	CPU_ZERO(&first);
 	CPU_SET(0, &first);
 	/* Not moving about is better, and no more than that. */
@@ -270,6 +333,7 @@ int main(int argc, char **argv)
 	vmmu_thread_register();
 	prepare(&bench);
 	run_all(&bench);
+	report_threads(&bench);
 	for (unsigned i = 0; i < bench.count; i++)
 		report(&bench.runs[i]);
 	vmmu_thread_unregister();

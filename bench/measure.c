@@ -35,6 +35,23 @@ static const char *const names[WORKLOADS] = {
 	[FAULT_FRESH] = "fault-fresh",
 	[FAULT_FAST] = "fault-fast-fix",
 	[REPLAY] = "replay",
+	[TDP_FRESH] = "fault-fresh-tdp",
+	[TDP_RANDOM] = "fault-random-tdp",
+	[TDP_LOG] = "log-tdp",
+	[TDP_FAST] = "fault-fast-fix-tdp",
+	[TDP_DIRTY_1] = "dirty-1-tdp",
+	[TDP_DIRTY_50] = "dirty-50-tdp",
+	[TDP_DIRTY_100] = "dirty-100-tdp",
+	[TDP_BLOCKS] = "fault-2m-tdp",
+	[TDP_PREFAULT] = "prefault-tdp",
+	[DISJOINT_1] = "disjoint-1",
+	[DISJOINT_2] = "disjoint-2",
+	[DISJOINT_4] = "disjoint-4",
+	[DISJOINT_8] = "disjoint-8",
+	[SHARED_1] = "shared-1",
+	[SHARED_2] = "shared-2",
+	[SHARED_4] = "shared-4",
+	[SHARED_8] = "shared-8",
 };
 
 const char *bench_name(enum workload workload)
@@ -63,7 +80,6 @@ void bench_begin(struct bench_run *run)
 
 void bench_end(struct bench_run *run, enum workload workload, uint64_t ops)
 {
-	unsigned rep = run->count[workload]++;
 	double end_ns;
 	char text[96];
 
@@ -75,8 +91,15 @@ void bench_end(struct bench_run *run, enum workload workload, uint64_t ops)
 			 (unsigned long long)ops);
 		CALLGRIND_DUMP_STATS_AT(text);
 	}
+	bench_took(run, workload, ops, end_ns - run->start_ns);
+}
+
+void bench_took(struct bench_run *run, enum workload workload, uint64_t ops, double ns)
+{
+	unsigned rep = run->count[workload]++;
+
 	if (rep < BENCH_REPS_MAX)
-		run->ns[workload][rep] = (end_ns - run->start_ns) / (double)ops;
+		run->ns[workload][rep] = ns / (double)ops;
 }
 
 void bench_fail(const struct bench_run *run, const char *file, int line, const char *what)

@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: MIT
-# Reads times (subject, workload, median ns, ..., levels) and counts (subject, workload, "instructions", count), tab-separated, and
+# Reads times (subject, workload, median ns, ..., levels) and other figures (subject, workload, which, figure), tab-separated, and
 # targets (see docs/performance.md); says what `what` asks for: "table", "json" or "check".
 BEGIN {
 	FS = "\t"
 	# Figures that a floor has no call of its own for stand beside those of its nearest relative.
 	beside["translate-once"] = "translate-hot"
 	beside["translate-batch"] = "translate-cold"
+	beside["fault-fresh-tdp"] = "map-4k-ascending"
+	beside["fault-random-tdp"] = "map-4k-random"
+	beside["fault-fast-fix-tdp"] = "fix-ascending"
+	beside["fault-2m-tdp"] = "map-2m"
+	beside["prefault-tdp"] = "map-range"
+	beside["log-tdp"] = "write-protect"
 }
 FILENAME ~ /[.]md$/ {
 	# A row of the table of targets: | workload | figure | at most | ...
-	if (split($0, cell, / *[|] */) >= 4 && cell[3] ~ /^(ratio_f|ratio_c|ratio_ept|instructions|ns)$/ && cell[4] ~ /^[0-9.]+$/) {
+	if (split($0, cell, / *[|] */) >= 4 && cell[3] ~ /^(ratio_f|ratio_c|ratio_ept|instructions|ns|gain_c|table_bytes|more_bytes)$/ &&
+	    cell[4] ~ /^(at least )?[0-9.]+$/) {
 		target_workload[++targets] = cell[2]
 		target_figure[targets] = cell[3]
 		target_limit[targets] = cell[4]
+		target_is_least[targets] = sub(/^at least /, "", target_limit[targets])
 	}
 	next
 }
@@ -26,9 +34,9 @@ FILENAME ~ /[.]md$/ {
 		format[++formats] = $1
 	}
 }
-$3 == "instructions" {
-	value[$1, $2, "instructions"] = $4
-	has_counts = 1
+$3 !~ /^[0-9]/ {
+	value[$1, $2, $3] = $4
+	has[$3] = 1
 	next
 }
 {
@@ -71,17 +79,57 @@ function relative(subject, name, to_floor) {
 	return to_floor == "" ? ratio(subject, name, "ept4", name) : to_floor
 }
 
+# Not what is measured in bytes alone.
+function has_time(name) {
+	return figure("ept4", name, "ns") != ""
+}
+
+function print_threads(i, name) {
+	print ""
+	print "By how much several threads are faster than one:"
+	print ""
+	print "| workload | ept4 | C | ept4 / C |"
+	print "|---|---|---|---|"
+	for (i = 1; i <= workloads; i++) {
+		name = workload[i]
+		if (figure("ept4", name, "gain") != "")
+			printf "| %s | %s | %s | %s |\n", name, shown(figure("ept4", name, "gain"), "%.2f"),
+				shown(figure("floor-cas", name, "gain"), "%.2f"),
+				shown(figure("ept4", name, "gain_c"), "%.2f")
+	}
+}
+
+function print_memory(i, name) {
+	print ""
+	print "Bytes for each GiB mapped by 4K pages:"
+	print ""
+	print "| root | tables | more |"
+	print "|---|---|---|"
+	for (i = 1; i <= workloads; i++) {
+		name = workload[i]
+		if (figure("ept4", name, "table_bytes") != "")
+			printf "| %s | %d | %d |\n", substr(name, index(name, "-") + 1),
+				figure("ept4", name, "table_bytes"), figure("ept4", name, "more_bytes")
+	}
+}
+
 function print_table(i, f, name, line) {
 	print "| workload | ns | F, ns | C, ns | ns / F | ns / C | instructions | F's | C's |"
 	print "|---|---|---|---|---|---|---|---|---|"
 	for (i = 1; i <= workloads; i++) {
 		name = workload[i]
+		if (!has_time(name))
+			continue
 		printf "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, digits(figure("ept4", name, "ns")),
 			digits(figure("floor", name, "ns")), digits(figure("floor-cas", name, "ns")),
 			shown(figure("ept4", name, "ratio_f"), "%.2f"), shown(figure("ept4", name, "ratio_c"), "%.2f"),
 			digits(figure("ept4", name, "instructions")), digits(figure("floor", name, "instructions")),
 			digits(figure("floor-cas", name, "instructions"))
 	}
+	if (has["gain"])
+		print_threads()
+	if (has["table_bytes"])
+		print_memory()
 	if (formats < 2)
 		return
 	print ""
@@ -95,6 +143,8 @@ function print_table(i, f, name, line) {
 	print line
 	for (i = 1; i <= workloads; i++) {
 		name = workload[i]
+		if (!has_time(name))
+			continue
 		line = "| " name " |"
 		for (f = 1; f <= formats; f++)
 			line = line " " shown(relative(format[f], name), "%.2f") " |"
@@ -102,14 +152,16 @@ function print_table(i, f, name, line) {
 	}
 }
 
-function print_workloads(subject, indent, i, k, name, got, line, separator) {
+function print_workloads(subject, indent, i, k, count, name, got, line, separator) {
 	separator = ""
-	split("ns ratio_f ratio_c instructions", which, " ")
+	count = split("ns ratio_f ratio_c instructions gain gain_c table_bytes more_bytes", which, " ")
 	for (i = 1; i <= workloads; i++) {
 		name = workload[i]
 		line = ""
-		for (k = 1; k <= 4; k++) {
+		for (k = 1; k <= count; k++) {
 			got = figure(subject, name, which[k])
+			if (k > 4 && got == "")
+				continue
 			line = line (k > 1 ? ", " : "") "\"" which[k] "\": " (got == "" ? "null" : sprintf("%.4f", got))
 		}
 		printf "%s\n%s\"%s\": {%s}", separator, indent, name, line
@@ -131,14 +183,14 @@ function print_json(f) {
 # One target, one format. Returns 1 when it falls short.
 function miss(t, subject, name, got) {
 	got = figure(subject, name, target_figure[t])
-	if (got == "" && target_figure[t] == "instructions" && !has_counts) {
+	if (got == "" && target_figure[t] == "instructions" && !has["instructions"]) {
 		left_out++
 		return 0
 	}
-	if (got != "" && got <= target_limit[t] + 0)
+	if (got != "" && (target_is_least[t] ? got >= target_limit[t] + 0 : got <= target_limit[t] + 0))
 		return 0
-	printf "falls short: %s %s: %s %s, at most %s\n", subject, name, target_figure[t],
-		got == "" ? "not measured" : sprintf("%.3f", got), target_limit[t]
+	printf "falls short: %s %s: %s %s, at %s %s\n", subject, name, target_figure[t],
+		got == "" ? "not measured" : sprintf("%.3f", got), target_is_least[t] ? "least" : "most", target_limit[t]
 	return 1
 }
 # Which formats a target is for: EPT and NPT, or, relative to EPT, the others.
@@ -158,6 +210,8 @@ function check(t, f, i, checked, missed) {
 				continue
 			}
 			for (i = 1; i <= workloads; i++) {
+				if (!has_time(workload[i]))
+					continue
 				checked++
 				missed += miss(t, format[f], workload[i])
 			}

@@ -8,7 +8,7 @@ usage() {
 usage: ./dev bench [OPTION...]
 
   --quick      EPT and NPT alone, three repetitions, nothing written to docs/performance.md
-  --reps N     repetitions (7)
+  --reps N     repetitions (9)
   --json FILE  also write the figures to FILE
   --check      compare with the targets of docs/performance.md; exit 1 when one is missed
   --gate       write the instruction counts that the tests allow, as they are now, to bench/instructions.txt
@@ -28,7 +28,7 @@ bench=$1
 root=$2
 shift 2
 formats=(ept4 npt4 ept5 npt5 sv39x4 sv48x4 sv57x4 arm-s2-4k)
-reps=7
+reps=9
 json=
 check=
 gate=

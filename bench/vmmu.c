@@ -168,5 +168,8 @@ static void pt_translate_batch(struct bench_run *run, struct pt *pt, const uint3
 const struct bench_subject bench_vmmu = {
 	.name = "vmmu",
 	.faults = bench_faults,
+	.tdp = bench_tdp,
+	.threads = bench_threads,
+	.memory = bench_memory,
 	WORKLOAD_GROUPS,
 };

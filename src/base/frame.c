@@ -112,6 +112,7 @@ static void frame_poison_ahead(const struct frame_pool *pool, uint64_t old_bump)
 static void frame_pool_relate(struct frame_pool *pool)
 {
 	pool->meta_shift = pool->min_lg2 - FRAME_META_LG2;
+	pool->offset = (uint64_t)(uintptr_t)pool->base - pool->hpa;
 	pool->meta_offset = (uint64_t)(uintptr_t)pool->base -
 			    ((uint64_t)(uintptr_t)pool->meta << pool->meta_shift);
 }

@@ -47,6 +47,7 @@ struct frame_pool {
 	/* first byte of the range; a borrowed one begins inside of the first 2^FRAME_LG2_MAX */
 	unsigned char *base;
 	uint64_t hpa;       /* hpa of base, bytes */
+	uint64_t offset;    /* from an hpa to where we see it, modulo 2^64 */
 	uint64_t bytes;     /* size of the range */
 	uint64_t bump;      /* offset of the first byte never handed out */
 	uint64_t huge_from; /* the host was asked for huge pages up to here; UINT64_MAX: never is */
@@ -109,7 +110,7 @@ static inline uint64_t frame_hpa(const struct frame_pool *pool, const void *ptr)
 
 static inline void *frame_ptr(const struct frame_pool *pool, uint64_t hpa)
 {
-	return pool->base + (hpa - pool->hpa);
+	return (void *)(uintptr_t)(hpa + pool->offset);
 }
 
 /* Does hpa lie in the range at all? */

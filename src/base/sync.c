@@ -20,13 +20,13 @@
 #include <urcu/urcu-memb.h>
 #endif
 
+static _Thread_local bool sync_registered;
+#if !BASE_HAS_TSAN
 /*
+ * Registered, and the kernel orders readers for whoever waits: see sync_reader_try_light().
  * Initial-exec: also in a shared library the flag is one load away. It stands on the path of every
  * reader.
  */
-_Thread_local __attribute__((tls_model("initial-exec"))) bool sync_registered;
-#if !BASE_HAS_TSAN
-/* Registered, and the kernel orders readers for whoever waits: see sync_reader_try_light(). */
 _Thread_local __attribute__((tls_model("initial-exec"))) bool sync_is_light;
 #endif
 

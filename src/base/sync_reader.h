@@ -12,16 +12,24 @@
 #include "base/sanitize.h"
 #include "base/sync.h"
 
+/* How a section was entered, which is how it is to be left. */
+enum sync_section {
+	SYNC_SECTION_LIGHT, /* it stands in no other, and the kernel orders readers for waiters */
+	SYNC_SECTION_USUAL,
+};
+
 #if BASE_HAS_TSAN
 
 /* ThreadSanitizer does not see into liburcu; the functions tell it what it must know. */
-static inline void sync_reader_enter(void)
+static inline enum sync_section sync_reader_enter(void)
 {
 	sync_read_lock();
+	return SYNC_SECTION_USUAL;
 }
 
-static inline void sync_reader_leave(void)
+static inline void sync_reader_leave(enum sync_section section)
 {
+	(void)section;
 	sync_read_unlock();
 }
 
@@ -47,21 +55,6 @@ static inline uint64_t sync_reader_leave_light(uint64_t result)
 #endif
 #include <urcu/urcu-memb.h>
 
-/* Is this thread registered? See sync_read_lock(). */
-extern _Thread_local __attribute__((tls_model("initial-exec"))) bool sync_registered;
-
-static inline void sync_reader_enter(void)
-{
-	if (unlikely(!sync_registered))
-		sync_thread_register();
-	urcu_memb_read_lock();
-}
-
-static inline void sync_reader_leave(void)
-{
-	urcu_memb_read_unlock();
-}
-
 /* A thread that is not registered is in no section, and its count says so. */
 static inline bool sync_reader_is_inside(void)
 {
@@ -72,9 +65,8 @@ static inline bool sync_reader_is_inside(void)
 extern _Thread_local __attribute__((tls_model("initial-exec"))) bool sync_is_light;
 
 /*
- * Enter a section that begins and ends in one short function and stands in no other: liburcu's own
- * steps, but what holds for the thread as long as it is registered is asked once. False: enter and
- * leave the usual way.
+ * Enter a section that stands in no other: liburcu's own steps, but what holds for the thread as
+ * long as it is registered is asked once. False: enter and leave the usual way.
  */
 static inline bool sync_reader_try_light(void)
 {
@@ -103,6 +95,26 @@ static inline uint64_t sync_reader_leave_light(uint64_t result)
 	if (unlikely(uatomic_read(&urcu_memb_gp.futex) == -1))
 		return sync_reader_wake(result);
 	return result;
+}
+
+/*
+ * sync_read_lock() and unlock(), by the short way where it is open. Sections within are counted by
+ * liburcu in the same word, so that they may be entered by either way.
+ */
+static inline enum sync_section sync_reader_enter(void)
+{
+	if (likely(sync_reader_try_light()))
+		return SYNC_SECTION_LIGHT;
+	sync_read_lock();
+	return SYNC_SECTION_USUAL;
+}
+
+static inline void sync_reader_leave(enum sync_section section)
+{
+	if (likely(section == SYNC_SECTION_LIGHT))
+		sync_reader_leave_light(0);
+	else
+		sync_read_unlock();
 }
 
 #endif

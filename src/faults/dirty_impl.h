@@ -79,6 +79,26 @@ static NEVER_INLINE void dirty_arm_level(struct vmmu_vm *vm, const struct dirty_
 	}
 }
 
+/* WORD's pages, all of which stand in TABLE, at level 1: run by run. False: not possible. */
+static NEVER_INLINE bool dirty_arm_runs(struct vmmu_vm *vm, const struct dirty_word *word,
+					const struct table *table)
+{
+	uint64_t base = word->gfn - table->gfn; /* may wrap: a word that begins before TABLE */
+	struct protect_changed changed = PROTECT_NONE;
+
+	for (uint64_t left = word->mask; left;) {
+		unsigned first = (unsigned)__builtin_ctzll(left);
+		uint64_t ended = ~(left >> first);
+		unsigned count = ended ? (unsigned)__builtin_ctzll(ended) : 64;
+
+		if (!zap_protect_run(vm, table, base + first, base + first + count, &changed))
+			return false;
+		left &= ~BITS64(first + count - 1, first);
+	}
+	zap_owe_changed(vm, table, &changed);
+	return true;
+}
+
 /*
  * The leaves of WORD's pages below TABLE, which all of them go through; depth is bounded by the
  * format's levels.
@@ -88,6 +108,9 @@ static NEVER_INLINE void dirty_arm_table(struct vmmu_vm *vm, const struct dirty_
 {
 	uint64_t left = word->mask;
 
+	if (table->level == 1 && vm->dirty_source == VMMU_DIRTY_BY_FAULTS &&
+	    dirty_arm_runs(vm, word, table))
+		return;
 	while (left) {
 		struct entry_ref ref = table_ref(&vm->tree, table,
 						 word->gfn + (unsigned)__builtin_ctzll(left));

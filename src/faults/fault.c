@@ -55,7 +55,7 @@ static void fault_clear_outputs(struct vmmu_fault *fault, const struct vmmu_geom
  * A vCPU that never asked for its root stands on none: load it. An obsolete one it must ask for
  * itself.
  */
-static int fault_handle(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+static inline int fault_handle(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
 	int err;
 
@@ -64,11 +64,28 @@ static int fault_handle(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 		return VMMU_EXIT_TO_HOST;
 	}
 	if (likely(vcpu_has_current_root(vcpu)))
-		return vcpu->vm->engine->fault(vcpu, fault);
+		return vm->engine->fault(vcpu, fault);
 	if (vcpu->root)
 		return VMMU_RETRY;
 	err = vcpu_reload(vcpu);
-	return err ? err : vcpu->vm->engine->fault(vcpu, fault);
+	return err ? err : vm->engine->fault(vcpu, fault);
+}
+
+/* fault_handle() where somebody listens. */
+static NEVER_INLINE int fault_handle_told(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+	int outcome;
+
+	vm_event(vm, .kind = VMMU_EVENT_FAULT, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .access = fault->access, .gpa = fault->gpa, .gfn = fault->gfn);
+	outcome = fault_handle(vm, vcpu, fault);
+	if (unlikely(vm_is_poisoned(vm)))
+		outcome = -EIO;
+	vm_event(vm, .kind = VMMU_EVENT_OUTCOME, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .access = fault->access, .gpa = fault->gpa, .gfn = fault->gfn,
+		 .level = fault->level, .value = outcome);
+	return outcome;
 }
 
 int vmmu_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
@@ -87,16 +104,12 @@ int vmmu_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 		return -EBUSY;
 	vcpu_set_busy(vcpu);
 	fault_clear_outputs(fault, vm->geometry);
-	vm_event(vm, .kind = VMMU_EVENT_FAULT, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .access = fault->access, .gpa = fault->gpa, .gfn = fault->gfn);
-	outcome = fault_handle(vcpu, fault);
+	outcome = unlikely(vm->env.event != NULL) ? fault_handle_told(vcpu, fault)
+						  : fault_handle(vm, vcpu, fault);
 	if (unlikely(vm_is_poisoned(vm)))
 		outcome = -EIO;
 	if (likely(outcome >= 0))
 		vcpu->stats.faults[outcome]++;
-	vm_event(vm, .kind = VMMU_EVENT_OUTCOME, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .access = fault->access, .gpa = fault->gpa, .gfn = fault->gfn,
-		 .level = fault->level, .value = outcome);
 	vcpu_set_idle(vcpu);
 	return outcome;
 }

@@ -4,7 +4,7 @@
  *
  * 	MMIO: the vCPU's cache, then the entry            lockless
  * 	fast fix: give WRITE back                         lockless
- * 	caches filled, seq read, slot found, page found   no lock
+ * 	seq read, slot found, page found, caches filled   no lock
  * 	stale? goal level, walk, map, prefetch            locked
  */
 #ifndef VMMU_FAULTS_FAULT_IMPL_H
@@ -25,11 +25,13 @@
  */
 struct fault_state {
 	struct vmmu_vcpu *vcpu;
+	struct vmmu_vm *vm; /* its VM; known, as the rest, whatever others are seen to write */
 	struct vmmu_fault *fault;
+	uint64_t gfn;
 	struct memslot *slot; /* NULL: none. Valid while the generation below is the current one */
 	uint64_t generation;  /* of the slots when the slot was found */
 	uint64_t seq;         /* of invalidations, before the page was looked up */
-	struct vmmu_page page;
+	const struct vmmu_page *page;
 	unsigned tries; /* tdp: before this one, for want of frames */
 };
 
@@ -50,14 +52,14 @@ static NEVER_INLINE int fault_exit(struct vmmu_fault *fault, enum vmmu_exit_reas
 static NEVER_INLINE uint64_t fault_search_slot(struct vmmu_vcpu *vcpu, uint64_t gfn,
 					       struct memslot **slot)
 {
+	enum sync_section section = sync_reader_enter();
 	const struct slot_set *set;
 	uint64_t generation;
 
-	sync_reader_enter();
 	set = slots_active(&vcpu->vm->slots, vcpu->as_id);
 	generation = slot_set_generation(set);
 	*slot = slot_set_find(set, gfn, &vcpu->slot_cache);
-	sync_reader_leave();
+	sync_reader_leave(section);
 	return generation;
 }
 
@@ -78,6 +80,7 @@ static NEVER_INLINE int fault_without_slot(struct vmmu_fault *fault)
 static ALWAYS_INLINE int fault_find_slot(struct fault_state *s)
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
+	struct vmmu_vm *vm = s->vm;
 	const struct slot_cache *cache = &vcpu->slot_cache;
 	struct memslot *slot;
 
@@ -85,15 +88,14 @@ static ALWAYS_INLINE int fault_find_slot(struct fault_state *s)
 	 * Pairs with invalidate_finish(): a page looked up after this is as new as the sequence
 	 * number says.
 	 */
-	s->seq = atomic_load_explicit(&vcpu->vm->invalidate.seq, memory_order_acquire);
-	if (unlikely(fault_is_misplaced(vcpu->vm, s->fault)))
+	s->seq = atomic_load_explicit(&vm->invalidate.seq, memory_order_acquire);
+	if (unlikely(fault_is_misplaced(vm, s->fault)))
 		return fault_exit(s->fault, VMMU_EXIT_MEMORY_FAULT);
-	if (likely(slot_cache_find(cache, slots_active(&vcpu->vm->slots, vcpu->as_id),
-				   s->fault->gfn))) {
+	if (likely(slot_cache_find(cache, slots_active(&vm->slots, vcpu->as_id), s->gfn))) {
 		s->generation = cache->generation;
 		s->slot = cache->slot;
 	} else {
-		s->generation = fault_search_slot(vcpu, s->fault->gfn, &slot);
+		s->generation = fault_search_slot(vcpu, s->gfn, &slot);
 		s->slot = slot;
 	}
 	if (unlikely(!s->slot))
@@ -121,58 +123,73 @@ static NEVER_INLINE int fault_without_page(struct vmmu_fault *fault,
 	}
 }
 
-/* I/O memory is never cached, whatever PAGE says of it. */
-static ALWAYS_INLINE void fault_fix_memtype(struct vmmu_page *page, enum vmmu_resolve_status status)
+/* The answer was not RESOLVE_OK: I/O memory is never cached, whatever PAGE says of it. */
+static NEVER_INLINE int fault_with_page(struct vmmu_fault *fault, enum vmmu_resolve_status status,
+					struct vmmu_page *page)
 {
-	if (status == VMMU_RESOLVE_IO && page->memtype == VMMU_MEM_WRITEBACK)
+	if (status != VMMU_RESOLVE_IO)
+		return fault_without_page(fault, status);
+	if (page->memtype == VMMU_MEM_WRITEBACK)
 		page->memtype = VMMU_MEM_DEVICE;
+	return FAULT_GO_ON;
 }
 
-/* Ask the host for the page. Go on with s->page, or an outcome. */
-static ALWAYS_INLINE int fault_find_page(struct fault_state *s)
+/* enum vmmu_resolve_flag for FAULT: nearly always none. */
+static ALWAYS_INLINE unsigned fault_resolve_flags(const struct vmmu_fault *fault)
+{
+	if (likely(!(fault->flags & ((unsigned)VMMU_FAULT_NO_WAIT | VMMU_FAULT_PRIVATE))))
+		return 0;
+	return (fault_has(fault, VMMU_FAULT_NO_WAIT) ? VMMU_RESOLVE_NO_WAIT : 0) |
+	       (fault_has(fault, VMMU_FAULT_PRIVATE) ? VMMU_RESOLVE_PRIVATE : 0);
+}
+
+/* Ask the host for the page. Go on with PAGE, or an outcome. */
+static ALWAYS_INLINE int fault_find_page(struct fault_state *s, struct vmmu_page *page)
 {
 	const struct memslot *slot = &s->vcpu->slot_cache.copy;
-	struct vmmu_vm *vm = s->vcpu->vm;
+	struct vmmu_vm *vm = s->vm;
 	struct vmmu_fault *fault = s->fault;
 	struct vmmu_page_request request = {
-		.gfn = fault->gfn,
-		.hva = memslot_hva(slot, fault->gfn, fmt_geometry.page_shift),
+		.gfn = s->gfn,
+		.hva = memslot_hva(slot, s->gfn, fmt_geometry.page_shift),
 		.access = fault->access,
-		.flags = (fault_has(fault, VMMU_FAULT_NO_WAIT) ? VMMU_RESOLVE_NO_WAIT : 0) |
-			 (fault_has(fault, VMMU_FAULT_PRIVATE) ? VMMU_RESOLVE_PRIVATE : 0),
+		.flags = fault_resolve_flags(fault),
 		.slot_id = slot->id,
 		.as_id = s->vcpu->as_id,
 	};
 	enum vmmu_resolve_status status;
-	struct vmmu_page page = {0};
+	int outcome;
 
 	fault->hva = request.hva;
 	if (fault->access == VMMU_WRITE && unlikely(slot->flags & VMMU_SLOT_READ_ONLY))
 		return VMMU_EMULATE;
-	if (unlikely(vm_must_retry(vm, fault->gfn, s->seq)))
+	/* Cheaper than finding out under the lock that the host has not done yet. */
+	if (unlikely(vm_is_being_invalidated(vm, s->gfn)))
 		return VMMU_RETRY;
-	status = vm->env.resolve(vm->env_ctx, &request, &page);
+	*page = (struct vmmu_page){0};
 	s->page = page;
-	if (unlikely(status != VMMU_RESOLVE_OK && status != VMMU_RESOLVE_IO))
-		return fault_without_page(fault, status);
-	fault_fix_memtype(&s->page, status);
-	if (fault->access == VMMU_WRITE && unlikely(!s->page.writable))
+	status = vm->env.resolve(vm->env_ctx, &request, page);
+	if (unlikely(status != VMMU_RESOLVE_OK)) {
+		outcome = fault_with_page(fault, status, page);
+		if (outcome != FAULT_GO_ON)
+			return outcome;
+	}
+	if (fault->access == VMMU_WRITE && unlikely(!page->writable))
 		return VMMU_EMULATE;
-	if (unlikely(!map_has_sane_page(&s->page)))
+	if (unlikely(!map_has_sane_page(page)))
 		return fault_exit(fault, VMMU_EXIT_NO_PAGE);
-	/* Cheaper than finding out under the lock. */
-	return unlikely(vm_must_retry(vm, fault->gfn, s->seq)) ? VMMU_RETRY : FAULT_GO_ON;
+	return FAULT_GO_ON;
 }
 
 /* Locked: did anything change that the steps before relied on? */
 static ALWAYS_INLINE bool fault_is_stale(const struct fault_state *s)
 {
 	const struct vmmu_vcpu *vcpu = s->vcpu;
-	const struct slot_set *set = slots_active(&vcpu->vm->slots, vcpu->as_id);
+	const struct slot_set *set = slots_active(&s->vm->slots, vcpu->as_id);
 
 	if (!vcpu_has_current_root(vcpu) || slot_set_generation(set) != s->generation)
 		return true;
-	return s->slot && vm_must_retry(vcpu->vm, s->fault->gfn, s->seq);
+	return s->slot && vm_must_retry(s->vm, s->gfn, s->seq);
 }
 
 /*
@@ -230,18 +247,20 @@ static NEVER_INLINE unsigned fault_make_way(struct vmmu_vcpu *vcpu, const struct
 }
 
 /* Locked: walk to the entry at GOAL. Returns as fault_make_way(). */
-static ALWAYS_INLINE unsigned fault_walk_to_goal(struct vmmu_vcpu *vcpu,
+static ALWAYS_INLINE unsigned fault_walk_to_goal(const struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
 						 const struct vmmu_fault *fault, unsigned goal,
 						 unsigned wanted, struct entry_ref *ref)
 {
+	struct walk_stop stop = walk_entries(&vm->tree, vcpu->entries, fault->gfn, goal);
 	struct entry_ref at;
-	uint64_t pte;
 
-	*ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, goal, &pte);
 	/* No table stands at level 1: a place there is always the goal. */
-	if (likely(ref->level == 1))
+	if (likely(stop.level == 1)) {
+		stop.level = 1; /* a constant from here on */
+		*ref = walk_place(&vm->tree, &stop, fault->gfn);
 		return 1;
-	at = *ref;
+	}
+	at = walk_place(&vm->tree, &stop, fault->gfn);
 	goal = fault_make_way(vcpu, fault, goal, wanted, &at);
 	*ref = at;
 	return goal;
@@ -256,10 +275,10 @@ static NEVER_INLINE void fault_tell_now(const struct vmmu_vcpu *vcpu,
 }
 
 /* Locked: tell what the fault asks for, as KVM does once it is sure to try. */
-static ALWAYS_INLINE void fault_tell(const struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
-				     unsigned level, uint64_t pfn)
+static ALWAYS_INLINE void fault_tell(const struct vmmu_vm *vm, const struct vmmu_vcpu *vcpu,
+				     const struct vmmu_fault *fault, unsigned level, uint64_t pfn)
 {
-	if (unlikely(vcpu->vm->env.event != NULL))
+	if (unlikely(vm->env.event != NULL))
 		fault_tell_now(vcpu, fault, level, pfn);
 }
 
@@ -277,8 +296,8 @@ static NEVER_INLINE int fault_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu
 		mmio_cache_fill(vcpu, fault->gfn, generation);
 		return VMMU_EMULATE;
 	}
-	fault_tell(vcpu, fault, 1, VMMU_PFN_NONE);
-	if (!fault_walk_to_goal(vcpu, fault, 1, 1, &ref))
+	fault_tell(vm, vcpu, fault, 1, VMMU_PFN_NONE);
+	if (!fault_walk_to_goal(vm, vcpu, fault, 1, 1, &ref))
 		return -ENOMEM;
 	mmio_cache_fill(vcpu, fault->gfn, generation);
 	/* No flush in between: hardware uses an MMIO entry as little as an absent one. */
@@ -307,61 +326,65 @@ static unsigned fault_level_now(const struct fault_state *s, unsigned level)
 /* Locked: the level to map s->page at; *wanted: the same without the NX rule. */
 static inline unsigned fault_goal(const struct fault_state *s, unsigned *wanted)
 {
-	const struct vmmu_vm *vm = s->vcpu->vm;
+	const struct vmmu_vm *vm = s->vm;
 	const struct vmmu_fault *fault = s->fault;
 	unsigned max = fault->max_level && fault->max_level < vm->max_level ? fault->max_level
 									    : vm->max_level;
 
 	*wanted = fault_level_now(s,
-				  adjust_level(s->slot, &fmt_geometry, fault->gfn, &s->page, max));
+				  adjust_level(s->slot, &fmt_geometry, fault->gfn, s->page, max));
 	return vm->nx_huge && fault->access == VMMU_EXEC ? 1 : *wanted;
 }
 
-/* Locked: map s->page at level GOAL; without the NX rule it would be WANTED. */
-static ALWAYS_INLINE int fault_map_at(struct fault_state *s, unsigned goal, unsigned wanted)
+/* As vmmu_page_request.flags tell it: is the mapping ahead of any access? */
+static inline enum vmmu_resolve_flag fault_why(const struct vmmu_fault *fault)
+{
+	return fault_is_ahead(fault) ? VMMU_RESOLVE_NO_FAULT : 0;
+}
+
+/* What the outcome says of a mapping to s->page at LEVEL. */
+static ALWAYS_INLINE void fault_report(const struct fault_state *s, unsigned level)
+{
+	s->fault->level = level;
+	s->fault->pfn = s->page->pfn;
+}
+
+/*
+ * Locked: map s->page at level GOAL; without the NX rule it would be WANTED. WHY: see fault_why().
+ */
+static ALWAYS_INLINE int fault_map_at(struct fault_state *s, unsigned goal, unsigned wanted,
+				      enum vmmu_resolve_flag why)
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
-	struct vmmu_vm *vm = vcpu->vm;
+	struct vmmu_vm *vm = s->vm;
 	struct vmmu_fault *fault = s->fault;
 	struct entry_ref ref;
 	unsigned level;
 	uint64_t leaf;
 
-	fault_tell(vcpu, fault, goal, s->page.pfn);
-	level = fault_walk_to_goal(vcpu, fault, goal, wanted, &ref);
+	fault_tell(vm, vcpu, fault, goal, s->page->pfn);
+	level = fault_walk_to_goal(vm, vcpu, fault, goal, wanted, &ref);
 	if (unlikely(!level))
 		return -ENOMEM;
 	/* The NX rule may have made it less; a goal of 1 stays the constant that it is. */
 	if (goal > 1)
 		goal = level;
 	ref.level = goal;
-	leaf = map_make_leaf(vm, s->slot, fault->gfn, &s->page, goal,
-			     fault_is_ahead(fault) ? VMMU_RESOLVE_NO_FAULT : 0);
-	fault_report_leaf(fault, leaf, goal);
+	leaf = map_make_leaf(vm, s->slot, s->gfn, s->page, goal, why);
+	fault_report(s, goal);
 	if (map_set_leaf(vm, vcpu, s->slot, &ref, leaf) == MAP_SAME)
 		return VMMU_SPURIOUS;
-	if (!fault_is_ahead(fault))
+	if (why != VMMU_RESOLVE_NO_FAULT)
 		fault_prefetch(vcpu, s->slot, &ref);
 	return VMMU_FIXED;
 }
 
-/* Locked: map s->page, which the host maps as a large one. */
+/* Locked: map s->page, however large the host maps it. */
 static NEVER_INLINE int fault_map_large(struct fault_state *s)
 {
 	unsigned wanted, goal = fault_goal(s, &wanted);
 
-	return fault_map_at(s, goal, wanted);
-}
-
-/* Locked: map s->page. */
-static ALWAYS_INLINE int fault_map_page(struct fault_state *s)
-{
-	struct fault_state copy;
-
-	if (s->page.level <= 1)
-		return fault_map_at(s, 1, 1);
-	copy = *s;
-	return fault_map_large(&copy);
+	return fault_map_at(s, goal, wanted, fault_why(s->fault));
 }
 
 /*
@@ -370,13 +393,30 @@ static ALWAYS_INLINE int fault_map_page(struct fault_state *s)
  */
 static NEVER_INLINE bool fault_is_mapped(const struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
-	uint64_t pte;
-	struct entry_ref ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &pte);
+	struct walk_stop at = walk_entries(&vcpu->vm->tree, vcpu->entries, fault->gfn, 1);
 
-	if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
+	if (fmt_classify(at.pte, at.level) != VMMU_ENTRY_LEAF)
 		return false;
-	fault_report_leaf(fault, pte, ref.level);
+	fault_report_leaf(fault, at.pte, at.level);
 	return true;
+}
+
+/* Locked: map s->page for vmmu_prefault(). */
+static NEVER_INLINE int fault_map_ahead(struct fault_state *s)
+{
+	return fault_is_mapped(s->vcpu, s->fault) ? VMMU_SPURIOUS : fault_map_large(s);
+}
+
+/* Locked: map s->page: nearly always a small one that the guest wants. */
+static ALWAYS_INLINE int fault_map_page(struct fault_state *s)
+{
+	bool is_ahead = fault_is_ahead(s->fault);
+	struct fault_state copy;
+
+	if (likely(s->page->level <= 1 && !is_ahead))
+		return fault_map_at(s, 1, 1, 0);
+	copy = *s;
+	return is_ahead ? fault_map_ahead(&copy) : fault_map_large(&copy);
 }
 
 /*
@@ -385,21 +425,19 @@ static NEVER_INLINE bool fault_is_mapped(const struct vmmu_vcpu *vcpu, struct vm
  */
 static ALWAYS_INLINE int fault_map(struct fault_state *s)
 {
-	struct vmmu_vm *vm = s->vcpu->vm;
+	struct vmmu_vm *vm = s->vm;
+	enum sync_section section = vm_lock_inline(vm);
 	int outcome = VMMU_RETRY;
 
-	vm_lock_inline(vm);
 	if (unlikely(!quota_make_room(vm)))
 		outcome = -ENOSPC;
 	else if (unlikely(fault_is_stale(s)))
 		outcome = VMMU_RETRY;
-	else if (unlikely(fault_is_ahead(s->fault)) && fault_is_mapped(s->vcpu, s->fault))
-		outcome = VMMU_SPURIOUS;
 	else if (likely(s->slot != NULL))
 		outcome = fault_map_page(s);
 	else
 		outcome = fault_map_mmio(s->vcpu, s->fault, s->generation);
-	vm_unlock_inline(vm);
+	vm_unlock_inline(vm, section);
 	return outcome;
 }
 
@@ -424,41 +462,56 @@ static void fault_flush_local(const struct vmmu_vcpu *vcpu, const struct vmmu_fa
 		tree->hooks.flush(tree->hooks.ctx, &flush);
 }
 
-/* All that comes before the lock: caches filled, slot and page found. Go on, or an outcome. */
-static ALWAYS_INLINE int fault_prepare(struct fault_state *s)
+/* All that comes before the lock: slot and PAGE found. Go on, or an outcome. */
+static ALWAYS_INLINE int fault_prepare(struct fault_state *s, struct vmmu_page *page)
 {
 	int outcome;
 
 	if (unlikely(sync_reader_is_inside()))
 		return -EDEADLK;
-	if (vcpu_is_direct(s->vcpu) && unlikely(objcache_topup(&s->vcpu->chunks, FAULT_CHUNKS)))
-		return -ENOMEM;
 	outcome = fault_find_slot(s);
 	if (likely(outcome == FAULT_GO_ON && s->slot))
-		outcome = fault_find_page(s);
+		outcome = fault_find_page(s, page);
 	return outcome;
+}
+
+/* The same once more: frames may only have been waiting for readers to leave. */
+static NEVER_INLINE int fault_map_again(struct fault_state *s)
+{
+	vm_reap(s->vm);
+	return fault_map(s);
+}
+
+/* Direct roots: the locked part, and the memory that it may need. */
+static ALWAYS_INLINE int fault_direct(struct fault_state *s)
+{
+	struct fault_state copy;
+	int outcome;
+
+	if (unlikely(objcache_topup(&s->vcpu->chunks, FAULT_CHUNKS)))
+		return -ENOMEM;
+	outcome = fault_map(s);
+	if (likely(outcome != -ENOMEM))
+		return outcome;
+	copy = *s;
+	return fault_map_again(&copy);
 }
 
 /* The steps that need memory, the slots and the lock. */
 static ALWAYS_INLINE int fault_slow(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
 	struct fault_state s;
+	struct vmmu_page page;
 	int outcome;
 
 	s.vcpu = vcpu;
+	s.vm = vcpu->vm;
 	s.fault = fault;
-	outcome = fault_prepare(&s);
+	s.gfn = fault->gfn;
+	outcome = fault_prepare(&s, &page);
 	if (unlikely(outcome != FAULT_GO_ON))
 		return outcome;
-	if (!vcpu_is_direct(vcpu))
-		return tdp_fault(&s);
-	for (bool has_reaped = false;; has_reaped = true) {
-		outcome = fault_map(&s);
-		if (likely(outcome != -ENOMEM) || has_reaped)
-			return outcome;
-		/* Frames may only be waiting for readers to leave. */
-		vm_reap(vcpu->vm);
-	}
+	return vcpu_is_direct(vcpu) ? fault_direct(&s) : tdp_fault(&s);
 }
 
 static int engine_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)

@@ -73,15 +73,15 @@ static int fault_is_mmio(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 }
 
 /*
- * Under RCU: the walk found PTE, an MMIO entry, at REF. EMULATE if it is of GENERATION, which was
- * that of the slots before the walk; else go on.
+ * Under RCU: the walk found PTE, an MMIO entry. EMULATE if it is of GENERATION, which was that of
+ * the slots before the walk; else go on.
  */
 static NEVER_INLINE int fault_check_mmio(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-					 const struct entry_ref *ref, uint64_t pte,
-					 uint64_t generation)
+					 uint64_t pte, uint64_t generation)
 {
+	/* Such entries stand at level 1 alone. */
 	bool is_current = !(generation & SLOTS_GEN_UPDATING) &&
-			  fmt_parse_mmio(pte, ref->level).generation == mmio_stamp(generation);
+			  fmt_parse_mmio(pte, 1).generation == mmio_stamp(generation);
 
 	vm_event(vcpu->vm, .kind = VMMU_EVENT_MMIO_CHECK, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
 		 .level = 1, .gfn = fault->gfn, .new_pte = pte, .generation = generation,
@@ -132,7 +132,7 @@ static inline uint64_t fast_fix_value(uint64_t pte, unsigned level, unsigned acc
 }
 
 /*
- * Under RCU: make the leaf PTE at REF say FIXED, which grants more. FIXED, or RETRY: another write
+ * Under RCU: make the leaf at AT say FIXED, which grants more. FIXED, or RETRY: another write
  * came between.
  *
  * 	fast fix                              write-protect (locked)
@@ -145,69 +145,107 @@ static inline uint64_t fast_fix_value(uint64_t pte, unsigned level, unsigned acc
  * here fails. An aged leaf that still had WRITE gets it back with the rest: the page was marked
  * when it was given, and protecting the page takes it from aged leaves as well.
  */
-static ALWAYS_INLINE int fast_fix_grant(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-					const struct entry_ref *ref, uint64_t pte, uint64_t fixed)
+static ALWAYS_INLINE int fast_fix_grant(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
+					struct vmmu_fault *fault, const struct walk_stop *at,
+					uint64_t fixed)
 {
-	if (!funnel_try(&vcpu->vm->tree, ref, pte, fixed))
+	struct entry_ref ref = walk_place(&vm->tree, at, fault->gfn);
+
+	if (!funnel_try(&vm->tree, &ref, at->pte, fixed))
 		return VMMU_RETRY;
 	vcpu->stats.fast_fixes++;
 	fault->fast = true;
 	return VMMU_FIXED;
 }
 
-/* Under RCU: what can be done without the lock for the leaf PTE at REF of SLOT. */
-static ALWAYS_INLINE int fast_fix_leaf(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-				       const struct entry_ref *ref, uint64_t pte,
+/* Under RCU: what can be done without the lock for the leaf of SLOT at AT. */
+static ALWAYS_INLINE int fast_fix_leaf(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
+				       struct vmmu_fault *fault, const struct walk_stop *at,
 				       struct memslot *slot)
 {
 	/* Where hardware marks, nothing but a write comes here. */
 	unsigned wanted = hardware_marks() ? VMMU_WRITE : fault->access;
-	bool is_granted = fmt_access(pte, ref->level) & wanted;
+	bool is_granted = fmt_access(at->pte, at->level) & wanted;
 	int outcome;
 
-	if (is_granted && !fast_fix_is_aged(pte, ref->level))
+	if (is_granted && !fast_fix_is_aged(at->pte, at->level))
 		return VMMU_SPURIOUS;
-	if (!is_granted && (wanted != VMMU_WRITE || !fmt_mmu_writable(pte, ref->level)))
+	if (!is_granted && (wanted != VMMU_WRITE || !fmt_mmu_writable(at->pte, at->level)))
 		return FAULT_GO_ON;
 	/* A huge page under logging must be split to know which part was written. */
-	if (!is_granted && ref->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
+	if (!is_granted && at->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
 		return FAULT_GO_ON;
-	outcome = fast_fix_grant(vcpu, fault, ref, pte, fast_fix_value(pte, ref->level, wanted));
+	outcome = fast_fix_grant(vm, vcpu, fault, at, fast_fix_value(at->pte, at->level, wanted));
 	if (outcome == VMMU_FIXED && !is_granted)
 		vcpu_mark_dirty(vcpu, slot, fault->gfn);
 	return outcome;
 }
 
-/*
- * Under RCU: the walk found PTE, a leaf, at REF. Repair it without the lock, if permission is all
- * that it lacks.
- */
-static NEVER_INLINE int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
-				       struct entry_ref ref, uint64_t pte)
+static NEVER_INLINE void fast_fix_tell(const struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
+				       struct walk_stop at, int outcome)
+{
+	uint64_t fixed = outcome == VMMU_FIXED ? fast_fix_value(at.pte, at.level, fault->access)
+					       : at.pte;
+
+	vm_event(vcpu->vm, .kind = VMMU_EVENT_FAST_FIX, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
+		 .level = at.level, .gpa = fault->gpa, .gfn = fault->gfn, .old_pte = at.pte,
+		 .new_pte = fixed, .value = outcome);
+}
+
+/* As fault_fast_fix(), of a leaf of any size of SLOT. TRIES were made. */
+static NEVER_INLINE int fast_fix_try(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+				     struct walk_stop at, struct memslot *slot, unsigned tries)
 {
 	struct vmmu_vm *vm = vcpu->vm;
+	int outcome;
+
+	for (;;) {
+		outcome = fast_fix_leaf(vm, vcpu, fault, &at, slot);
+		if (outcome != VMMU_RETRY || ++tries == FAST_TRIES)
+			break;
+		at = walk_entries(&vm->tree, vcpu->entries, fault->gfn, 1);
+		if (fmt_classify(at.pte, at.level) != VMMU_ENTRY_LEAF)
+			return FAULT_GO_ON;
+	}
+	fast_fix_tell(vcpu, fault, at, outcome);
+	if (outcome == VMMU_RETRY)
+		return FAULT_GO_ON;
+	if (outcome != FAULT_GO_ON)
+		fault_report_leaf(fault, at.pte, at.level);
+	return outcome;
+}
+
+/* Somebody came between the first try. */
+static NEVER_INLINE int fast_fix_again(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault,
+				       struct memslot *slot)
+{
+	struct walk_stop at = walk_entries(&vcpu->vm->tree, vcpu->entries, fault->gfn, 1);
+
+	if (fmt_classify(at.pte, at.level) != VMMU_ENTRY_LEAF)
+		return FAULT_GO_ON;
+	return fast_fix_try(vcpu, fault, at, slot, 1);
+}
+
+/*
+ * Under RCU: the walk came to a leaf at AT. Repair it without the lock, if permission is all that
+ * it lacks. Nearly always it is a small one, and nobody listens or comes between.
+ */
+static ALWAYS_INLINE int fault_fast_fix(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
+					struct vmmu_fault *fault, struct walk_stop at)
+{
 	struct memslot *slot = map_slot(vm, vcpu->as_id, fault->gfn, &vcpu->slot_cache);
 	int outcome;
 
 	if (!slot || slot->invalid || unlikely(fault_is_misplaced(vm, fault)))
 		return FAULT_GO_ON;
-	for (unsigned i = 1;; i++) {
-		outcome = fast_fix_leaf(vcpu, fault, &ref, pte, slot);
-		if (outcome != VMMU_RETRY || i == FAST_TRIES)
-			break;
-		ref = walk_to(&vm->tree, vcpu->root, fault->gfn, 1, &pte);
-		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
-			return FAULT_GO_ON;
-	}
-	vm_event(vm, .kind = VMMU_EVENT_FAST_FIX, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
-		 .level = ref.level, .gpa = fault->gpa, .gfn = fault->gfn, .old_pte = pte,
-		 .new_pte = outcome == VMMU_FIXED ? fast_fix_value(pte, ref.level, fault->access)
-						  : pte,
-		 .value = outcome);
-	if (outcome == VMMU_RETRY)
-		return FAULT_GO_ON;
+	if (unlikely(at.level > 1 || vm->env.event))
+		return fast_fix_try(vcpu, fault, at, slot, 0);
+	at.level = 1;
+	outcome = fast_fix_leaf(vm, vcpu, fault, &at, slot);
+	if (unlikely(outcome == VMMU_RETRY))
+		return fast_fix_again(vcpu, fault, slot);
 	if (outcome != FAULT_GO_ON)
-		fault_report_leaf(fault, pte, ref.level);
+		fault_report_leaf(fault, at.pte, 1);
 	return outcome;
 }
 
@@ -217,13 +255,13 @@ static NEVER_INLINE int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault
  */
 static inline bool fault_may_be_fast(const struct vmmu_fault *fault)
 {
-	bool is_present = fault_has(fault, VMMU_FAULT_PRESENT);
-
 	if (fault_has(fault, VMMU_FAULT_RSVD))
 		return false;
 	if (!hardware_marks())
 		return true;
-	return fault->access == VMMU_WRITE && (is_present || !hardware_tells_kinds());
+	if (hardware_tells_kinds() && !fault_has(fault, VMMU_FAULT_PRESENT))
+		return false;
+	return fault->access == VMMU_WRITE;
 }
 
 /* The steps that need neither lock nor memory: one walk, and what the entry found asks for. */
@@ -233,30 +271,36 @@ static ALWAYS_INLINE int fault_lockless(struct vmmu_vcpu *vcpu, struct vmmu_faul
 			   (!hardware_tells_kinds() && !fault_has(fault, VMMU_FAULT_PRESENT));
 	bool may_be_fast = fault_may_be_fast(fault);
 	struct vmmu_vm *vm = vcpu->vm;
-	uint64_t generation, pte;
-	struct entry_ref ref;
+	enum sync_section section;
 	int outcome = FAULT_GO_ON;
+	struct walk_stop at;
+	uint64_t generation = 0;
 
+	if (hardware_marks() && hardware_tells_kinds() &&
+	    likely(!(fault->flags & ((unsigned)VMMU_FAULT_RSVD | VMMU_FAULT_PRESENT))))
+		return FAULT_GO_ON; /* the usual one, of which the rest would say the same */
 	if (!may_be_mmio && !may_be_fast)
 		return FAULT_GO_ON;
-	generation = slot_set_generation(slots_active(&vm->slots, vcpu->as_id));
-	if (may_be_mmio && mmio_cache_hits(vcpu, fault->gfn, generation))
-		return fault_is_mmio(vcpu, fault);
-	sync_reader_enter();
-	ref = walk_to(&vm->tree, vcpu->root, fault->gfn, 1, &pte);
-	switch (fmt_classify(pte, ref.level)) {
+	if (may_be_mmio) {
+		generation = slot_set_generation(slots_active(&vm->slots, vcpu->as_id));
+		if (mmio_cache_hits(vcpu, fault->gfn, generation))
+			return fault_is_mmio(vcpu, fault);
+	}
+	section = sync_reader_enter();
+	at = walk_entries(&vm->tree, vcpu->entries, fault->gfn, 1);
+	switch (fmt_classify(at.pte, at.level)) {
 	case VMMU_ENTRY_LEAF:
 		if (may_be_fast)
-			outcome = fault_fast_fix(vcpu, fault, ref, pte);
+			outcome = fault_fast_fix(vm, vcpu, fault, at);
 		break;
 	case VMMU_ENTRY_MMIO:
 		if (may_be_mmio)
-			outcome = fault_check_mmio(vcpu, fault, &ref, pte, generation);
+			outcome = fault_check_mmio(vcpu, fault, at.pte, generation);
 		break;
 	default:
 		break;
 	}
-	sync_reader_leave();
+	sync_reader_leave(section);
 	return outcome;
 }
 
@@ -266,26 +310,25 @@ static ALWAYS_INLINE int fault_lockless(struct vmmu_vcpu *vcpu, struct vmmu_faul
  */
 static NEVER_INLINE int fault_in_ranges(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 {
+	enum sync_section section = sync_reader_enter();
 	int outcome = VMMU_RETRY;
 
-	sync_reader_enter();
 	for (unsigned i = 0; i < FAST_TRIES && outcome == VMMU_RETRY; i++) {
-		uint64_t pte;
-		struct entry_ref ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &pte);
-		enum vmmu_entry_kind kind = fmt_classify(pte, ref.level);
+		struct walk_stop at = walk_entries(&vcpu->vm->tree, vcpu->entries, fault->gfn, 1);
+		enum vmmu_entry_kind kind = fmt_classify(at.pte, at.level);
 
 		/* Frozen: somebody is about to put a table or leaf there. */
 		outcome = kind == VMMU_ENTRY_FROZEN ? VMMU_RETRY : VMMU_EMULATE;
 		if (kind != VMMU_ENTRY_LEAF)
 			break;
-		fault_report_leaf(fault, pte, ref.level);
-		if (fmt_access(pte, ref.level) & fault->access)
+		fault_report_leaf(fault, at.pte, at.level);
+		if (fmt_access(at.pte, at.level) & fault->access)
 			outcome = VMMU_SPURIOUS;
-		else if (fault->access == VMMU_WRITE && fmt_mmu_writable(pte, ref.level))
-			outcome = fast_fix_grant(vcpu, fault, &ref, pte,
-						 fmt_write_allow(pte, ref.level));
+		else if (fault->access == VMMU_WRITE && fmt_mmu_writable(at.pte, at.level))
+			outcome = fast_fix_grant(vcpu->vm, vcpu, fault, &at,
+						 fmt_write_allow(at.pte, at.level));
 	}
-	sync_reader_leave();
+	sync_reader_leave(section);
 	return outcome;
 }
 

@@ -77,12 +77,16 @@ static inline void map_clear(struct vmmu_vm *vm, const struct entry_ref *ref,
 	}
 }
 
-/* Fill a fresh table with absent entries. */
+/* Fill a fresh table, which nobody has seen, with absent entries. */
 static inline void map_fill_absent(const struct tree *tree, const struct table *table)
 {
 	uint64_t absent = fmt_make_absent(table->level);
 	_Atomic uint64_t *entries = tree_entries(tree, table);
 
+	if (!absent) {
+		memset((void *)entries, 0, table_entry_count(table->level) * sizeof(*entries));
+		return;
+	}
 	for (uint64_t i = 0; i < table_entry_count(table->level); i++)
 		atomic_store_explicit(&entries[i], absent, memory_order_relaxed);
 }
@@ -136,15 +140,15 @@ static inline bool map_has_sane_page(const struct vmmu_page *page)
 	       page->memtype <= VMMU_MEM_DEVICE;
 }
 
-/* The leaf entry that maps gfn to PAGE for SLOT at LEVEL. */
-static ALWAYS_INLINE uint64_t map_make_leaf(const struct vmmu_vm *vm, const struct memslot *slot,
-					    uint64_t gfn, const struct vmmu_page *page,
-					    unsigned level, enum vmmu_resolve_flag why)
+/* map_make_leaf() with rights ACCESS. */
+static ALWAYS_INLINE uint64_t map_make_leaf_with(const struct vmmu_vm *vm, uint64_t gfn,
+						 const struct vmmu_page *page, unsigned level,
+						 enum vmmu_resolve_flag why, unsigned access)
 {
-	bool is_writable = page->writable && !(slot->flags & VMMU_SLOT_READ_ONLY);
+	bool is_writable = access & VMMU_WRITE;
 	struct vmmu_leaf leaf = {
 		.pfn = page->pfn - (gfn & (level_gfns(level) - 1)),
-		.access = VMMU_READ | VMMU_EXEC | (is_writable ? VMMU_WRITE : 0),
+		.access = access,
 		.memtype = page->memtype,
 		.host_writable = is_writable,
 		.mmu_writable = is_writable,
@@ -155,6 +159,23 @@ static ALWAYS_INLINE uint64_t map_make_leaf(const struct vmmu_vm *vm, const stru
 	if (vm->nx_huge && level > 1)
 		leaf.access &= ~(unsigned)VMMU_EXEC;
 	return fmt_make_leaf(leaf, level);
+}
+
+static NEVER_INLINE uint64_t map_make_leaf_read_only(const struct vmmu_vm *vm, uint64_t gfn,
+						     const struct vmmu_page *page, unsigned level,
+						     enum vmmu_resolve_flag why)
+{
+	return map_make_leaf_with(vm, gfn, page, level, why, VMMU_READ | VMMU_EXEC);
+}
+
+/* The leaf entry that maps gfn to PAGE for SLOT at LEVEL. */
+static ALWAYS_INLINE uint64_t map_make_leaf(const struct vmmu_vm *vm, const struct memslot *slot,
+					    uint64_t gfn, const struct vmmu_page *page,
+					    unsigned level, enum vmmu_resolve_flag why)
+{
+	if (unlikely(!page->writable || (slot->flags & VMMU_SLOT_READ_ONLY)))
+		return map_make_leaf_read_only(vm, gfn, page, level, why);
+	return map_make_leaf_with(vm, gfn, page, level, why, VMMU_RWX);
 }
 
 /*
@@ -192,7 +213,7 @@ static ALWAYS_INLINE void map_leaf_is_set(struct vmmu_vm *vm, struct vmmu_vcpu *
 		 .level = ref->level, .gfn = ref->gfn, .old_pte = old_pte, .new_pte = leaf);
 }
 
-/* map_set_leaf() where REF holds something, or LEAF is volatile. */
+/* map_set_leaf() where REF holds something, LEAF is volatile or somebody listens. */
 static NEVER_INLINE enum map_result map_replace(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
 						struct memslot *slot, const struct entry_ref *ref,
 						uint64_t leaf)
@@ -225,19 +246,21 @@ static ALWAYS_INLINE enum map_result map_set_leaf(struct vmmu_vm *vm, struct vmm
 						  struct memslot *slot, const struct entry_ref *ref,
 						  uint64_t leaf)
 {
-	uint64_t old_pte = pte_load(ref->ptep);
+	bool is_quiet = (ref->level == 1 && spte_is_surely_quiet(leaf)) ||
+			!fmt_is_volatile(leaf, ref->level);
 
-	if (unlikely(fmt_classify(old_pte, ref->level) != VMMU_ENTRY_ABSENT ||
-		     fmt_is_volatile(leaf, ref->level))) {
+	if (unlikely(pte_load(ref->ptep) != fmt_make_absent(ref->level) || !is_quiet ||
+		     vm->tree.hooks.event)) {
 		/* Of a copy, so that *ref can stay in registers. */
 		struct entry_ref at = *ref;
 
 		return map_replace(vm, vcpu, slot, &at, leaf);
 	}
 	/* By far the most: nothing was there, and nobody else writes what comes. */
-	funnel_fill(&vm->tree, ref, leaf);
+	funnel_fill_silent(&vm->tree, ref, leaf);
 	rmap_add(map_rmap(slot, ref), ref->ptep, &vcpu->chunks);
-	map_leaf_is_set(vm, vcpu, slot, ref, old_pte, leaf);
+	if (fmt_access(leaf, ref->level) & VMMU_WRITE)
+		vcpu_mark_dirty(vcpu, slot, ref->gfn);
 	return MAP_NEW;
 }
 

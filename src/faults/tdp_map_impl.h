@@ -96,9 +96,19 @@ struct tdp_place {
 	unsigned wanted; /* the same without the NX rule */
 };
 
+/* The place AT, where a walk towards gfn came to. */
+static inline struct tdp_place tdp_place_of(const struct vmmu_vcpu *vcpu, struct walk_stop at,
+					    uint64_t gfn, unsigned goal, unsigned wanted)
+{
+	return (struct tdp_place){.ref = walk_place(&vcpu->vm->tree, &at, gfn),
+				  .pte = at.pte,
+				  .goal = goal,
+				  .wanted = wanted};
+}
+
 /*
- * Go on from where walk_to() came, making tables, until the goal. Where a table stands because the
- * NX rule split a huge page, the goal sinks below it. FAULT_GO_ON; RETRY;
+ * Go on from where walk_entries() came, making tables, until the goal. Where a table stands because
+ * the NX rule split a huge page, the goal sinks below it. FAULT_GO_ON; RETRY;
  * -EAGAIN: not enough frames in stock.
  */
 static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
@@ -185,7 +195,7 @@ static NEVER_INLINE int tdp_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_f
 {
 	struct vmmu_mmio mmio = {
 		.gfn = fault->gfn, .access = VMMU_RWX, .generation = mmio_stamp(generation)};
-	struct tdp_place place = {.goal = 1, .wanted = 1};
+	struct tdp_place place;
 	int outcome;
 
 	/* A gfn with more bits than an entry has room for is remembered by the vCPU alone. */
@@ -194,8 +204,9 @@ static NEVER_INLINE int tdp_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_f
 		return VMMU_EMULATE;
 	}
 	if (!tries)
-		fault_tell(vcpu, fault, 1, VMMU_PFN_NONE);
-	place.ref = walk_to(&vcpu->vm->tree, vcpu->root, fault->gfn, 1, &place.pte);
+		fault_tell(vcpu->vm, vcpu, fault, 1, VMMU_PFN_NONE);
+	place = tdp_place_of(vcpu, walk_entries(&vcpu->vm->tree, vcpu->entries, fault->gfn, 1),
+			     fault->gfn, 1, 1);
 	outcome = tdp_walk_on(vcpu, fault, &place);
 	if (outcome == FAULT_GO_ON)
 		outcome = tdp_replace(vcpu, &place.ref, place.pte, fmt_make_mmio(mmio, 1));
@@ -211,92 +222,104 @@ static NEVER_INLINE int tdp_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_f
 	return VMMU_EMULATE;
 }
 
-/* Put LEAF of SLOT at REF, which holds PTE: nearly always nothing. */
-static ALWAYS_INLINE int tdp_set_leaf(struct vmmu_vcpu *vcpu, struct memslot *slot,
-				      const struct entry_ref *ref, uint64_t pte, uint64_t leaf)
+/* Put LEAF of SLOT at REF, which holds PTE, and tell whoever listens. */
+static NEVER_INLINE int tdp_set_leaf_told(struct vmmu_vcpu *vcpu, struct memslot *slot,
+					  const struct entry_ref *ref, uint64_t pte, uint64_t leaf)
 {
-	struct vmmu_vm *vm = vcpu->vm;
 	int outcome;
 
-	if (likely(fmt_classify(pte, ref->level) == VMMU_ENTRY_ABSENT)) {
-		if (unlikely(!funnel_put(&vm->tree, &vcpu->tdp.books, ref, pte, leaf)))
-			return VMMU_RETRY;
-	} else {
-		struct entry_ref copy = *ref;
+	leaf = map_leaf_over(vcpu->vm, pte, leaf, ref->level);
+	outcome = tdp_replace(vcpu, ref, pte, leaf);
+	if (outcome == VMMU_FIXED)
+		map_leaf_is_set(vcpu->vm, vcpu, slot, ref, pte, leaf);
+	return outcome;
+}
 
-		leaf = map_leaf_over(vm, pte, leaf, ref->level);
-		outcome = tdp_replace(vcpu, &copy, pte, leaf);
-		if (outcome != VMMU_FIXED)
-			return outcome;
+/* Put LEAF of s->slot at AT: nearly always there is nothing, and nobody listens. */
+static ALWAYS_INLINE int tdp_set_leaf(const struct fault_state *s, const struct walk_stop *at,
+				      unsigned level, uint64_t leaf)
+{
+	struct vmmu_vcpu *vcpu = s->vcpu;
+	struct tree *tree = &s->vm->tree;
+	struct entry_ref ref;
+
+	if (unlikely(at->pte != fmt_make_absent(level) || tree->hooks.event)) {
+		ref = walk_place(tree, at, s->gfn);
+		return tdp_set_leaf_told(vcpu, s->slot, &ref, at->pte, leaf);
 	}
-	map_leaf_is_set(vm, vcpu, slot, ref, pte, leaf);
+	if (unlikely(!funnel_put_silent(&vcpu->tdp.books, at->ptep, level, leaf)))
+		return VMMU_RETRY;
+	if (fmt_access(leaf, level) & VMMU_WRITE)
+		vcpu_mark_dirty(vcpu, s->slot, align_down(s->gfn, level_gfns(level)));
 	return VMMU_FIXED;
 }
 
-/* Map s->page at level GOAL; without the NX rule it would be WANTED. */
-static ALWAYS_INLINE int tdp_map_at(struct fault_state *s, unsigned goal, unsigned wanted)
+/* Map s->page at level GOAL; without the NX rule it would be WANTED. WHY: see fault_why(). */
+static ALWAYS_INLINE int tdp_map_at(struct fault_state *s, unsigned goal, unsigned wanted,
+				    enum vmmu_resolve_flag why)
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
-	struct vmmu_vm *vm = vcpu->vm;
-	struct vmmu_fault *fault = s->fault;
-	struct entry_ref ref;
-	uint64_t leaf, pte;
+	struct walk_stop at;
 
 	if (!s->tries)
-		fault_tell(vcpu, fault, goal, s->page.pfn);
-	ref = walk_to(&vm->tree, vcpu->root, fault->gfn, goal, &pte);
-	if (goal > 1 || unlikely(ref.level > 1)) {
-		struct tdp_place place = {.ref = ref, .pte = pte, .goal = goal, .wanted = wanted};
-		int outcome = tdp_walk_on(vcpu, fault, &place);
+		fault_tell(s->vm, vcpu, s->fault, goal, s->page->pfn);
+	at = walk_entries(&s->vm->tree, vcpu->entries, s->gfn, goal);
+	if (goal > 1 || unlikely(at.level > 1)) {
+		struct tdp_place place = tdp_place_of(vcpu, at, s->gfn, goal, wanted);
+		int outcome = tdp_walk_on(vcpu, s->fault, &place);
 
 		if (unlikely(outcome != FAULT_GO_ON))
 			return outcome;
-		ref = place.ref;
-		pte = place.pte;
 		/* A goal of 1 stays the constant that it is. */
 		if (goal > 1)
 			goal = place.goal;
+		at = (struct walk_stop){.ptep = place.ref.ptep, .pte = place.pte, .level = goal};
 	}
-	ref.level = goal;
-	leaf = map_make_leaf(vm, s->slot, fault->gfn, &s->page, goal,
-			     fault_is_ahead(fault) ? VMMU_RESOLVE_NO_FAULT : 0);
-	fault_report_leaf(fault, leaf, goal);
-	return tdp_set_leaf(vcpu, s->slot, &ref, pte, leaf);
+	fault_report(s, goal);
+	return tdp_set_leaf(s, &at, goal,
+			    map_make_leaf(s->vm, s->slot, s->gfn, s->page, goal, why));
 }
 
 static NEVER_INLINE int tdp_map_large(struct fault_state *s)
 {
 	unsigned wanted, goal = fault_goal(s, &wanted);
 
-	return tdp_map_at(s, goal, wanted);
+	return tdp_map_at(s, goal, wanted, fault_why(s->fault));
 }
 
+static NEVER_INLINE int tdp_map_ahead(struct fault_state *s)
+{
+	return fault_is_mapped(s->vcpu, s->fault) ? VMMU_SPURIOUS : tdp_map_large(s);
+}
+
+/* As fault_map_page(). */
 static ALWAYS_INLINE int tdp_map_page(struct fault_state *s)
 {
+	bool is_ahead = fault_is_ahead(s->fault);
 	struct fault_state copy;
 
-	if (s->page.level <= 1)
-		return tdp_map_at(s, 1, 1);
+	if (likely(s->page->level <= 1 && !is_ahead))
+		return tdp_map_at(s, 1, 1, 0);
 	copy = *s;
-	return tdp_map_large(&copy);
+	return is_ahead ? tdp_map_ahead(&copy) : tdp_map_large(&copy);
 }
 
 /* tdp_enter(), short where nothing is in the way. */
-static ALWAYS_INLINE void tdp_enter_inline(struct vmmu_vcpu *vcpu)
+static ALWAYS_INLINE enum sync_section tdp_enter_inline(struct fault_state *s)
 {
-	if (unlikely(!brlock_enter(&vcpu->vm->shared, &vcpu->tdp.shared)))
-		tdp_enter(vcpu);
-	else
-		sync_reader_enter();
+	if (likely(brlock_enter(&s->vm->shared, &s->vcpu->tdp.shared)))
+		return sync_reader_enter();
+	tdp_enter(s->vcpu);
+	return SYNC_SECTION_USUAL;
 }
 
-static ALWAYS_INLINE void tdp_leave_inline(struct vmmu_vcpu *vcpu)
+static ALWAYS_INLINE void tdp_leave_inline(struct vmmu_vcpu *vcpu, enum sync_section section)
 {
 	if (unlikely(vcpu->tdp.removed_count >= TDP_REMOVED_MAX)) {
 		tdp_leave(vcpu);
 		return;
 	}
-	sync_reader_leave();
+	sync_reader_leave(section);
 	brlock_leave(&vcpu->tdp.shared);
 }
 
@@ -306,37 +329,49 @@ static ALWAYS_INLINE void tdp_leave_inline(struct vmmu_vcpu *vcpu)
  */
 static ALWAYS_INLINE int tdp_map(struct fault_state *s)
 {
+	enum sync_section section = tdp_enter_inline(s);
 	int outcome;
 
-	tdp_enter_inline(s->vcpu);
 	if (unlikely(fault_is_stale(s)))
 		outcome = VMMU_RETRY;
-	else if (unlikely(fault_is_ahead(s->fault)) && fault_is_mapped(s->vcpu, s->fault))
-		outcome = VMMU_SPURIOUS;
 	else if (likely(s->slot != NULL))
 		outcome = tdp_map_page(s);
 	else
 		outcome = tdp_map_mmio(s->vcpu, s->fault, s->generation, s->tries);
-	tdp_leave_inline(s->vcpu);
+	tdp_leave_inline(s->vcpu, section);
 	return outcome;
 }
 
 /*
- * What makes room may take away just what the fault relied on: it looks again. And whoever else
- * makes room may take the stock away before we are back.
+ * After a try that found too few frames in stock. What makes room may take away just what the fault
+ * relied on: it looks again. And whoever else makes room may take the stock away before we are
+ * back.
  */
-static ALWAYS_INLINE int tdp_fault(struct fault_state *s)
+static NEVER_INLINE int tdp_fault_again(struct fault_state *s)
 {
-	for (s->tries = 0; s->tries < TDP_TRIES; s->tries++) {
-		int outcome = tdp_map(s);
+	for (s->tries = 1; s->tries < TDP_TRIES; s->tries++) {
+		int outcome = tdp_topup(s->vcpu);
 
-		if (likely(outcome != -EAGAIN))
-			return outcome;
-		outcome = tdp_topup(s->vcpu);
 		if (outcome)
+			return outcome;
+		outcome = tdp_map(s);
+		if (outcome != -EAGAIN)
 			return outcome;
 	}
 	return VMMU_RETRY;
+}
+
+static ALWAYS_INLINE int tdp_fault(struct fault_state *s)
+{
+	struct fault_state copy;
+	int outcome;
+
+	s->tries = 0;
+	outcome = tdp_map(s);
+	if (likely(outcome != -EAGAIN))
+		return outcome;
+	copy = *s;
+	return tdp_fault_again(&copy);
 }
 
 #endif

@@ -157,6 +157,13 @@ static void vcpu_put_obsolete(struct vmmu_vcpu *vcpu)
 	}
 }
 
+/* Locked: VCPU stands on ROOT, which is counted, or on none. */
+static void vcpu_stand_on(struct vmmu_vcpu *vcpu, struct table *root)
+{
+	vcpu->root = root;
+	vcpu->entries = root ? tree_entries(&vcpu->vm->tree, root) : NULL;
+}
+
 /*
  * Locked: keep the root that VCPU stands on, unless it is obsolete; the one left longest ago
  * goes.
@@ -165,7 +172,7 @@ static void vcpu_leave_root(struct vmmu_vcpu *vcpu)
 {
 	struct table *root = vcpu->root;
 
-	vcpu->root = NULL;
+	vcpu_stand_on(vcpu, NULL);
 	if (!root || tree_is_obsolete(&vcpu->vm->tree, root)) {
 		vcpu_put_root(vcpu, root);
 		return;
@@ -179,7 +186,7 @@ static void vcpu_leave_root(struct vmmu_vcpu *vcpu)
 void vcpu_drop_roots(struct vmmu_vcpu *vcpu)
 {
 	vcpu_put_root(vcpu, vcpu->root);
-	vcpu->root = NULL;
+	vcpu_stand_on(vcpu, NULL);
 	for (unsigned i = 0; i < PREVIOUS_ROOTS; i++) {
 		vcpu_put_root(vcpu, vcpu->previous[i]);
 		vcpu->previous[i] = NULL;
@@ -218,7 +225,7 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 	root = vcpu_take_previous(vcpu);
 	if (root) {
 		vcpu_leave_root(vcpu);
-		vcpu->root = root;
+		vcpu_stand_on(vcpu, root);
 		vcpu->mmio.is_set = false;
 		return 0;
 	}
@@ -233,7 +240,7 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 		return -ENOMEM;
 	root->root_count++;
 	vcpu_leave_root(vcpu);
-	vcpu->root = root;
+	vcpu_stand_on(vcpu, root);
 	vcpu->must_flush = true;
 	vcpu->mmio.is_set = false;
 	atomic_store_explicit(vcpu->current, root, memory_order_release);

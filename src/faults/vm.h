@@ -128,6 +128,7 @@ struct vmmu_vcpu {
 	enum vmmu_root_mode root_mode;
 	_Atomic(struct table *) *current; /* vm_root() of root_mode and as_id */
 	struct table *root;               /* loaded; counted in its root_count; NULL: none yet */
+	_Atomic uint64_t *entries;        /* of root */
 	/* left last first, NULLs behind; counted like it. May turn obsolete any time */
 	struct table *previous[PREVIOUS_ROOTS];
 	_Atomic bool must_reload; /* kicked: the root is obsolete */
@@ -172,7 +173,7 @@ void vm_rings_destroy(struct vmmu_vm *vm);
 
 static inline bool vcpu_is_direct(const struct vmmu_vcpu *vcpu)
 {
-	return likely(vcpu->root_mode == VMMU_ROOT_DIRECT);
+	return vcpu->root_mode == VMMU_ROOT_DIRECT;
 }
 
 /* The current root of an address space by mode. */
@@ -277,21 +278,27 @@ int vcpu_reload(struct vmmu_vcpu *vcpu);
  */
 static inline bool vcpu_has_current_root(const struct vmmu_vcpu *vcpu)
 {
-	return vcpu->root &&
-	       atomic_load_explicit(vcpu->current, memory_order_acquire) == vcpu->root;
+	const struct table *root = vcpu->root;
+
+	return root && atomic_load_explicit(vcpu->current, memory_order_acquire) == root;
 }
 
-/*
- * Is an invalidation that covers gfn under way, or has one ended since SEQ was read? Exact with the
- * lock held.
- */
+/* Is an invalidation that covers gfn under way? Exact with the lock held. */
+static inline bool vm_is_being_invalidated(const struct vmmu_vm *vm, uint64_t gfn)
+{
+	const struct vm_invalidate *inv = &vm->invalidate;
+
+	return unlikely(atomic_load_explicit(&inv->in_progress, memory_order_acquire)) &&
+	       gfn >= atomic_load_explicit(&inv->gfn_start, memory_order_relaxed) &&
+	       gfn < atomic_load_explicit(&inv->gfn_end, memory_order_relaxed);
+}
+
+/* The same, or has one ended since SEQ was read? */
 static inline bool vm_must_retry(const struct vmmu_vm *vm, uint64_t gfn, uint64_t seq)
 {
 	const struct vm_invalidate *inv = &vm->invalidate;
 
-	if (unlikely(atomic_load_explicit(&inv->in_progress, memory_order_acquire)) &&
-	    gfn >= atomic_load_explicit(&inv->gfn_start, memory_order_relaxed) &&
-	    gfn < atomic_load_explicit(&inv->gfn_end, memory_order_relaxed))
+	if (vm_is_being_invalidated(vm, gfn))
 		return true;
 	/*
 	 * Pairs with the release in invalidate_finish(): an end seen as over is also seen as

@@ -6,12 +6,13 @@
 #include "base/sync_reader.h"
 #include "faults/vm.h"
 
-static inline void vm_lock_inline(struct vmmu_vm *vm)
+/* Gives what vm_unlock_inline() must be told. */
+static inline enum sync_section vm_lock_inline(struct vmmu_vm *vm)
 {
 	lock_take(&vm->mmu_lock);
 	if (unlikely(brlock_is_shared(&vm->shared)))
 		tdp_claim(vm);
-	sync_reader_enter();
+	return sync_reader_enter();
 }
 
 /* Locked: is there something that whoever lets go of the lock must do first? */
@@ -21,13 +22,13 @@ static inline bool vm_unlock_has_work(const struct vmmu_vm *vm)
 	       vm->tree.retired_count >= RETIRED_MAX || tree_is_flush_owed(&vm->tree);
 }
 
-static inline void vm_unlock_inline(struct vmmu_vm *vm)
+static inline void vm_unlock_inline(struct vmmu_vm *vm, enum sync_section section)
 {
 	if (unlikely(vm_unlock_has_work(vm))) {
 		vm_unlock(vm);
 		return;
 	}
-	sync_reader_leave();
+	sync_reader_leave(section);
 	lock_give(&vm->mmu_lock);
 }
 

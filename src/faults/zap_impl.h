@@ -7,6 +7,7 @@
 #define VMMU_FAULTS_ZAP_IMPL_H
 
 #include "faults/tdp_zap_impl.h"
+#include "walker/protect_impl.h"
 
 /*
  * Call DO(vm, ref, slot, ctx) for each leaf of RANGE at level LEVEL. It may drop the leaf: returns
@@ -124,9 +125,67 @@ static bool zap_protect_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, st
 	return false;
 }
 
+/*
+ * Take WRITE from entries [first, end) of TABLE, at level 1 of a tdp root. What was changed is
+ * added to CHANGED. False: not just now, or not in this format; nothing was done.
+ */
+static inline bool zap_protect_run(const struct vmmu_vm *vm, const struct table *table,
+				   uint64_t first, uint64_t end, struct protect_changed *changed)
+{
+#ifdef FMT_WRITE_BITS
+	if (!level_group_lg2(1) && !vm->tree.hooks.event) {
+		protect_run(tree_entries(&vm->tree, table), first, end, changed);
+		return true;
+	}
+#endif
+	(void)vm, (void)table, (void)first, (void)end, (void)changed;
+	return false;
+}
+
+/* Owe the flush for the entries of TABLE that CHANGED tells. */
+static inline void zap_owe_changed(struct vmmu_vm *vm, const struct table *table,
+				   const struct protect_changed *changed)
+{
+	if (changed->first < changed->end)
+		tree_owe_flush(&vm->tree, table->as_id, table->gfn + changed->first,
+			       table->gfn + changed->end);
+}
+
+/*
+ * Take WRITE from all leaves of RANGE below TABLE of a tdp root; depth is bounded by the format's
+ * levels.
+ */
+static void zap_protect_table(struct vmmu_vm *vm, const struct slot_range *range,
+			      struct table *table)
+{
+	uint64_t step = level_gfns(table->level), start = max_u64(range->start, table->gfn);
+	uint64_t last = table->gfn + (table_entry_count(table->level) * step - 1);
+	struct protect_changed changed = PROTECT_NONE;
+	struct entry_ref ref = table_ref(&vm->tree, table, start);
+
+	last = min_u64(last, range->end - 1);
+	if (table->level == 1 && start <= last &&
+	    zap_protect_run(vm, table, start - table->gfn, last - table->gfn + 1, &changed)) {
+		zap_owe_changed(vm, table, &changed);
+		return;
+	}
+	for (; ref.gfn <= last; ref.gfn += step, ref.ptep++) {
+		uint64_t pte = pte_load(ref.ptep);
+		enum vmmu_entry_kind kind = fmt_classify(pte, ref.level);
+
+		if (kind == VMMU_ENTRY_TABLE)
+			zap_protect_table(vm, range, entry_child(&vm->tree, pte, ref.level));
+		else if (kind == VMMU_ENTRY_LEAF)
+			zap_protect_leaf(vm, &ref, range->slot);
+	}
+}
+
 static void engine_protect_range(struct vmmu_vm *vm, const struct slot_range *range, unsigned level)
 {
-	tdp_for_leaves(vm, range, level, vm->max_level, zap_protect_leaf);
+	if (level > 1)
+		tdp_for_leaves(vm, range, level, vm->max_level, zap_protect_leaf);
+	else if (range->start < range->end)
+		tdp_for_each_root(vm, range->slot->as_id, root) zap_protect_table(vm, range, root);
 	zap_for_levels(vm, range, level, vm->max_level, zap_protect_leaf);
 }
 

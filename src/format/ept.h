@@ -235,6 +235,8 @@ static inline bool fmt_is_malformed(uint64_t pte, unsigned level)
 /* Ordinary RAM overrules the guest's PAT, as KVM does without non-coherent DMA. */
 static inline uint64_t ept_type_bits(enum vmmu_memtype memtype)
 {
+	if (likely(memtype == VMMU_MEM_WRITEBACK))
+		return EPT_TYPE_WB | EPT_IPAT;
 	switch (memtype) {
 	case VMMU_MEM_DEVICE:
 		return EPT_TYPE_UC;

@@ -64,69 +64,6 @@ static inline void range_write_protect_leaf(struct tree *tree, const struct entr
 }
 
 #ifdef FMT_WRITE_BITS
-/* Entries that are looked at together: a cache line. */
-#define RANGE_LINE 8u
-
-/* The entries, by number, that changed in a table; first >= end: none. */
-struct range_changed {
-	uint64_t first, end;
-};
-
-static inline void range_changed_add(struct range_changed *changed, uint64_t first, uint64_t count)
-{
-	changed->first = min_u64(changed->first, first);
-	changed->end = first + count;
-}
-
-/*
- * Take WRITE from COUNT entries, whole lines, if every one is a leaf that has it and that hardware
- * and the lockless fix have nothing to set in. False: not so, nothing was done.
- */
-static inline bool range_write_protect_quiet(_Atomic uint64_t *ptep, uint64_t count)
-{
-#ifdef FMT_QUIET_BITS
-	if (!wide_is_all(ptep, count, FMT_QUIET_MASK, FMT_QUIET_BITS))
-		return false;
-	funnel_protect_many(ptep, count);
-	return true;
-#else
-	(void)ptep, (void)count;
-	return false;
-#endif
-}
-
-/* Entries [first, end) of a table, ascending: one by one. */
-static inline void range_write_protect_each(_Atomic uint64_t *entries, uint64_t first, uint64_t end,
-					    struct range_changed *changed)
-{
-	for (uint64_t i = first; i < end; i++) {
-		uint64_t pte = pte_load(&entries[i]);
-
-		if (!(pte & FMT_WRITE_BITS) || fmt_classify(pte, 1) != VMMU_ENTRY_LEAF)
-			continue;
-		funnel_protect_one(&entries[i], pte);
-		range_changed_add(changed, i, 1);
-	}
-}
-
-/* The same of whole lines, as many together as can be. */
-static inline void range_write_protect_lines(_Atomic uint64_t *entries, uint64_t first,
-					     uint64_t end, struct range_changed *changed)
-{
-	if (first < end && range_write_protect_quiet(&entries[first], end - first)) {
-		range_changed_add(changed, first, end - first);
-		return;
-	}
-	for (uint64_t i = first; i < end; i += RANGE_LINE) {
-		if (!wide_has_any(&entries[i], RANGE_LINE, FMT_WRITE_BITS))
-			continue;
-		if (range_write_protect_quiet(&entries[i], RANGE_LINE))
-			range_changed_add(changed, i, RANGE_LINE);
-		else
-			range_write_protect_each(entries, i, i + RANGE_LINE, changed);
-	}
-}
-
 /*
  * Take WRITE from COUNT entries of the level-1 table of REF, from REF on: without an atomic where
  * none is volatile, else with one for each entry that has WRITE.
@@ -134,18 +71,14 @@ static inline void range_write_protect_lines(_Atomic uint64_t *entries, uint64_t
 static void range_write_protect_run(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t count)
 {
 	_Atomic uint64_t *entries = tree_entries(&vm->tree, ref->table);
-	uint64_t first = ref->gfn - ref->table->gfn, end = first + count;
-	uint64_t line = min_u64(align_up(first, RANGE_LINE), end);
-	uint64_t line_end = max_u64(align_down(end, RANGE_LINE), line);
-	struct range_changed changed = {UINT64_MAX, 0};
+	uint64_t first = ref->gfn - ref->table->gfn;
+	struct protect_changed changed = PROTECT_NONE;
 
 	if (count == table_entry_count(1) && !ref->table->has_volatile) {
-		funnel_protect_many(entries, count);
-		range_changed_add(&changed, 0, count);
+		protect_many(entries, count);
+		protect_changed_add(&changed, 0, count);
 	} else {
-		range_write_protect_each(entries, first, line, &changed);
-		range_write_protect_lines(entries, line, line_end, &changed);
-		range_write_protect_each(entries, line_end, end, &changed);
+		protect_run(entries, first, first + count, &changed);
 	}
 	if (changed.first >= changed.end)
 		return;
@@ -308,7 +241,7 @@ static inline bool range_take_page(struct vmmu_update *update, uint64_t gpa)
 		return false;
 	if (!(pte & FMT_WRITE_BITS))
 		return true;
-	funnel_protect_one(ref.ptep, pte);
+	protect_one(ref.ptep, pte);
 	ref.table->has_volatile = true;
 	tree_owe_flush(tree, update->as_id, ref.gfn, ref.gfn + 1);
 	return true;

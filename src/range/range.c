@@ -21,7 +21,7 @@ int vmmu_attr_make(const struct vmmu_vm *vm, unsigned access, enum vmmu_memtype 
 /* What pointers to table entries are away from their hpas. */
 static uint64_t range_offset(const struct vmmu_vm *vm)
 {
-	return (uint64_t)(uintptr_t)vm->tree.frames.base - vm->tree.frames.hpa;
+	return vm->tree.frames.offset;
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "faults/map_impl.h"
 #include "range/range.h"
 #include "walker/leaf_impl.h"
+#include "walker/protect_impl.h"
 
 #ifndef FMT_LEVELS_MAX
 #define FMT_LEVELS_MAX        VMMU_LEVELS_MAX

@@ -100,21 +100,21 @@ static __attribute__((noinline, cold)) uint64_t translate_rest_once(uint64_t pte
 
 static inline uint64_t translate_offset(const struct vmmu_vm *vm)
 {
-	return (uint64_t)(uintptr_t)vm->tree.frames.base - vm->tree.frames.hpa;
+	return vm->tree.frames.offset;
 }
 
 /* Nested in another section, in a thread that is not registered, or on an old kernel. */
 static __attribute__((noinline, cold)) uint64_t translate_once_slow(const struct vmmu_vm *vm,
 								    unsigned as_id, uint64_t gpa)
 {
+	enum sync_section section = sync_reader_enter();
 	uint64_t hpa = VMMU_NOT_MAPPED;
 	const struct table *root;
 
-	sync_reader_enter();
 	root = atomic_load_explicit(&vm->roots[as_id], memory_order_acquire);
 	if (root)
 		hpa = translate_walk(tree_entries(&vm->tree, root), translate_offset(vm), gpa);
-	sync_reader_leave();
+	sync_reader_leave(section);
 	return hpa;
 }
 

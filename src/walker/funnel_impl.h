@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The funnel: the only code that writes an entry of a live table. Template: include after a format
- * header.
+ * The funnel: with protect_impl.h the only code that writes an entry of a live table. Template:
+ * include after a format header.
  *
  * Each write checks that the change is legal, keeps the tree's counts, owes the flush that the
  * format asks for, breaks before making where the format asks for that, and tells the event sink.
@@ -13,7 +13,7 @@
  * Shared form (funnel_try): anyone under RCU. One compare-exchange; a break-before-make change goes
  * through the frozen value: whoever freezes an entry owns it, nobody else touches it until the new
  * value is stored. It changes permissions, which moves no count. Those of the shared form that map
- * and unmap (funnel_swap, _put, _freeze, _bury) keep books of the caller's own, to be folded into
+ * and unmap (funnel_swap, _put_silent, _freeze, _bury) keep books of the caller's own, folded into
  * the tree's later: they are for tdp roots, under the mmu lock shared.
  */
 #ifndef VMMU_WALKER_FUNNEL_IMPL_H
@@ -92,21 +92,27 @@ static inline uint64_t entry_end(const struct entry_ref *ref)
 	return ref->gfn + level_gfns(ref->level);
 }
 
-static inline void funnel_event(const struct tree *tree, const struct entry_ref *ref,
-				uint64_t old_pte, uint64_t new_pte)
+static NEVER_INLINE void funnel_event_now(const struct tree *tree, struct entry_ref ref,
+					  uint64_t old_pte, uint64_t new_pte)
 {
-	struct vmmu_event event = {
-		.kind = VMMU_EVENT_ENTRY_CHANGED,
-		.vcpu_id = ~0u,
-		.as_id = ref->table->as_id,
-		.level = ref->level,
-		.gfn = ref->gfn,
-		.old_pte = old_pte,
-		.new_pte = new_pte,
-	};
+	struct vmmu_event event = {.kind = VMMU_EVENT_ENTRY_CHANGED,
+				   .vcpu_id = ~0u,
+				   .as_id = ref.table->as_id,
+				   .level = ref.level,
+				   .gfn = ref.gfn,
+				   .old_pte = old_pte,
+				   .new_pte = new_pte};
 
-	if (unlikely(tree->hooks.event != NULL) && old_pte != new_pte)
+	if (old_pte != new_pte)
 		tree->hooks.event(tree->hooks.ctx, &event);
+}
+
+/* Tell whoever listens. */
+static ALWAYS_INLINE void funnel_event(const struct tree *tree, const struct entry_ref *ref,
+				       uint64_t old_pte, uint64_t new_pte)
+{
+	if (unlikely(tree->hooks.event != NULL))
+		funnel_event_now(tree, *ref, old_pte, new_pte);
 }
 
 /* Counts move by what came and what went. */
@@ -346,20 +352,18 @@ static inline bool funnel_swap(const struct tree *tree, struct tree_books *books
 }
 
 /*
- * funnel_swap() where nothing is at REF, LEAF is sane and no flush is due but a local one: a
- * fault's way, one compare-exchange and one count.
+ * funnel_swap() at PTEP, an entry at LEVEL, where nothing was, LEAF is sane, no flush can be due but
+ * a local one and nobody listens: a fault's way, one compare-exchange and one count.
  */
-static inline bool funnel_put(const struct tree *tree, struct tree_books *books,
-			      const struct entry_ref *ref, uint64_t old_pte, uint64_t leaf)
+static inline bool funnel_put_silent(struct tree_books *books, _Atomic uint64_t *ptep,
+				     unsigned level, uint64_t leaf)
 {
-	uint64_t found = old_pte;
+	uint64_t found = fmt_make_absent(level);
 
 	if (unlikely(!atomic_compare_exchange_strong_explicit(
-		    ref->ptep, &found, leaf, memory_order_acq_rel, memory_order_acquire)))
+		    ptep, &found, leaf, memory_order_acq_rel, memory_order_acquire)))
 		return false;
-	books->leaves[ref->level]++;
-	if (unlikely(tree->hooks.event != NULL))
-		funnel_event(tree, ref, old_pte, leaf);
+	books->leaves[level]++;
 	return true;
 }
 
@@ -580,27 +584,5 @@ static inline void funnel_ungroup(const struct tree *tree, const struct entry_re
 		funnel_event(tree, &ref, old_pte, new_pte);
 	}
 }
-
-#ifdef FMT_WRITE_BITS
-/*
- * Exclusive: take WRITE from COUNT entries of a level-1 table from PTEP on, none of which is
- * volatile: hardware and the lockless fix have nothing to set in any, so plain stores lose nothing.
- * COUNT and PTEP as wide_clear() wants them. Flush and events are the caller's, and so it is to say
- * that entries of the table may be volatile now: WRITE can be given back by the lockless fix.
- */
-static inline void funnel_protect_many(_Atomic uint64_t *ptep, uint64_t count)
-{
-	wide_clear(ptep, count, FMT_WRITE_BITS);
-}
-
-/* Exclusive: the same for one leaf at level 1, which was PTE and may be volatile: one atomic. */
-static inline void funnel_protect_one(_Atomic uint64_t *ptep, uint64_t pte)
-{
-	if (spte_is_surely_quiet(pte))
-		atomic_store_explicit(ptep, pte & ~FMT_WRITE_BITS, memory_order_release);
-	else
-		atomic_fetch_and_explicit(ptep, ~FMT_WRITE_BITS, memory_order_acq_rel);
-}
-#endif
 
 #endif

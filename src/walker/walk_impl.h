@@ -80,35 +80,63 @@ static inline struct table *entry_child(const struct tree *tree, uint64_t pte, u
 	return tree_table_at(tree, fmt_table_hpa(pte, level));
 }
 
-/* The place that gfn goes through in the table at LEVEL whose entries are ENTRIES. */
-static ALWAYS_INLINE struct entry_ref walk_place(const struct tree *tree, _Atomic uint64_t *entries,
-						 uint64_t gfn, unsigned level)
+/* Where a walk came to. */
+struct walk_stop {
+	_Atomic uint64_t *ptep;
+	uint64_t pte; /* what the entry held when the walk passed */
+	unsigned level;
+};
+
+/*
+ * Walk from the root whose entries are ENTRIES towards gfn (below gfn_limit()) down to level STOP
+ * at the lowest. Stands at a TABLE only at STOP. The walk goes by entries alone: which tables they
+ * are in is left open.
+ */
+static ALWAYS_INLINE struct walk_stop walk_entries(const struct tree *tree,
+						   _Atomic uint64_t *entries, uint64_t gfn,
+						   unsigned stop)
 {
-	return (struct entry_ref){.table = frame_meta(&tree->frames, entries),
-				  .ptep = entries + table_index(gfn, level),
-				  .gfn = align_down(gfn, level_gfns(level)),
-				  .level = level};
+	uint64_t offset = tree->frames.offset;
+	struct walk_stop at;
+
+#pragma GCC unroll 5
+	for (unsigned level = fmt_geometry.levels; level > stop; level--) {
+		at.ptep = entries + table_index(gfn, level);
+		at.pte = pte_load(at.ptep);
+		at.level = level;
+		if (unlikely(!spte_is_surely_table(at.pte, level)) &&
+		    fmt_classify(at.pte, level) != VMMU_ENTRY_TABLE)
+			return at;
+		entries = (_Atomic uint64_t *)(uintptr_t)(fmt_table_hpa(at.pte, level) + offset);
+	}
+	at.ptep = entries + table_index(gfn, stop);
+	at.pte = pte_load(at.ptep);
+	at.level = stop;
+	return at;
+}
+
+/* AT, where a walk towards gfn came to, with all that its position says. */
+static ALWAYS_INLINE struct entry_ref walk_place(const struct tree *tree,
+						 const struct walk_stop *at, uint64_t gfn)
+{
+	return (struct entry_ref){
+		.table = frame_meta(&tree->frames, at->ptep - table_index(gfn, at->level)),
+		.ptep = at->ptep,
+		.gfn = align_down(gfn, level_gfns(at->level)),
+		.level = at->level};
 }
 
 /*
- * Walk from ROOT, a root of TREE, towards gfn (below gfn_limit()) down to level STOP at the lowest.
- * Returns the last place reached and, in *pte, what it held when the walk passed: a TABLE only at
- * STOP. The walk goes by entries alone: of all tables only the last one's record is found.
+ * The same from ROOT, a root of TREE: the place, and in *pte what it held. Of all tables only the
+ * last one's record is found.
  */
 static ALWAYS_INLINE struct entry_ref walk_to(const struct tree *tree, const struct table *root,
 					      uint64_t gfn, unsigned stop, uint64_t *pte)
 {
-	_Atomic uint64_t *entries = tree_entries(tree, root);
+	struct walk_stop at = walk_entries(tree, tree_entries(tree, root), gfn, stop);
 
-#pragma GCC unroll 5
-	for (unsigned level = fmt_geometry.levels; level > stop; level--) {
-		*pte = pte_load(entries + table_index(gfn, level));
-		if (unlikely(fmt_classify(*pte, level) != VMMU_ENTRY_TABLE))
-			return walk_place(tree, entries, gfn, level);
-		entries = frame_ptr(&tree->frames, fmt_table_hpa(*pte, level));
-	}
-	*pte = pte_load(entries + table_index(gfn, stop));
-	return walk_place(tree, entries, gfn, stop);
+	*pte = at.pte;
+	return walk_place(tree, &at, gfn);
 }
 
 /* Each entry of TABLE in gfn order; REF is a struct entry_ref that the loop declares. */

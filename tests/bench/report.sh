@@ -59,6 +59,19 @@ target split ratio_ept 1.5
 expect "EPT itself is not relative to EPT" 0 "targets: 3 checked, 0 fall short" report check page.md
 target map-range ratio_f 1.0
 expect "not measured" 1 "falls short: ept4 map-range: ratio_f not measured, at most 1.0" report check page.md
+printf '%s\t%s\t%s\t%s\n' ept4 disjoint-2 gain 1.5 ept4 disjoint-2 gain_c 0.96 npt4 disjoint-2 gain_c 0.94 \
+	floor-cas disjoint-2 gain 1.8 ept4 memory-tdp table_bytes 2101376 ept4 memory-tdp more_bytes 40000 >>"$scratch/times"
+expect "threads" 0 "| disjoint-2 | 1.50 | 1.80 | 0.96 |" report table
+expect "memory" 0 "| tdp | 2101376 | 40000 |" report table
+expect "what has no time stands in no table of times" 1 "0" grep -c "^| memory-tdp" <(report table)
+expect "json of threads" 0 '    "disjoint-2": {"ns": null, "ratio_f": null, "ratio_c": null, "instructions": null, "gain": 1.5000, "gain_c": 0.9600},' \
+	report json
+target disjoint-2 gain_c "at least 0.95"
+expect "target from below missed" 1 "falls short: npt4 disjoint-2: gain_c 0.940, at least 0.95" report check page.md
+target disjoint-2 gain_c "at least 0.94"
+expect "target from below met" 0 "targets: 2 checked, 0 fall short" report check page.md
+target memory-tdp table_bytes 2101375
+expect "bytes" 1 "falls short: ept4 memory-tdp: table_bytes 2101376.000, at most 2101375" report check page.md
 printf '# Page\n' >"$scratch/page.md"
 expect "no targets" 1 "targets: 0 checked, 0 fall short" report check page.md
 : >"$scratch/counts"

@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 
+#include "walker/protect_impl.h"
 #include "walker/walk_impl.h"
 
 #define BENCH_NOTES 16

@@ -458,7 +458,7 @@ Test(SUITE, whole_tables__are_adopted_protected_forgotten)
 	funnel_adopt(&bench.tree, table, 500);
 	cr_assert_eq(table->used, 500);
 	cr_assert_eq(bench.tree.leaves[1], 500);
-	funnel_protect_many(tree_entries(&bench.tree, table), 512);
+	protect_many(tree_entries(&bench.tree, table), 512);
 	table_for_each(&bench.tree, table, ref)
 	{
 		uint64_t expected = ref.gfn - 512 < 500

@@ -7,8 +7,10 @@
 #include "base/sync.h"
 #include "interleave/point.h"
 
-#define sync_reader_enter()             point_reader_enter(__func__)
-#define sync_reader_leave()             point_reader_leave(__func__)
+enum sync_section { SYNC_SECTION_LIGHT, SYNC_SECTION_USUAL };
+
+#define sync_reader_enter()             (point_reader_enter(__func__), SYNC_SECTION_USUAL)
+#define sync_reader_leave(section)      ((void)(section), point_reader_leave(__func__))
 #define sync_reader_is_inside()         point_reader_is_inside()
 #define sync_reader_try_light()         false
 #define sync_reader_leave_light(result) (result)
