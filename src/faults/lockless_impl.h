@@ -189,7 +189,8 @@ static NEVER_INLINE int fault_fast_fix(struct vmmu_vcpu *vcpu, struct vmmu_fault
 	struct memslot *slot = map_slot(vm, vcpu->as_id, fault->gfn, &vcpu->slot_cache);
 	int outcome;
 
-	if (!slot || slot->invalid || unlikely(fault_is_misplaced(vm, fault)))
+	if (!slot || slot->invalid || unlikely(fault_is_misplaced(vm, fault)) ||
+	    (vm->policies & VMMU_POLICY_LOCKED_FIX))
 		return FAULT_GO_ON;
 	for (unsigned i = 1;; i++) {
 		outcome = fast_fix_leaf(vcpu, fault, &ref, pte, slot);
