@@ -35,10 +35,25 @@ enum vmmu_compare_event {
 	VMMU_COMPARE_MMIO_SET,      /* mark_mmio_spte */
 	VMMU_COMPARE_MMIO_CHECK,    /* check_mmio_spte */
 	VMMU_COMPARE_ZAP_ALL,       /* kvm_mmu_zap_all_fast */
+	/*
+	 * arm64, riscv64: an entry that is not as it was when the kit last read the tables, which
+	 * is after each access and each line of a script
+	 */
+	VMMU_COMPARE_ENTRY,
+	/* arm64: the kit's probes on the functions that change the tables */
+	VMMU_COMPARE_STAGE2_MAP,
+	VMMU_COMPARE_STAGE2_UNMAP,
+	VMMU_COMPARE_STAGE2_PROTECT,
+	VMMU_COMPARE_STAGE2_RELAX,
+	/* of a script: that hardware refused an access, and why: the engine's tables must, too */
+	VMMU_COMPARE_FAULT,
 	/* how a fault ended, as what followed it tells: fixed, again, emulated, error */
 	VMMU_COMPARE_OUTCOME,
 	/* an access of a script that the guest got through: the tables must grant it */
 	VMMU_COMPARE_ACCESS,
+	/* what the kit's VMM printed: could the guest make a line's access? */
+	VMMU_COMPARE_RESULT,
+	VMMU_COMPARE_DIRTY, /* and how many pages had a dirty log? */
 	VMMU_COMPARE_EVENTS,
 };
 

@@ -19,7 +19,10 @@ enum vmmu_event_kind {
 	 * (kvm_mmu_spte_requested)
 	 */
 	VMMU_EVENT_MAP_REQUESTED,
-	/* leaf written by a fault or prefetch: gfn, level, new_pte (kvm_mmu_set_spte) */
+	/*
+	 * leaf written by a fault or prefetch: gfn, level, old_pte, new_pte (kvm_mmu_set_spte);
+	 * access: what the fault asked for, where a policy limits it, or 0
+	 */
 	VMMU_EVENT_MAP_SET,
 	/* MMIO entry written: gfn, access, generation (mark_mmio_spte) */
 	VMMU_EVENT_MMIO_SET,
@@ -43,6 +46,9 @@ enum vmmu_event_kind {
 	 * (kvm_mmu_split_huge_page)
 	 */
 	VMMU_EVENT_SPLIT,
+	/* mappings of a range are taken away, or lose WRITE: gfn, value = gfns */
+	VMMU_EVENT_RANGE_UNMAP,
+	VMMU_EVENT_RANGE_PROTECT,
 	VMMU_EVENTS,
 };
 

@@ -92,6 +92,7 @@ struct vmmu_fault {
  *            the format
  *   -ENOMEM  no memory for a table or for metadata; nothing changed
  *   -ENOSPC  the quota of tables is used up by roots that vCPUs hold: nothing can be reclaimed
+ *   -EEXIST  VMMU_POLICY_LARGE_STAYS: a large leaf is where a smaller one is wanted
  *   -EBUSY, -EDEADLK  called from inside a callback or a reader (see vmmu/env.h)
  *   -EIO     the VM is poisoned: an invariant broke earlier (vmmu_env.on_bug said which)
  * A gpa beyond the format's input size is no error: it has no slot (VMMU_EMULATE).

@@ -58,6 +58,16 @@ enum vmmu_profile_rule {
 	VMMU_RULE_ALLOWED_LATE = 1 << 17,
 	VMMU_RULE_EAGER_SPLIT = 1 << 18,  /* logging on: large pages of the TDP MMU are split */
 	VMMU_RULE_NX_ANY_TABLE = 1 << 19, /* as VMMU_POLICY_NX_ANY_TABLE */
+	/* as VMMU_POLICY_*; LARGE_STAYS is LOGGED_HUGE_EXISTS above */
+	VMMU_RULE_EXEC_BY_FETCH = 1 << 20,
+	VMMU_RULE_LOGGED_READ_ONLY = 1 << 21,
+	VMMU_RULE_NO_MMIO_ENTRIES = 1 << 22,
+	VMMU_RULE_LOCKED_FIX = 1 << 23,
+	VMMU_RULE_FREE_EMPTY = 1 << 24,
+	VMMU_RULE_PROTECT_NEW = 1 << 25,
+	VMMU_RULE_RESIZE_BY_FAULTS = 1 << 26, /* as VMMU_RESIZE_BY_FAULTS */
+	VMMU_RULE_ZAP_SLOT_RANGE = 1 << 27,   /* as VMMU_SLOT_ZAP_RANGE */
+	VMMU_RULE_NO_RMAPS = 1 << 28,         /* tables are walked by range: tdp roots */
 };
 
 struct vmmu_profile_info {
@@ -70,6 +80,7 @@ struct vmmu_profile_info {
 	/* masks in a present leaf; 0: this kernel has no such bit */
 	uint64_t host_writable, mmu_writable;
 	uint64_t present_mark; /* in every entry that it made present */
+	uint64_t leaf_set;     /* in every leaf that it made, whatever it grants */
 	/* not present to hardware because the accessed bit is kept by hand: what it had been */
 	uint64_t saved_read, saved_exec;
 	struct vmmu_bit_field ad_type; /* 0 A/D bits, 1 none, 2 dirty by write protection */

@@ -25,8 +25,9 @@ enum vmmu_trace_kind {
 	 * of its own: gpa holds that guest's gpa, which is no gpa of ours. fault as far as known.
 	 */
 	VMMU_TRACE_FAULT_GVA,
-	VMMU_TRACE_INVALIDATE, /* host invalidation: hva */
-	VMMU_TRACE_AGE,        /* kvm_age_hva: hva; kvm_test_age_hva, which only asks: count 1 */
+	/* host invalidation: hva; kvm_set_spte_hva, of a page that gets another frame: count 1 */
+	VMMU_TRACE_INVALIDATE,
+	VMMU_TRACE_AGE, /* kvm_age_hva: hva; kvm_test_age_hva, which only asks: count 1 */
 	/*
 	 * slot call: slot, whose hva is 0 when the trace does not say; count: enum
 	 * vmmu_trace_backed
@@ -73,8 +74,21 @@ enum vmmu_trace_kind {
 	 * architecture counts (arm64: page 3, riscv64: page 0). Both: gfn, gpa, old_pte, new_pte
 	 */
 	VMMU_TRACE_ENTRY_CHANGED,
+	/*
+	 * kit probes on arm64's page-table functions: count = enum vmmu_trace_stage2, gpa; all but
+	 * RELAX: bytes; MAP and RELAX: access; MAP: pfn, level = the manual's of the root, stride =
+	 * bits of input
+	 */
+	VMMU_TRACE_STAGE2,
 	VMMU_TRACE_OTHER, /* understood as an event, of no use here; counted by name */
 	VMMU_TRACE_KINDS,
+};
+
+enum vmmu_trace_stage2 {
+	VMMU_TRACE_STAGE2_MAP,
+	VMMU_TRACE_STAGE2_UNMAP,
+	VMMU_TRACE_STAGE2_PROTECT, /* WRITE goes */
+	VMMU_TRACE_STAGE2_RELAX,   /* a leaf gets rights */
 };
 
 /* How a script has the host back a new slot, or-ed. */
@@ -121,6 +135,13 @@ struct vmmu_trace_event {
 	uint64_t count, stride;
 	unsigned level, access;
 	bool writable;
+	/*
+	 * a line of a kit's script for which the layout file has a reply: pages of a dirty log, or
+	 * -1; of an access 0, an exit's reason, -1 (the guest could not go on) or -2 (it took an
+	 * exception of its own)
+	 */
+	bool has_reply;
+	int64_t reply;
 };
 
 enum vmmu_trace_syntax {

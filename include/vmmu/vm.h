@@ -95,7 +95,25 @@ enum vmmu_policy {
 	 * whyever that stands there; by itself, not where the rule put it (KVM 6.1)
 	 */
 	VMMU_POLICY_NX_ANY_TABLE = 1 << 4,
-	VMMU_POLICIES = (1 << 5) - 1,
+	/* the rest: KVM on Arm and RISC-V, where there are no rmaps. For tdp roots */
+	/* leaves get EXEC by fetches only; what a leaf grants already stays (Arm) */
+	VMMU_POLICY_EXEC_BY_FETCH = 1 << 5,
+	/* where writes are logged, a fault gives WRITE only for a write */
+	VMMU_POLICY_LOGGED_READ_ONLY = 1 << 6,
+	/* where there is no memory, no entry says so: each access is a fault */
+	VMMU_POLICY_NO_MMIO_ENTRIES = 1 << 7,
+	/* nothing is fixed without the lock, so that each fault may make a page larger, too */
+	VMMU_POLICY_LOCKED_FIX = 1 << 8,
+	/* unmapping a range takes tables along that are empty then (Arm) */
+	VMMU_POLICY_FREE_EMPTY = 1 << 9,
+	/*
+	 * a fault for less than the large leaf that is there fails with -EEXIST; a write is logged
+	 * all the same (RISC-V 6.12)
+	 */
+	VMMU_POLICY_LARGE_STAYS = 1 << 10,
+	/* a new slot that logs writes is write-protected like one that begins to */
+	VMMU_POLICY_PROTECT_NEW = 1 << 11,
+	VMMU_POLICIES = (1 << 12) - 1,
 };
 
 /*
@@ -110,6 +128,8 @@ enum vmmu_resize {
 	VMMU_RESIZE_IN_PLACE,
 	/* they are taken away, and come back by faults (KVM's TDP MMU of 6.1; its direct MMU) */
 	VMMU_RESIZE_ZAP,
+	/* nothing is done for it; a fault that wants another size makes way (KVM on Arm, RISC-V) */
+	VMMU_RESIZE_BY_FAULTS,
 };
 
 /*

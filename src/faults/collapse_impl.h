@@ -182,7 +182,7 @@ static void collapse_root(struct vmmu_vm *vm, const struct slot_range *range,
 
 static void engine_collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
 {
-	if (!vm->env.host_level || vm->max_level == 1)
+	if (!vm->env.host_level || vm->max_level == 1 || vm->resize == VMMU_RESIZE_BY_FAULTS)
 		return;
 	collapse_root(vm, range, VMMU_ROOT_TDP);
 	if (vm->resize == VMMU_RESIZE_IN_PLACE)

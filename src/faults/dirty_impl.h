@@ -147,7 +147,10 @@ static NEVER_INLINE void engine_dirty_arm(struct vmmu_vm *vm, struct memslot *sl
 					  uint64_t mask)
 {
 	const struct dirty_word word = {slot, gfn, mask};
+	unsigned first = (unsigned)__builtin_ctzll(mask);
 
+	zap_tell_range(vm, VMMU_EVENT_RANGE_PROTECT, slot, gfn + first,
+		       gfn + 64 - (unsigned)__builtin_clzll(mask));
 	vm->is_taking_dirt = true;
 	dirty_arm_word(vm, &word);
 	vm->is_taking_dirt = false;

@@ -64,13 +64,13 @@ static NEVER_INLINE uint64_t fault_search_slot(struct vmmu_vcpu *vcpu, uint64_t 
 }
 
 /* No slot: MMIO, but for who wants no such thing. */
-static NEVER_INLINE int fault_without_slot(struct vmmu_fault *fault)
+static NEVER_INLINE int fault_without_slot(const struct vmmu_vm *vm, struct vmmu_fault *fault)
 {
 	if (fault_is_ahead(fault))
 		return VMMU_EMULATE;
 	if (fault_has(fault, VMMU_FAULT_PRIVATE))
 		return fault_exit(fault, VMMU_EXIT_MEMORY_FAULT);
-	return FAULT_GO_ON;
+	return vm->policies & VMMU_POLICY_NO_MMIO_ENTRIES ? VMMU_EMULATE : FAULT_GO_ON;
 }
 
 /*
@@ -99,7 +99,7 @@ static ALWAYS_INLINE int fault_find_slot(struct fault_state *s)
 		s->slot = slot;
 	}
 	if (unlikely(!s->slot))
-		return fault_without_slot(s->fault);
+		return fault_without_slot(vcpu->vm, s->fault);
 	if (unlikely(cache->copy.invalid))
 		return fault_is_ahead(s->fault) ? -EAGAIN : VMMU_RETRY;
 	return FAULT_GO_ON;

@@ -236,7 +236,8 @@ static ALWAYS_INLINE int fault_fast_fix(struct vmmu_vm *vm, struct vmmu_vcpu *vc
 	struct memslot *slot = map_slot(vm, vcpu->as_id, fault->gfn, &vcpu->slot_cache);
 	int outcome;
 
-	if (!slot || slot->invalid || unlikely(fault_is_misplaced(vm, fault)))
+	if (!slot || slot->invalid || unlikely(fault_is_misplaced(vm, fault)) ||
+	    (vm->policies & VMMU_POLICY_LOCKED_FIX))
 		return FAULT_GO_ON;
 	if (unlikely(at.level > 1 || vm->env.event))
 		return fast_fix_try(vcpu, fault, at, slot, 0);

@@ -210,7 +210,8 @@ static ALWAYS_INLINE void map_leaf_is_set(struct vmmu_vm *vm, struct vmmu_vcpu *
 	if (fmt_access(leaf, ref->level) & VMMU_WRITE)
 		vcpu_mark_dirty(vcpu, slot, ref->gfn);
 	vm_event(vm, .kind = VMMU_EVENT_MAP_SET, .vcpu_id = vcpu->id, .as_id = ref->table->as_id,
-		 .level = ref->level, .gfn = ref->gfn, .old_pte = old_pte, .new_pte = leaf);
+		 .level = ref->level, .access = vcpu->asked, .gfn = ref->gfn, .old_pte = old_pte,
+		 .new_pte = leaf);
 }
 
 /* map_set_leaf() where REF holds something, LEAF is volatile or somebody listens. */

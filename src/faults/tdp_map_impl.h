@@ -88,6 +88,54 @@ static inline bool tdp_can_split(const struct vmmu_vm *vm, unsigned level)
 	return vm->resize == VMMU_RESIZE_IN_PLACE && level_is_leaf(level - 1);
 }
 
+/* What a fault that policies do not let have its way may come to. */
+#define TDP_ASKED_POLICIES (VMMU_POLICY_EXEC_BY_FETCH | VMMU_POLICY_LOGGED_READ_ONLY)
+
+/*
+ * PTE, a leaf to be at REF in SLOT, with what FAULT asks for and no more; what OLD_PTE, a leaf of
+ * the same page, grants stays.
+ */
+static NEVER_INLINE uint64_t tdp_leaf_asked(struct vmmu_vcpu *vcpu, const struct memslot *slot,
+					    const struct vmmu_fault *fault, uint64_t old_pte,
+					    uint64_t pte, unsigned level)
+{
+	unsigned policies = vcpu->vm->policies;
+	struct vmmu_leaf leaf = {
+		.pfn = fmt_leaf_pfn(pte, level),
+		.access = fmt_access(pte, level),
+		.memtype = fmt_memtype(pte, level),
+		.host_writable = fmt_host_writable(pte, level),
+		.mmu_writable = fmt_mmu_writable(pte, level),
+		.accessed = fmt_is_accessed(pte, level),
+		.dirty = fmt_is_dirty(pte, level),
+	};
+
+	if ((policies & VMMU_POLICY_EXEC_BY_FETCH) && fault->access != VMMU_EXEC)
+		leaf.access &= ~(unsigned)VMMU_EXEC;
+	if ((policies & VMMU_POLICY_LOGGED_READ_ONLY) && fault->access != VMMU_WRITE &&
+	    (slot->flags & VMMU_SLOT_LOG_DIRTY))
+		leaf.access &= ~(unsigned)VMMU_WRITE;
+	vcpu->asked = leaf.access;
+	if (fmt_classify(old_pte, level) == VMMU_ENTRY_LEAF &&
+	    fmt_leaf_pfn(old_pte, level) == leaf.pfn)
+		leaf.access |= fmt_access(old_pte, level) &
+			       (leaf.mmu_writable ? VMMU_RWX : VMMU_READ | VMMU_EXEC);
+	return fmt_make_leaf(leaf, level);
+}
+
+/*
+ * FAULT wants less than the large leaf that is there, which stays. A write was logged before that
+ * came out.
+ */
+static NEVER_INLINE int tdp_large_stays(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault)
+{
+	struct memslot *slot = map_slot(vcpu->vm, vcpu->as_id, fault->gfn, &vcpu->slot_cache);
+
+	if (slot && fault->access == VMMU_WRITE)
+		vcpu_mark_dirty(vcpu, slot, fault->gfn);
+	return -EEXIST;
+}
+
 /* Where a walk towards a goal stands. */
 struct tdp_place {
 	struct entry_ref ref;
@@ -109,7 +157,7 @@ static inline struct tdp_place tdp_place_of(const struct vmmu_vcpu *vcpu, struct
 /*
  * Go on from where walk_entries() came, making tables, until the goal. Where a table stands because
  * the NX rule split a huge page, the goal sinks below it. FAULT_GO_ON; RETRY;
- * -EAGAIN: not enough frames in stock.
+ * -EAGAIN: not enough frames in stock; -EEXIST: a large leaf stays.
  */
 static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
 				    struct tdp_place *place)
@@ -135,6 +183,8 @@ static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fa
 			vcpu->tdp.need = ref->level - place->goal;
 			return -EAGAIN;
 		}
+		if (kind == VMMU_ENTRY_LEAF && (vcpu->vm->policies & VMMU_POLICY_LARGE_STAYS))
+			return tdp_large_stays(vcpu, fault);
 		if (kind == VMMU_ENTRY_LEAF && !tdp_can_split(vcpu->vm, ref->level)) {
 			if (!tdp_remove(vcpu, ref, place->pte))
 				return VMMU_RETRY;
@@ -210,7 +260,7 @@ static NEVER_INLINE int tdp_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_f
 	outcome = tdp_walk_on(vcpu, fault, &place);
 	if (outcome == FAULT_GO_ON)
 		outcome = tdp_replace(vcpu, &place.ref, place.pte, fmt_make_mmio(mmio, 1));
-	if (outcome == -EAGAIN)
+	if (outcome < 0)
 		return outcome;
 	mmio_cache_fill(vcpu, fault->gfn, generation);
 	/* The vCPU knows; others find out by themselves. */
@@ -260,6 +310,7 @@ static ALWAYS_INLINE int tdp_map_at(struct fault_state *s, unsigned goal, unsign
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
 	struct walk_stop at;
+	uint64_t leaf;
 
 	if (!s->tries)
 		fault_tell(s->vm, vcpu, s->fault, goal, s->page->pfn);
@@ -275,9 +326,11 @@ static ALWAYS_INLINE int tdp_map_at(struct fault_state *s, unsigned goal, unsign
 			goal = place.goal;
 		at = (struct walk_stop){.ptep = place.ref.ptep, .pte = place.pte, .level = goal};
 	}
+	leaf = map_make_leaf(s->vm, s->slot, s->gfn, s->page, goal, why);
+	if (unlikely(s->vm->policies & TDP_ASKED_POLICIES))
+		leaf = tdp_leaf_asked(vcpu, s->slot, s->fault, at.pte, leaf, goal);
 	fault_report(s, goal);
-	return tdp_set_leaf(s, &at, goal,
-			    map_make_leaf(s->vm, s->slot, s->gfn, s->page, goal, why));
+	return tdp_set_leaf(s, &at, goal, leaf);
 }
 
 static NEVER_INLINE int tdp_map_large(struct fault_state *s)

@@ -281,6 +281,51 @@ static bool tdp_drop_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struc
 	return true;
 }
 
+/* Is all of TABLE absent? */
+static bool tdp_is_empty(const struct tree *tree, struct table *table)
+{
+	table_for_each(tree, table, ref)
+	{
+		if (pte_load(ref.ptep) != fmt_make_absent(ref.level))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Take out of TABLE what is empty of the tables that lie in RANGE, in part or whole; depth is
+ * bounded by the format's levels.
+ */
+static void tdp_free_empty_below(struct vmmu_vm *vm, const struct slot_range *range,
+				 struct table *table)
+{
+	uint64_t step = level_gfns(table->level), gfn = max_u64(range->start, table->gfn);
+	uint64_t last = table->gfn + (table_entry_count(table->level) * step - 1);
+	struct entry_ref ref = table_ref(&vm->tree, table, gfn);
+
+	last = min_u64(last, range->end - 1);
+	for (; ref.gfn <= last; ref.gfn += step, ref.ptep++) {
+		uint64_t pte = pte_load(ref.ptep);
+		struct table *child;
+
+		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_TABLE)
+			continue;
+		child = entry_child(&vm->tree, pte, ref.level);
+		if (child->level > 1)
+			tdp_free_empty_below(vm, range, child);
+		if (tdp_is_empty(&vm->tree, child))
+			tdp_clear(vm, &ref);
+	}
+}
+
+/* Tables that have nothing left in them go: those of RANGE, in each tdp root. Owes flushes. */
+static void tdp_free_empty(struct vmmu_vm *vm, const struct slot_range *range)
+{
+	if (range->start >= range->end)
+		return;
+	tdp_for_each_root(vm, range->slot->as_id, root) tdp_free_empty_below(vm, range, root);
+}
+
 /* As engine_age_range(), under RCU alone: current roots, entry by entry. */
 static uint64_t tdp_age_table(struct vmmu_vm *vm, const struct slot_range *range,
 			      struct table *table, enum age_what what)

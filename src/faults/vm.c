@@ -279,7 +279,7 @@ static bool vm_options_are_valid(const struct vmmu_vm_options *options)
 		return false;
 	if (!vm_dirty_options_are_valid(options))
 		return false;
-	if (options->resize != VMMU_RESIZE_IN_PLACE && options->resize != VMMU_RESIZE_ZAP)
+	if ((unsigned)options->resize > VMMU_RESIZE_BY_FAULTS)
 		return false;
 	if (options->policies & ~(unsigned)VMMU_POLICIES)
 		return false;

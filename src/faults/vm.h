@@ -134,6 +134,7 @@ struct vmmu_vcpu {
 	_Atomic bool must_reload; /* kicked: the root is obsolete */
 	/* a call is under way; catches calls on it from inside the page lookup */
 	_Atomic bool is_busy;
+	unsigned asked;  /* by the fault under way, where a policy limits it; else 0 */
 	bool must_flush; /* a new root was loaded and the hardware does not know */
 	struct mmio_cache mmio;
 	struct slot_cache slot_cache;

@@ -56,10 +56,21 @@ static bool zap_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct mem
 	return true;
 }
 
+/* Gfns [START, END) of SLOT are about to be looked through. */
+static void zap_tell_range(struct vmmu_vm *vm, enum vmmu_event_kind kind,
+			   const struct memslot *slot, uint64_t start, uint64_t end)
+{
+	vm_event(vm, .kind = kind, .vcpu_id = ~0u, .as_id = slot->as_id, .gfn = start,
+		 .value = (int64_t)(end - start));
+}
+
 static void engine_zap_range(struct vmmu_vm *vm, const struct slot_range *range)
 {
+	zap_tell_range(vm, VMMU_EVENT_RANGE_UNMAP, range->slot, range->start, range->end);
 	tdp_for_leaves(vm, range, 1, vm->max_level, tdp_drop_leaf);
 	zap_for_levels(vm, range, 1, vm->max_level, zap_leaf);
+	if (vm->policies & VMMU_POLICY_FREE_EMPTY)
+		tdp_free_empty(vm, range);
 }
 
 /*
@@ -182,6 +193,7 @@ static void zap_protect_table(struct vmmu_vm *vm, const struct slot_range *range
 
 static void engine_protect_range(struct vmmu_vm *vm, const struct slot_range *range, unsigned level)
 {
+	zap_tell_range(vm, VMMU_EVENT_RANGE_PROTECT, range->slot, range->start, range->end);
 	if (level > 1)
 		tdp_for_leaves(vm, range, level, vm->max_level, zap_protect_leaf);
 	else if (range->start < range->end)

@@ -8,6 +8,10 @@
 #include "base/bits.h"
 #include "base/mem.h"
 #include "tracing/parse.h"
+#include "tracing/profile.h"
+
+/* Where tables are read, pages are of this size. */
+#define COMPARE_PAGE_LG2 12
 
 static bool compare_reserve(struct compare_list *list)
 {
@@ -48,6 +52,9 @@ static void compare_conclude(struct vmmu_compare *compare, struct compare_window
 	struct compare_fact fact = {
 		.event = VMMU_COMPARE_OUTCOME, .address = fault->gpa, .line = compare->last_line};
 
+	/* Where there are no probes either, all that is told is whether the guest went on. */
+	if (compare->has_looks && !compare->has_probes && otherwise == COMPARE_AGAIN)
+		otherwise = COMPARE_ON;
 	fact.value = fault->is_fast       ? COMPARE_FIXED
 		     : fault->is_spurious ? COMPARE_AGAIN
 		     : fault->has_mmio    ? COMPARE_EMULATED
@@ -67,11 +74,42 @@ static struct compare_window *compare_window_of(struct vmmu_compare *compare,
 	return &compare->windows[compare->has_script ? 0 : key & (COMPARE_WINDOWS - 1)];
 }
 
+/*
+ * The line is over: was the guest kept from going on? Exits to the VMM and exceptions of the
+ * guest's own do not. Or how many pages had a dirty log?
+ */
+static void compare_reply(struct vmmu_compare *compare, struct compare_window *window)
+{
+	const struct compare_accesses *accesses = &compare->accesses;
+	struct compare_fact fact = {.event = VMMU_COMPARE_RESULT,
+				    .address = accesses->gpa,
+				    .value = accesses->reply == -1 ? -1 : 0,
+				    .line = compare->last_line};
+
+	if (!accesses->has_reply)
+		return;
+	if (accesses->is_log) {
+		fact.event = VMMU_COMPARE_DIRTY;
+		fact.value = accesses->reply;
+	}
+	compare_add(compare, &window->kernel, &fact);
+	fact.value = accesses->is_log              ? accesses->engine_reply
+		     : accesses->has_engine_failed ? -1
+						   : 0;
+	compare_add(compare, &window->engine, &fact);
+}
+
+void compare_dirty(struct vmmu_compare *compare, int64_t count)
+{
+	compare->accesses.engine_reply = count;
+}
+
 static void compare_begin_step(struct vmmu_compare *compare, struct compare_window *window,
 			       const struct vmmu_trace_event *event)
 {
 	compare_conclude(compare, window, COMPARE_ERROR);
 	compare_release(compare, window);
+	compare_reply(compare, window);
 	compare_settle(compare, window);
 	window->step_line = event->line;
 	window->has_stopped = false;
@@ -84,12 +122,27 @@ static void compare_script_line(struct vmmu_compare *compare, const struct vmmu_
 	compare->accesses = (struct compare_accesses){0};
 	if (event->kind == VMMU_TRACE_SCRIPT)
 		compare->has_paging = true;
-	if (event->kind != VMMU_TRACE_ACCESS || compare->has_paging)
-		return;
-	compare->accesses = (struct compare_accesses){.access = event->access,
-						      .gpa = event->gpa,
-						      .count = event->count,
-						      .stride = event->stride};
+	if (event->kind == VMMU_TRACE_ACCESS && !compare->has_paging)
+		compare->accesses = (struct compare_accesses){.access = event->access,
+							      .gpa = event->gpa,
+							      .count = event->count,
+							      .stride = event->stride};
+	if (event->kind == VMMU_TRACE_DIRTY_GET)
+		compare->accesses = (struct compare_accesses){.gpa = event->slot.id,
+							      .is_log = true};
+	compare->accesses.is_slot = event->kind == VMMU_TRACE_SLOT && event->slot.bytes;
+	compare->accesses.has_reply = event->has_reply;
+	compare->accesses.reply = event->reply;
+}
+
+/* The host gave a page another frame and has KVM map it: the fault under way did not. */
+static void compare_follow_probe(struct compare_window *window,
+				 const struct vmmu_trace_event *event)
+{
+	bool is_map = event->count == VMMU_TRACE_STAGE2_MAP;
+
+	window->fault.has_set |= event->count == VMMU_TRACE_STAGE2_RELAX ||
+				 (is_map && !window->fault.is_moved);
 }
 
 /* What has no place in the order of facts, but says how faults ended. */
@@ -112,6 +165,17 @@ static void compare_follow(struct vmmu_compare *compare, struct compare_window *
 		break;
 	case VMMU_TRACE_MAP_SET:
 		window->fault.has_set = true;
+		break;
+	case VMMU_TRACE_INVALIDATE:
+		window->fault.is_moved = event->count;
+		break;
+	case VMMU_TRACE_STAGE2:
+		compare_follow_probe(window, event);
+		break;
+	case VMMU_TRACE_ENTRY_CHANGED:
+		/* Whoever reads tables has left the guest. */
+		if (compare->has_looks)
+			compare_conclude(compare, window, COMPARE_ERROR);
 		break;
 	case VMMU_TRACE_FAST_FIX:
 		window->fault.is_fast |= event->count;
@@ -140,10 +204,57 @@ static enum vmmu_compare_event compare_event_of(const struct vmmu_trace_event *e
 		{VMMU_TRACE_ZAP_ALL, VMMU_COMPARE_ZAP_ALL},
 	};
 
+	static const enum vmmu_compare_event probes[] = {
+		[VMMU_TRACE_STAGE2_MAP] = VMMU_COMPARE_STAGE2_MAP,
+		[VMMU_TRACE_STAGE2_UNMAP] = VMMU_COMPARE_STAGE2_UNMAP,
+		[VMMU_TRACE_STAGE2_PROTECT] = VMMU_COMPARE_STAGE2_PROTECT,
+		[VMMU_TRACE_STAGE2_RELAX] = VMMU_COMPARE_STAGE2_RELAX,
+	};
+
+	if (event->kind == VMMU_TRACE_ENTRY_CHANGED && event->pte_hpa)
+		return VMMU_COMPARE_ENTRY;
+	if (event->kind == VMMU_TRACE_STAGE2)
+		return probes[event->count];
 	for (unsigned i = 0; i < ARRAY_COUNT(judged); i++)
 		if (judged[i].kind == event->kind)
 			return judged[i].event;
 	return VMMU_COMPARE_EVENTS;
+}
+
+static void compare_judged_entry(const struct vmmu_compare *compare,
+				 const struct vmmu_trace_event *event, struct compare_fact *fact)
+{
+	const char *architecture = vmmu_format_info(compare->format)->architecture;
+
+	fact->as_id = event->slot.as_id;
+	fact->pte_hpa = event->pte_hpa;
+	if (event->pte_hpa)
+		fact->level = profile_level(architecture, event->level);
+}
+
+/* The level whose pages have BYTES; 0: none. */
+static unsigned compare_level_of(const struct vmmu_compare *compare, uint64_t bytes)
+{
+	const struct vmmu_geometry *geometry = vmmu_format_info(compare->format)->geometry;
+
+	for (unsigned level = 1; level <= geometry->levels; level++)
+		if (bytes == BIT64(geometry->shift[level]))
+			return level;
+	return 0;
+}
+
+static void compare_judged_probe(const struct vmmu_compare *compare,
+				 const struct compare_window *window,
+				 const struct vmmu_trace_event *event, struct compare_fact *fact)
+{
+	fact->address = event->gpa >> COMPARE_PAGE_LG2;
+	fact->access = event->access;
+	fact->level = 0;
+	fact->is_moved = window->fault.is_moved;
+	if (event->count == VMMU_TRACE_STAGE2_MAP)
+		fact->level = compare_level_of(compare, event->bytes);
+	else
+		fact->value = (int64_t)(event->bytes >> COMPARE_PAGE_LG2);
 }
 
 /* What EVENT says that must be the same. Members that it does not have are 0 in it. */
@@ -163,7 +274,10 @@ static void compare_judged(struct vmmu_compare *compare, struct compare_window *
 
 	switch (event->kind) {
 	case VMMU_TRACE_ENTRY_CHANGED:
-		fact.as_id = event->slot.as_id;
+		compare_judged_entry(compare, event, &fact);
+		break;
+	case VMMU_TRACE_STAGE2:
+		compare_judged_probe(compare, window, event, &fact);
 		break;
 	case VMMU_TRACE_MAP_SET:
 		fact.access = event->access;
@@ -202,6 +316,25 @@ static bool compare_is_judged(const struct vmmu_trace_event *event)
 	return compare_event_of(event) != VMMU_COMPARE_EVENTS;
 }
 
+/*
+ * Had the kit read the tables before it, or at it, told EVENT? It does so when an access is over,
+ * before its `host` line, and when a line is.
+ */
+static bool compare_is_look(const struct vmmu_compare *compare,
+			    const struct vmmu_trace_event *event)
+{
+	switch (event->kind) {
+	case VMMU_TRACE_ENTRY_CHANGED:
+		return true;
+	case VMMU_TRACE_HOST_PAGE:
+	case VMMU_TRACE_FAULT:
+	case VMMU_TRACE_EXIT:
+		return compare->is_look_due;
+	default:
+		return parse_is_script_line(event);
+	}
+}
+
 int compare_recorded(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
 {
 	struct compare_window *window = compare_window_of(compare, event);
@@ -209,6 +342,8 @@ int compare_recorded(struct vmmu_compare *compare, const struct vmmu_trace_event
 
 	compare->window = window;
 	window->is_used = true;
+	if (compare->has_looks && compare_is_look(compare, event))
+		compare_look(compare, window);
 	if (compare->has_script ? is_mark : event->kind == VMMU_TRACE_FAULT)
 		compare_begin_step(compare, window, event);
 	if (is_mark)
@@ -216,6 +351,8 @@ int compare_recorded(struct vmmu_compare *compare, const struct vmmu_trace_event
 	if (!is_mark)
 		compare->last_line = event->line;
 	compare_follow(compare, window, event);
+	if (event->kind == VMMU_TRACE_FAULT)
+		compare_fault(compare, event);
 	if (compare_is_judged(event))
 		compare_judged(compare, window, event);
 	return compare->error;
@@ -231,6 +368,7 @@ static bool compare_is_removal(const struct vmmu_compare *compare, const struct 
 		return entry == VMMU_COMPARE_ABSENT || entry == VMMU_COMPARE_FROZEN;
 	case VMMU_COMPARE_TABLE_ZAP:
 	case VMMU_COMPARE_ZAP_ALL:
+	case VMMU_COMPARE_STAGE2_UNMAP:
 		return true;
 	default:
 		return false;
@@ -262,8 +400,12 @@ int compare_end(struct vmmu_compare *compare)
 		if (!window->is_used)
 			continue;
 		compare_release(compare, window);
+		if (compare->has_looks && window == compare->window)
+			compare_look(compare, window);
 		compare_cut_teardown(compare, window);
 		compare_conclude(compare, window, COMPARE_ERROR);
+		if (compare->has_script && window == compare->window)
+			compare_reply(compare, window);
 		compare_settle(compare, window);
 	}
 	/* What the VM does from here on, down to its end, has no counterpart. */

@@ -5,6 +5,7 @@
  *
  * 	compare.c        the windows: what a step is, and what the recording says in it
  * 	compare_engine.c what the engine says
+ * 	compare_look.c   the same where tables are read instead of traced
  * 	compare_fact.c   one fact: equality, classes, words
  * 	compare_settle.c the two sides of a window held against each other
  * 	compare_reason.c what explains a difference
@@ -28,6 +29,8 @@
 #define COMPARE_REASONS_MAX 16u
 /* Table frames told apart, 4 KiB each: as many as a replay's VM has room for. */
 #define COMPARE_FRAMES (UINT64_C(1) << 18)
+/* What a replay's VM takes for the address of its first table frame: the library's default. */
+#define COMPARE_TABLES_HPA (UINT64_C(1) << 32)
 
 /* How a fault ended, as far as a recording tells. */
 enum compare_outcome {
@@ -35,18 +38,29 @@ enum compare_outcome {
 	COMPARE_AGAIN, /* nothing was changed, and the guest went on */
 	COMPARE_EMULATED,
 	COMPARE_ERROR,
+	COMPARE_ON, /* the guest went on, nobody told why: any of them but ERROR */
+};
+
+/* What an access meets in the tables. */
+enum compare_why {
+	COMPARE_GRANTED,
+	COMPARE_ABSENT, /* also where hardware does not tell which of the three it is */
+	COMPARE_NO_RIGHT,
+	COMPARE_MMIO,
 };
 
 /* What either side did. Entries in the layout of the kernel's profile. */
 struct compare_fact {
 	enum vmmu_compare_event event;
 	unsigned as_id, level, access;
-	uint64_t address; /* gfn; with FAST_FIX, OUTCOME and ACCESS a gpa in bytes */
+	/* gfn; with FAST_FIX, OUTCOME and ACCESS a gpa in bytes, with DIRTY a slot's id */
+	uint64_t address;
 	uint64_t pfn;
 	uint64_t old_pte, new_pte;
 	uint64_t pte_hpa; /* bytes; MAP_SET: where it stands */
 	uint64_t generation, current;
 	int64_t value;
+	bool is_moved; /* a map, told behind the host's own change of the page */
 	uint64_t line; /* of the recording; the engine's: 0 */
 };
 
@@ -60,6 +74,7 @@ struct compare_list {
 struct compare_fault {
 	bool is_open;
 	bool has_set, has_mmio, is_fast, is_spurious;
+	bool is_moved; /* the host's own change of the page is about to be mapped */
 	uint64_t gpa;
 };
 
@@ -68,6 +83,30 @@ struct compare_accesses {
 	unsigned access; /* 0: none, or none that we know the gpa of */
 	uint64_t gpa, count, stride, done;
 	bool is_emulated; /* the one under way */
+	bool has_engine_emulated;
+	bool has_engine_failed; /* the last fault of the engine's ended in an error */
+	/* of the line: what the kit's VMM printed about it */
+	bool has_reply;
+	int64_t reply;
+	bool is_log; /* it reads the dirty log of slot gpa, and engine_reply is what came of it */
+	int64_t engine_reply;
+	bool is_slot; /* it sets a slot, which is not there before the call */
+};
+
+/* An entry of the engine's that is not absent, as a look at its tables found it. */
+struct compare_seen {
+	uint64_t gfn;
+	unsigned level;
+	uint64_t pte;   /* the engine's */
+	uint64_t value; /* as the kernel would have written it, with the table's number for frame */
+	uint64_t place; /* where it stands, by its table's number */
+	uint64_t table; /* number of the table that it points to */
+};
+
+/* All of them, in gfn order, tables before what is below. */
+struct compare_look {
+	struct compare_seen *seen;
+	size_t count, capacity;
 };
 
 struct compare_window {
@@ -101,7 +140,15 @@ struct vmmu_compare {
 					 [VMMU_COMPARE_ENTRIES][VMMU_COMPARE_ENTRIES];
 	uint64_t reasons[COMPARE_REASONS_MAX];
 	uint64_t teardown;
-	int error; /* -ENOMEM: a fact was lost for want of memory */
+	/* where tables are read: no tracepoint tells of entries */
+	bool has_looks;
+	bool has_probes;  /* and the recording has the kit's probes */
+	bool has_changed; /* entries, since the last look */
+	bool is_look_due; /* an access is over, and the tables were not read since */
+	struct compare_look looks[2];
+	unsigned look_index;  /* the last one */
+	uint64_t table_count; /* numbers given to tables so far */
+	int error;            /* -ENOMEM: a fact was lost for want of memory */
 };
 
 /*
@@ -112,6 +159,8 @@ int compare_begin(struct vmmu_compare *compare, const struct vmmu_format *format
 		  enum vmmu_root_mode root, struct vmmu_vm *vm);
 /* EVENT comes next in the recording: before it is applied, as an input. -ENOMEM. */
 int compare_recorded(struct vmmu_compare *compare, const struct vmmu_trace_event *event);
+/* EVENT is a fault of a script's access, not applied yet: what the engine's tables say to it. */
+void compare_fault(struct vmmu_compare *compare, const struct vmmu_trace_event *event);
 /* For vmmu_env.event while an input is applied. */
 void compare_engine(struct vmmu_compare *compare, const struct vmmu_event *event);
 /* Nothing more comes in WINDOW's step: what is held back of the engine's has its place. */
@@ -120,8 +169,23 @@ void compare_release(struct vmmu_compare *compare, struct compare_window *window
 uint64_t compare_marks(const struct vmmu_compare *compare, unsigned access);
 /* The guest stopped by itself: what the engine's tables say to the access it came from. */
 void compare_stop(struct vmmu_compare *compare, const struct vmmu_trace_event *event);
+/* The engine read a dirty log for the script's line: COUNT pages; -1: it refused. */
+void compare_dirty(struct vmmu_compare *compare, int64_t count);
 /* The recording is over. -ENOMEM. */
 int compare_end(struct vmmu_compare *compare);
+
+/* compare_engine.c */
+/* PTE of the engine as the kernel would have written it. */
+uint64_t compare_engine_pte(const struct vmmu_compare *compare, uint64_t pte, unsigned level);
+/* PTE, which points to a table, pointing to HPA instead. */
+uint64_t compare_table_pte(const struct vmmu_compare *compare, uint64_t pte, uint64_t hpa);
+
+/* compare_look.c */
+/*
+ * Read the engine's tables, if anything changed; what is not as it was are the engine's facts in
+ * WINDOW. Sets compare->error.
+ */
+void compare_look(struct vmmu_compare *compare, struct compare_window *window);
 
 /* compare.c */
 void compare_add(struct vmmu_compare *compare, struct compare_list *list,

@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "base/mem.h"
 #include "tracing/compare.h"
+#include "tracing/profile.h"
 
 int vmmu_compare_create(const struct vmmu_compare_options *options, struct vmmu_compare **compare)
 {
@@ -33,6 +34,8 @@ void vmmu_compare_destroy(struct vmmu_compare *compare)
 		mem_free(compare->windows[i].kernel.facts);
 		mem_free(compare->windows[i].engine.facts);
 	}
+	mem_free(compare->looks[0].seen);
+	mem_free(compare->looks[1].seen);
 	mem_free(compare->frames);
 	mem_free(compare);
 }
@@ -48,6 +51,9 @@ int compare_begin(struct vmmu_compare *compare, const struct vmmu_format *format
 	compare->vm = vm;
 	compare->own = vmmu_profile_find("vmmu", architecture);
 	if (!compare->own || vmmu_profile_read(compare->profile, format, 0, 1, &entry))
+		return -EINVAL;
+	compare->has_looks = compare->profile->info.rules & VMMU_RULE_NO_RMAPS;
+	if (compare->has_looks && vmmu_format_info(format)->geometry->page_shift != 12)
 		return -EINVAL;
 	return 0;
 }

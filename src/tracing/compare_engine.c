@@ -41,12 +41,11 @@ static uint64_t engine_leaf(const struct vmmu_compare *compare, uint64_t pte,
 	const struct vmmu_profile_info *own = &compare->own->info, *info = &compare->profile->info;
 
 	pte &= ~(own->host_writable | own->mmu_writable);
-	pte |= entry->host_writable ? info->host_writable : 0;
+	pte |= info->leaf_set | (entry->host_writable ? info->host_writable : 0);
 	return pte | (entry->mmu_writable ? info->mmu_writable : 0);
 }
 
-/* PTE of the engine as the kernel would have written it. */
-static uint64_t engine_pte(const struct vmmu_compare *compare, uint64_t pte, unsigned level)
+uint64_t compare_engine_pte(const struct vmmu_compare *compare, uint64_t pte, unsigned level)
 {
 	struct vmmu_entry entry;
 
@@ -64,6 +63,14 @@ static uint64_t engine_pte(const struct vmmu_compare *compare, uint64_t pte, uns
 	default:
 		return pte;
 	}
+}
+
+uint64_t compare_table_pte(const struct vmmu_compare *compare, uint64_t pte, uint64_t hpa)
+{
+	bool is_riscv = vmmu_format_info(compare->format)->architecture[0] == 'r';
+	uint64_t bits = is_riscv ? BITS64(53, 10) : BITS64(51, 12);
+
+	return (pte & ~bits) | ((is_riscv ? hpa >> 2 : hpa) & bits);
 }
 
 static enum compare_outcome engine_outcome(int64_t value)
@@ -127,8 +134,31 @@ static enum vmmu_compare_event engine_event_of(const struct vmmu_event *event)
 		return VMMU_COMPARE_SPLIT;
 	case VMMU_EVENT_OUTCOME:
 		return VMMU_COMPARE_OUTCOME;
+	case VMMU_EVENT_RANGE_UNMAP:
+		return VMMU_COMPARE_STAGE2_UNMAP;
+	case VMMU_EVENT_RANGE_PROTECT:
+		return VMMU_COMPARE_STAGE2_PROTECT;
 	default:
 		return VMMU_COMPARE_EVENTS;
+	}
+}
+
+/* The same where there is nothing but the kit's probes, if it could set any. */
+static bool engine_is_unprobed(const struct vmmu_compare *compare, const struct vmmu_event *event)
+{
+	/* What the VMM's memory goes through before it becomes a slot. The first has no line. */
+	bool is_before_slot = compare->accesses.is_slot || !compare->window->step_line;
+
+	switch (event->kind) {
+	case VMMU_EVENT_OUTCOME:
+		return false;
+	case VMMU_EVENT_RANGE_UNMAP:
+		return !compare->has_probes || is_before_slot;
+	case VMMU_EVENT_MAP_SET:
+	case VMMU_EVENT_RANGE_PROTECT:
+		return !compare->has_probes;
+	default:
+		return true;
 	}
 }
 
@@ -137,7 +167,12 @@ static bool engine_is_untraced(const struct vmmu_compare *compare, const struct 
 {
 	unsigned levels = vmmu_format_info(compare->format)->geometry->levels;
 
+	if (compare->has_looks)
+		return engine_is_unprobed(compare, event);
 	switch (event->kind) {
+	case VMMU_EVENT_RANGE_UNMAP:
+	case VMMU_EVENT_RANGE_PROTECT:
+		return true;
 	case VMMU_EVENT_ENTRY_CHANGED:
 		return compare->root == VMMU_ROOT_DIRECT;
 	case VMMU_EVENT_TABLE_ZAP: /* a tdp root */
@@ -147,6 +182,21 @@ static bool engine_is_untraced(const struct vmmu_compare *compare, const struct 
 	}
 }
 
+/* A leaf that a fault wrote: a probe tells of rights that one gets, or of one that comes. */
+static void engine_fill_probed(const struct vmmu_compare *compare, const struct vmmu_event *event,
+			       struct compare_fact *fact)
+{
+	struct vmmu_entry old_entry = {0}, entry = {0};
+
+	vmmu_entry_read(compare->format, event->old_pte, event->level, &old_entry);
+	vmmu_entry_read(compare->format, event->new_pte, event->level, &entry);
+	fact->event = old_entry.kind == VMMU_ENTRY_LEAF && old_entry.pfn == entry.pfn
+			      ? VMMU_COMPARE_STAGE2_RELAX
+			      : VMMU_COMPARE_STAGE2_MAP;
+	fact->access = event->access ? event->access : entry.access;
+	fact->pfn = entry.pfn;
+}
+
 static void engine_fill_special(const struct vmmu_compare *compare, const struct vmmu_event *event,
 				struct compare_fact *fact)
 {
@@ -154,6 +204,10 @@ static void engine_fill_special(const struct vmmu_compare *compare, const struct
 
 	switch (event->kind) {
 	case VMMU_EVENT_MAP_SET:
+		if (compare->has_looks) {
+			engine_fill_probed(compare, event, fact);
+			break;
+		}
 		vmmu_entry_read(compare->format, event->new_pte, event->level, &entry);
 		fact->access = entry.access;
 		fact->old_pte = 0;
@@ -257,11 +311,16 @@ void compare_engine(struct vmmu_compare *compare, const struct vmmu_event *event
 		.value = event->value,
 	};
 
-	if (engine_is_untraced(compare, event) || !compare->window)
+	compare->has_changed |= event->kind == VMMU_EVENT_ENTRY_CHANGED;
+	compare->accesses.has_engine_emulated |= event->kind == VMMU_EVENT_OUTCOME &&
+						 event->value == VMMU_EMULATE;
+	if (event->kind == VMMU_EVENT_OUTCOME)
+		compare->accesses.has_engine_failed = engine_outcome(event->value) == COMPARE_ERROR;
+	if (!compare->window || engine_is_untraced(compare, event))
 		return;
 	if (event->level) {
-		fact.old_pte = engine_pte(compare, event->old_pte, event->level);
-		fact.new_pte = engine_pte(compare, event->new_pte, event->level);
+		fact.old_pte = compare_engine_pte(compare, event->old_pte, event->level);
+		fact.new_pte = compare_engine_pte(compare, event->new_pte, event->level);
 	}
 	engine_fill_special(compare, event, &fact);
 	engine_drop_write(compare, event);
@@ -314,6 +373,41 @@ static void engine_mark(const struct vmmu_compare *compare, const struct vmmu_wa
 		(void)vmmu_tables(compare->vm, engine_mark_frame, &mark);
 }
 
+static enum compare_why engine_why(const struct vmmu_compare *compare, uint64_t gpa,
+				   unsigned access)
+{
+	struct vmmu_walk walk;
+
+	if (vmmu_walk(compare->vm, 0, gpa, &walk))
+		return COMPARE_ABSENT;
+	if (walk.entry.kind == VMMU_ENTRY_MMIO)
+		return COMPARE_MMIO;
+	if (walk.entry.kind != VMMU_ENTRY_LEAF)
+		return COMPARE_ABSENT;
+	return walk.access & access ? COMPARE_GRANTED : COMPARE_NO_RIGHT;
+}
+
+void compare_fault(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
+{
+	unsigned flags = event->fault.flags;
+	struct compare_fact fact = {.event = VMMU_COMPARE_FAULT,
+				    .address = event->fault.gpa,
+				    .access = event->fault.access,
+				    .value = flags & VMMU_FAULT_RSVD      ? COMPARE_MMIO
+					     : flags & VMMU_FAULT_PRESENT ? COMPARE_NO_RIGHT
+									  : COMPARE_ABSENT,
+				    .line = event->line};
+
+	if (!compare->has_script || !compare->window)
+		return;
+	compare_add(compare, &compare->window->kernel, &fact);
+	fact.value = engine_why(compare, fact.address, fact.access);
+	/* RISC-V reports all alike. */
+	if (compare->has_looks && !compare->has_probes && fact.value != COMPARE_GRANTED)
+		fact.value = COMPARE_ABSENT;
+	engine_tell(compare, compare->window, &fact);
+}
+
 void compare_stop(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
 {
 	struct compare_accesses *accesses = &compare->accesses;
@@ -323,9 +417,13 @@ void compare_stop(struct vmmu_compare *compare, const struct vmmu_trace_event *e
 				    .value = 1,
 				    .line = event->line};
 	bool is_known = accesses->done < accesses->count && !accesses->is_emulated;
+	/* Where no event tells of emulation it is one way to get through. */
+	bool is_through = compare->has_looks && !compare->has_probes &&
+			  accesses->has_engine_emulated;
 	struct vmmu_walk walk;
 
-	accesses->is_emulated = false;
+	compare->is_look_due = true;
+	accesses->is_emulated = accesses->has_engine_emulated = false;
 	accesses->done++;
 	if (!is_known || !compare->window)
 		return;
@@ -334,5 +432,6 @@ void compare_stop(struct vmmu_compare *compare, const struct vmmu_trace_event *e
 		     walk.entry.kind == VMMU_ENTRY_LEAF && (walk.access & fact.access);
 	if (fact.value)
 		engine_mark(compare, &walk, fact.access);
+	fact.value |= is_through;
 	engine_tell(compare, compare->window, &fact);
 }

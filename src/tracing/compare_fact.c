@@ -7,10 +7,8 @@
 #include "base/bits.h"
 #include "tracing/compare.h"
 
-/* What a replay's VM takes for the address of its first table frame: the library's default. */
-#define FACT_TABLES_HPA (UINT64_C(1) << 32)
-#define FACT_FRAME_LG2  12
-#define FACT_OFFSET     (BIT64(FACT_FRAME_LG2) - 1)
+#define FACT_FRAME_LG2 12
+#define FACT_OFFSET    (BIT64(FACT_FRAME_LG2) - 1)
 
 /* Fields that make two facts of one event the same; flags. */
 enum fact_field {
@@ -25,6 +23,7 @@ enum fact_field {
 	FACT_CURRENT = 1 << 8,
 	FACT_VALUE = 1 << 9,
 	FACT_SPACE = 1 << 10,
+	FACT_INSIDE = 1 << 11, /* the kernel's address is inside the engine's leaf */
 };
 
 static const struct {
@@ -47,8 +46,17 @@ static const struct {
 	[VMMU_COMPARE_MMIO_SET] = {"mark_mmio_spte", FACT_ADDRESS | FACT_ACCESS | FACT_GENERATION},
 	[VMMU_COMPARE_MMIO_CHECK] = {"check_mmio_spte", FACT_NEW | FACT_CURRENT | FACT_VALUE},
 	[VMMU_COMPARE_ZAP_ALL] = {"kvm_mmu_zap_all_fast", 0},
+	[VMMU_COMPARE_ENTRY] = {"entry",
+				FACT_ADDRESS | FACT_LEVEL | FACT_OLD | FACT_NEW | FACT_PLACE},
+	[VMMU_COMPARE_STAGE2_MAP] = {"map", FACT_ADDRESS | FACT_LEVEL | FACT_ACCESS | FACT_PFN},
+	[VMMU_COMPARE_STAGE2_UNMAP] = {"unmap", FACT_ADDRESS | FACT_VALUE},
+	[VMMU_COMPARE_STAGE2_PROTECT] = {"wrprotect", FACT_ADDRESS | FACT_VALUE},
+	[VMMU_COMPARE_STAGE2_RELAX] = {"relax", FACT_INSIDE | FACT_ACCESS},
+	[VMMU_COMPARE_FAULT] = {"fault", FACT_ADDRESS | FACT_ACCESS | FACT_VALUE},
 	[VMMU_COMPARE_OUTCOME] = {"outcome", FACT_ADDRESS | FACT_VALUE},
 	[VMMU_COMPARE_ACCESS] = {"access", FACT_ADDRESS | FACT_ACCESS | FACT_VALUE},
+	[VMMU_COMPARE_RESULT] = {"result", FACT_ADDRESS | FACT_VALUE},
+	[VMMU_COMPARE_DIRTY] = {"dirty", FACT_ADDRESS | FACT_VALUE},
 };
 
 const char *vmmu_compare_event_name(enum vmmu_compare_event event)
@@ -105,9 +113,9 @@ struct vmmu_compare_tally *compare_class(struct vmmu_compare *compare,
 /* Where the kernel's hpa of the engine's table frame around HPA is kept; NULL: no such frame. */
 static uint64_t *fact_frame(const struct vmmu_compare *compare, uint64_t hpa)
 {
-	uint64_t index = (hpa - FACT_TABLES_HPA) >> FACT_FRAME_LG2;
+	uint64_t index = (hpa - COMPARE_TABLES_HPA) >> FACT_FRAME_LG2;
 
-	return hpa >= FACT_TABLES_HPA && index < COMPARE_FRAMES ? &compare->frames[index] : NULL;
+	return hpa >= COMPARE_TABLES_HPA && index < COMPARE_FRAMES ? &compare->frames[index] : NULL;
 }
 
 /* A frame not known yet may be any. */
@@ -142,8 +150,7 @@ static bool fact_ptes_agree(const struct vmmu_compare *compare, uint64_t kernel,
 	    !fact_table(compare, engine, level, &engine_hpa))
 		return kernel == engine;
 	/* All but the address, wherever the format keeps it. */
-	bits = vmmu_format_info(compare->format)->architecture[0] == 'r' ? BITS64(53, 10)
-									 : BITS64(51, 12);
+	bits = compare_table_pte(compare, 0, UINT64_MAX);
 	return !((kernel ^ engine) & ~bits) && fact_frames_agree(compare, kernel_hpa, engine_hpa);
 }
 
@@ -176,6 +183,22 @@ static bool fact_entries_agree(const struct vmmu_compare *compare,
 		fact_ptes_agree(compare, kernel->new_pte, new_pte, kernel->level));
 }
 
+static bool fact_is_inside(const struct vmmu_compare *compare, const struct compare_fact *kernel,
+			   const struct compare_fact *engine)
+{
+	const struct vmmu_geometry *geometry = vmmu_format_info(compare->format)->geometry;
+
+	return kernel->address - engine->address <
+	       BIT64(geometry->shift[engine->level] - geometry->page_shift);
+}
+
+/* All that is known of the kernel's fault is that the guest went on. */
+static bool fact_may_be(const struct compare_fact *kernel, const struct compare_fact *engine)
+{
+	return kernel->event == VMMU_COMPARE_OUTCOME && kernel->value == COMPARE_ON &&
+	       engine->value != COMPARE_ERROR;
+}
+
 bool compare_is_equal(const struct vmmu_compare *compare, const struct compare_fact *kernel,
 		      const struct compare_fact *engine)
 {
@@ -190,7 +213,9 @@ bool compare_is_equal(const struct vmmu_compare *compare, const struct compare_f
 	       (!(fields & FACT_PFN) || kernel->pfn == engine->pfn) &&
 	       (!(fields & FACT_GENERATION) || kernel->generation == engine->generation) &&
 	       (!(fields & FACT_CURRENT) || kernel->current == engine->current) &&
-	       (!(fields & FACT_VALUE) || kernel->value == engine->value) &&
+	       (!(fields & FACT_INSIDE) || fact_is_inside(compare, kernel, engine)) &&
+	       (!(fields & FACT_VALUE) || kernel->value == engine->value ||
+		fact_may_be(kernel, engine)) &&
 	       fact_entries_agree(compare, kernel, engine) &&
 	       (!(fields & FACT_PLACE) ||
 		fact_frames_agree(compare, kernel->pte_hpa, engine->pte_hpa));
@@ -220,12 +245,13 @@ void compare_bind(struct vmmu_compare *compare, const struct compare_fact *kerne
 	/* A frame that was given back serves another table now. */
 	if (kernel->event == VMMU_COMPARE_TABLE_GET && engine->value)
 		fact_forget(compare, engine->pte_hpa);
-	if (kernel->event == VMMU_COMPARE_MAP_SET)
+	if (kernel->event == VMMU_COMPARE_MAP_SET || kernel->event == VMMU_COMPARE_ENTRY)
 		fact_bind(compare, kernel->pte_hpa, engine->pte_hpa);
-	if (kernel->event != VMMU_COMPARE_ENTRY_CHANGED)
+	if (kernel->event != VMMU_COMPARE_ENTRY_CHANGED && kernel->event != VMMU_COMPARE_ENTRY)
 		return;
 	/* A table that went may come back as another. */
-	if (fact_table(compare, engine->old_pte, engine->level, &engine_hpa))
+	if (kernel->event == VMMU_COMPARE_ENTRY_CHANGED &&
+	    fact_table(compare, engine->old_pte, engine->level, &engine_hpa))
 		fact_forget(compare, engine_hpa);
 	if (fact_table(compare, engine->new_pte, engine->level, &engine_hpa) &&
 	    fact_table(compare, kernel->new_pte, kernel->level, &kernel_hpa))
@@ -259,12 +285,16 @@ static void fact_entries_text(const struct vmmu_compare *compare, const struct c
 
 static void fact_value_text(const struct compare_fact *fact, FILE *out)
 {
-	static const char *const outcomes[] = {"fixed", "again", "emulated", "error"};
+	static const char *const outcomes[] = {"fixed", "again", "emulated", "error", "on"};
+	static const char *const whys[] = {"granted", "absent", "no right", "mmio"};
 
 	switch (fact->event) {
 	case VMMU_COMPARE_OUTCOME:
 	case VMMU_COMPARE_FAST_FIX:
-		fprintf(out, " %s", outcomes[fact->value & 3]);
+		fprintf(out, " %s", outcomes[fact->value]);
+		break;
+	case VMMU_COMPARE_FAULT:
+		fprintf(out, " %s", whys[fact->value]);
 		break;
 	case VMMU_COMPARE_TABLE_GET:
 		fputs(fact->value ? " new" : " existing", out);
@@ -291,7 +321,7 @@ const char *compare_text(const struct vmmu_compare *compare, const struct compar
 	if (!out)
 		return text;
 	fputs(fact_forms[fact->event].name, out);
-	if (fields & FACT_ADDRESS)
+	if (fields & (FACT_ADDRESS | FACT_INSIDE))
 		fprintf(out, " %#" PRIx64, fact->address);
 	if (fields & FACT_LEVEL)
 		fprintf(out, " level %u", fact->level);

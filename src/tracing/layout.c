@@ -117,6 +117,58 @@ static void layout_add_mark(struct layout *layout, const char *text)
 	memcpy(&layout->marks[layout->mark_count++], text, STRACE_MARK_BYTES);
 }
 
+/* "w 0x1000 -> -1" */
+static bool layout_access_reply(const char *text, struct layout_reply *reply)
+{
+	uint64_t v[2];
+
+	if (form_match(text, "%w %x -> -%u", v))
+		reply->value = -(int64_t)(v[1] & INT64_MAX);
+	else if (form_match(text, "%w %x -> %u", v))
+		reply->value = (int64_t)(v[1] & INT64_MAX);
+	else
+		return false;
+	return true;
+}
+
+/* "dirty slot 1 count 3 ret 0" */
+static bool layout_dirty_reply(const char *text, struct layout_reply *reply)
+{
+	uint64_t v[3];
+
+	if (!scan_after(text, "dirty slot "))
+		return false;
+	reply->value = -1;
+	if (form_match(text, "dirty slot %u count %u ret %u", v) && !v[2])
+		reply->value = (int64_t)(v[1] & INT64_MAX);
+	return true;
+}
+
+/* TEXT may be a reply; those beyond the limit are lost. -ENOMEM. */
+static int layout_add_reply(struct layout *layout, const char *text)
+{
+	size_t capacity = layout->reply_capacity ? 2 * layout->reply_capacity : 64;
+	size_t bytes = strcspn(text, " ");
+	struct layout_reply reply = {.value = 0}, *replies;
+
+	if (layout->reply_count == LAYOUT_CALLS_MAX || bytes >= sizeof(reply.word) ||
+	    (!layout_dirty_reply(text, &reply) && !layout_access_reply(text, &reply)))
+		return 0;
+	memcpy(reply.word, text, bytes);
+	if (layout->reply_count == layout->reply_capacity) {
+		replies = mem_alloc_array(capacity, sizeof(*replies));
+		if (!replies)
+			return -ENOMEM;
+		if (layout->reply_count)
+			memcpy(replies, layout->replies, layout->reply_count * sizeof(*replies));
+		mem_free(layout->replies);
+		layout->replies = replies;
+		layout->reply_capacity = capacity;
+	}
+	layout->replies[layout->reply_count++] = reply;
+	return 0;
+}
+
 /* The unfinished call of thread PID, or NULL. */
 static struct layout_unfinished *layout_find_unfinished(struct layout *layout, uint64_t pid)
 {
@@ -221,6 +273,8 @@ static int layout_read_lines(struct layout *layout, struct input *input)
 			if (result < 0)
 				return result;
 			layout->other_lines += !result;
+			if (is_line && !result && layout_add_reply(layout, text))
+				return -ENOMEM;
 			layout->writes += is_line && scan_after(text, "MMIO write ");
 			continue;
 		}
@@ -272,5 +326,6 @@ void layout_destroy(struct layout *layout)
 {
 	mem_free(layout->calls);
 	mem_free(layout->marks);
+	mem_free(layout->replies);
 	*layout = (struct layout){0};
 }

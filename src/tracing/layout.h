@@ -8,10 +8,11 @@
  *   strace's KVM_SET_USER_MEMORY_REGION: strace.h
  *
  * The first two are QEMU's, in all versions; the first is the kvm-live kit's too, between lines of
- * access results. The third is the recorded test programs', between lines of their MMIO writes
- * ("MMIO write ADDRESS = VALUE"). Without AddrSpace# the slot number is KVM's slot word: address
- * space in the upper 16 bits. A call that KVM refused (ret < 0) is kept, with its result, so that
- * calls stay matched with the marks that a trace has of them.
+ * results ("w 0x1000 -> 0", "dirty slot 1 count 3 ret 0"), which are kept. The third is the
+ * recorded test programs', between lines of their MMIO writes ("MMIO write ADDRESS = VALUE").
+ * Without AddrSpace# the slot number is KVM's slot word: address space in the upper 16 bits. A
+ * call that KVM refused (ret < 0) is kept, with its result, so that calls stay matched with the
+ * marks that a trace has of them.
  */
 #ifndef VMMU_TRACING_LAYOUT_H
 #define VMMU_TRACING_LAYOUT_H
@@ -34,6 +35,12 @@ struct layout_call {
 	bool is_refused;
 };
 
+/* What the kit's VMM printed about a line of its script. */
+struct layout_reply {
+	char word[8]; /* the line's first */
+	int64_t value;
+};
+
 struct layout_mark {
 	char text[STRACE_MARK_BYTES];
 };
@@ -49,6 +56,8 @@ struct layout {
 	size_t count, capacity;
 	struct layout_mark *marks; /* strace: what the program wrote into the trace */
 	size_t mark_count, mark_capacity;
+	struct layout_reply *replies;
+	size_t reply_count, reply_capacity;
 	struct layout_unfinished unfinished[LAYOUT_UNFINISHED_MAX];
 	bool has_file; /* strace: the VM's descriptor is known: that of the first call */
 	uint64_t file;

@@ -38,6 +38,10 @@ static const struct parse_event parse_events[] = {
 	{"kvm_mmu_prepare_zap_page", parse_zap_page},
 	{"kvm_mmu_zap_all_fast", parse_zap_all},
 	{"kvm_mmu_split_huge_page", parse_split},
+	{"map", parse_stage2},
+	{"unmap", parse_stage2},
+	{"wrprotect", parse_stage2},
+	{"relax", parse_stage2},
 	{"tracing_mark_write", parse_script},
 	{"print", parse_script},
 };

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Events of all architectures: MMIO, and what the host's memory management tells KVM. */
+/*
+ * Events of all architectures: MMIO, and what the host's memory management tells KVM; and the kit's
+ * probes on arm64.
+ */
+#include <string.h>
+
 #include "tracing/form.h"
 #include "tracing/parse.h"
 #include "tracing/scan.h"
@@ -128,6 +133,7 @@ bool parse_set_hva(struct parser *parser, const char *text, struct vmmu_trace_ev
 	    !form_fields(text, "hva", &hva))
 		return false;
 	hva &= ~(KVM_PAGE_BYTES - 1);
+	event->count = !strcmp(event->name, "kvm_set_spte_hva");
 	return kvm_hva_range(VMMU_TRACE_INVALIDATE, hva, hva + KVM_PAGE_BYTES, event);
 }
 
@@ -152,4 +158,75 @@ bool parse_test_age(struct parser *parser, const char *text, struct vmmu_trace_e
 	hva &= ~(KVM_PAGE_BYTES - 1);
 	event->count = 1;
 	return kvm_hva_range(VMMU_TRACE_AGE, hva, hva + KVM_PAGE_BYTES, event);
+}
+
+/* A word of prot: 1 execute, 2 write, 4 read. */
+static unsigned stage2_access(uint64_t prot)
+{
+	return (prot & 1 ? VMMU_EXEC : 0) | (prot & 2 ? VMMU_WRITE : 0) |
+	       (prot & 4 ? VMMU_READ : 0);
+}
+
+static bool stage2_map(const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[6];
+
+	if (!form_fields(text, "addr size phys prot ia_bits start_level", v))
+		return false;
+	event->gpa = v[0];
+	event->bytes = v[1];
+	event->pfn = v[2] / KVM_PAGE_BYTES;
+	event->access = stage2_access(v[3]);
+	event->stride = v[4];
+	event->level = (unsigned)v[5];
+	return !((v[0] | v[1] | v[2]) % KVM_PAGE_BYTES);
+}
+
+static bool stage2_relax(const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[2];
+
+	if (!form_fields(text, "addr prot", v))
+		return false;
+	event->gpa = v[0];
+	event->access = stage2_access(v[1]);
+	return true;
+}
+
+static bool stage2_range(const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[2];
+
+	if (!form_fields(text, "addr size", v))
+		return false;
+	event->gpa = v[0];
+	event->bytes = v[1];
+	return !((v[0] | v[1]) % KVM_PAGE_BYTES);
+}
+
+/* Others have events of these names, too. */
+bool parse_stage2(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	static const struct {
+		const char *function;
+		bool (*read)(const char *text, struct vmmu_trace_event *event);
+	} probes[] = {
+		[VMMU_TRACE_STAGE2_MAP] = {"(kvm_pgtable_stage2_map+", stage2_map},
+		[VMMU_TRACE_STAGE2_UNMAP] = {"(kvm_pgtable_stage2_unmap+", stage2_range},
+		[VMMU_TRACE_STAGE2_PROTECT] = {"(kvm_pgtable_stage2_wrprotect+", stage2_range},
+		[VMMU_TRACE_STAGE2_RELAX] = {"(kvm_pgtable_stage2_relax_perms+", stage2_relax},
+	};
+	struct thread *thread = threads_find(&parser->threads, event->pid);
+
+	event->kind = VMMU_TRACE_OTHER;
+	if (thread)
+		event->vcpu = thread->vcpu;
+	for (size_t i = 0; i < sizeof(probes) / sizeof(*probes); i++) {
+		if (!scan_after(text, probes[i].function))
+			continue;
+		event->kind = VMMU_TRACE_STAGE2;
+		event->count = i;
+		return probes[i].read(text, event);
+	}
+	return true;
 }

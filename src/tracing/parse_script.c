@@ -134,7 +134,8 @@ static bool script_entry(struct parser *parser, const char *text, struct vmmu_tr
 	event->pte_hpa = v[2];
 	event->old_pte = v[3];
 	event->new_pte = v[4];
-	return true;
+	/* Whole pages, at places of whole entries. */
+	return !(v[1] & 0xfff) && !(v[2] & 7);
 }
 
 static bool script_other(struct parser *parser, const char *text, struct vmmu_trace_event *event)

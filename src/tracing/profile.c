@@ -47,6 +47,12 @@ static const struct vmmu_bit_field role_7[] = {
 	 VMMU_RULE_FREEZE_ABSENT | VMMU_RULE_ZAP_BY_LEVEL | VMMU_RULE_TELL_BELOW_FIRST | \
 	 VMMU_RULE_EAGER_SPLIT)
 
+/* What KVM does where it has no reverse maps. */
+#define RULES_WALKED                                                                     \
+	(VMMU_RULE_LOGGED_READ_ONLY | VMMU_RULE_NO_MMIO_ENTRIES | VMMU_RULE_LOCKED_FIX | \
+	 VMMU_RULE_PROTECT_NEW | VMMU_RULE_RESIZE_BY_FAULTS | VMMU_RULE_ZAP_SLOT_RANGE | \
+	 VMMU_RULE_NO_RMAPS)
+
 #define GENERATION_6 .generation_low = {NULL, 3, 8}, .generation_high = {NULL, 52, 11}
 #define GENERATION_7 .generation_low = {NULL, 3, 7}, .generation_high = {NULL, 52, 11}
 
@@ -131,14 +137,16 @@ static const struct vmmu_profile profiles[] = {
 		  .architecture = "arm64",
 		  .source = "Linux 6.1.192",
 		  .verified = "kvm-live arm64-6.1",
-		  .rules = VMMU_RULE_BREAK_FIRST}},
+		  .rules = RULES_WALKED | VMMU_RULE_BREAK_FIRST | VMMU_RULE_EXEC_BY_FETCH |
+			   VMMU_RULE_FREE_EMPTY | VMMU_RULE_ALLOWED_LATE}},
 	{.info = {.name = "kvm-6.12",
 		  .version = "6.12",
 		  .architecture = "riscv64",
 		  .source = "kvm-live recordings of Linux 6.12.107",
 		  .verified = "kvm-live riscv64-6.12",
-		  .rules = VMMU_RULE_HUGE_FROM_POOL_ONLY | VMMU_RULE_UNMAP_KEEPS_TABLES |
-			   VMMU_RULE_LOGGED_HUGE_EXISTS}},
+		  .leaf_set = BIT64(7) | BIT64(6),
+		  .rules = RULES_WALKED | VMMU_RULE_HUGE_FROM_POOL_ONLY |
+			   VMMU_RULE_UNMAP_KEEPS_TABLES | VMMU_RULE_LOGGED_HUGE_EXISTS}},
 	/* the engine's own, whose entries the formats read; here as data, held to them by a test */
 	{.is_own = true,
 	 .info = {.name = "vmmu",
@@ -188,6 +196,9 @@ static const char *const rule_names[] = {
 	"leaf-stays",       "huge-from-pool-only", "unmap-keeps-tables", "logged-huge-exists",
 	"freeze-absent",    "freeze-collapsed",    "clean-over-others",  "zap-by-level",
 	"tell-below-first", "allowed-late",        "eager-split",        "nx-any-table",
+	"exec-by-fetch",    "logged-read-only",    "no-mmio-entries",    "locked-fix",
+	"free-empty",       "protect-new",         "resize-by-faults",   "zap-slot-range",
+	"no-rmaps",
 };
 
 const struct vmmu_profile *vmmu_profile_at(unsigned index)

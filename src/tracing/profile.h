@@ -25,4 +25,10 @@ void profile_observe(struct profile_evidence *evidence, const struct vmmu_trace_
 const struct vmmu_profile *profile_detect(const struct profile_evidence *evidence,
 					  const char *architecture, char *why, size_t why_bytes);
 
+/*
+ * The level that ARCHITECTURE's manual calls LEVEL, as we count, from pages at 1 on; 0: none. x86
+ * counts as we do.
+ */
+unsigned profile_level(const char *architecture, unsigned level);
+
 #endif

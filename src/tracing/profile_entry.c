@@ -207,3 +207,12 @@ int vmmu_profile_role_text(const struct vmmu_profile *profile, uint32_t role, ch
 		*text = '\0';
 	return length;
 }
+
+unsigned profile_level(const char *architecture, unsigned level)
+{
+	if (level > VMMU_LEVELS_MAX)
+		return 0;
+	if (!strcmp(architecture, "arm64"))
+		return level < 4 ? 4 - level : 0;
+	return strcmp(architecture, "riscv64") ? level : level + 1;
+}

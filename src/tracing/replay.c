@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/sync.h"
 #include "tracing/compare.h"
+#include "tracing/profile.h"
 #include "tracing/replay_run.h"
 
 /* Events between two calls of options.progress. */
@@ -76,12 +77,12 @@ static int scan_trace(struct replay *replay)
 }
 
 /*
- * The trace's own architecture, with tables large enough for what faulted, and of LEVELS unless
- * that is 0: the first such format in listing order, else the one with the largest input. NULL: the
- * architecture has no format, or the trace none.
+ * The trace's own architecture, with tables large enough for what faulted, and of LEVELS and
+ * INPUT_BITS unless these are 0: the first such format in listing order, else the one with the
+ * largest input. NULL: the architecture has no format, or the trace none.
  */
 static const struct vmmu_format *choose_format(const char *architecture, uint64_t last_gpa,
-					       unsigned levels)
+					       unsigned levels, uint64_t input_bits)
 {
 	const struct vmmu_format *format, *widest = NULL;
 	unsigned index, widest_bits = 0;
@@ -91,7 +92,8 @@ static const struct vmmu_format *choose_format(const char *architecture, uint64_
 		unsigned bits = info->geometry->gpa_bits;
 
 		if (strcmp(info->architecture, architecture) || info->geometry->page_shift != 12 ||
-		    (levels && info->geometry->levels != levels))
+		    (levels && info->geometry->levels != levels) ||
+		    (input_bits && bits != input_bits))
 			continue;
 		if (bits >= 64 || !(last_gpa >> bits))
 			return format;
@@ -101,6 +103,17 @@ static const struct vmmu_format *choose_format(const char *architecture, uint64_
 		}
 	}
 	return widest;
+}
+
+/* How deep the recording's tables are; 0: not told. */
+static unsigned recorded_levels(const struct replay_scan *scan, const char *architecture)
+{
+	if (scan->input_bits)
+		return profile_level("arm64", scan->root_level);
+	/* RISC-V has pages at 0. */
+	if (scan->has_entries && architecture && !strcmp(architecture, "riscv64"))
+		return profile_level(architecture, scan->entry_level);
+	return scan->table_level;
 }
 
 static int settle_format(struct replay *replay)
@@ -113,9 +126,10 @@ static int settle_format(struct replay *replay)
 	/* To be compared, tables must be as deep as the recording's. */
 	if (!format && replay->options->compare)
 		format = choose_format(replay->report->architecture, scan->last_gpa,
-				       scan->table_level);
+				       recorded_levels(scan, replay->report->architecture),
+				       scan->input_bits);
 	if (!format)
-		format = choose_format(replay->report->architecture, scan->last_gpa, 0);
+		format = choose_format(replay->report->architecture, scan->last_gpa, 0, 0);
 	/*
 	 * A trace of shadow paging alone is reported, with nothing to replay: any format will do.
 	 */
@@ -140,6 +154,7 @@ static int settle_kernel(struct replay *replay)
 	else
 		compare->profile = vmmu_trace_profile(replay->trace, NULL, 0);
 	compare->has_script = replay->scan.has_script;
+	compare->has_probes = replay->scan.input_bits;
 	return compare->profile ? 0 : -ENODATA;
 }
 

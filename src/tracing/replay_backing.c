@@ -203,6 +203,8 @@ static unsigned mapping_lg2(const struct replay_backing *backing, uint64_t hva, 
 		*base = page->pfn;
 	else if (is_huge)
 		*base = region->pfn + (number & HUGE_FRAME_MASK);
+	if (is_huge && backing->is_huge_from_pool && !replay_spans_has(&backing->pool, hva))
+		return HOST_LG2;
 	if (is_huge)
 		return replay_spans_has(&backing->split, hva) ? HOST_LG2 : HUGE_LG2;
 	/*

@@ -39,6 +39,7 @@ struct replay_backing {
 	 */
 	bool is_allowed_late;
 	struct replay_spans unwritten;
+	bool is_huge_from_pool;      /* no others are mapped large: VMMU_RULE_HUGE_FROM_POOL_ONLY */
 	struct replay_spans present; /* hvas whose page is there and can be written at once */
 	struct replay_spans pool;    /* hvas in private pages of the host's huge page pool */
 	struct replay_spans split;   /* 2 MiB regions that the host no longer maps as one */

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "tracing/compare.h"
 #include "tracing/parse.h"
+#include "tracing/profile.h"
 
 #define HOST_PAGE_LG2 12
 /* Faults that may stand between a fault and the host line of its access: bounds the look-ahead. */
@@ -17,13 +18,32 @@
 /* Events among which the invalidations of a fault's own page lookup are looked for. */
 #define NESTED_LOOK_AHEAD 64u
 
-static void invalidate(struct replay_run *run, const struct vmmu_hva_range *range)
+/* Of the kernel to be compared with; 0: none. */
+static unsigned rules_of(const struct vmmu_compare *compare)
 {
+	return compare ? vmmu_profile_info(compare->profile)->rules : 0;
+}
+
+/*
+ * Is EVENT, an invalidation, about a page that got another frame and is left to faults? What was
+ * mapped went before, by the invalidation around it.
+ */
+static bool is_page_left(const struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	return event->count && (rules_of(run->options->compare) & VMMU_RULE_NO_RMAPS);
+}
+
+static void invalidate(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	const struct vmmu_hva_range *range = &event->hva;
+
 	if (!replay_layout_meets(&run->layout, range->start, range->end)) {
 		run->report->invalidations_outside++;
 		return;
 	}
 	run->report->invalidations++;
+	if (is_page_left(run, event))
+		return;
 	if (vmmu_invalidate_begin(run->vm, range))
 		return;
 	(void)vmmu_invalidate_end(run->vm, range);
@@ -40,7 +60,7 @@ static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_reques
 	unsigned i, count = request->flags & VMMU_RESOLVE_NO_FAULT ? 0 : run->nested_count;
 
 	for (i = 0; i < count; i++) {
-		invalidate(run, &run->nested[i]->hva);
+		invalidate(run, run->nested[i]);
 		run->nested[i]->kind =
 			VMMU_TRACE_OTHER; /* done: nothing is left for its own place */
 	}
@@ -84,12 +104,6 @@ static unsigned address_spaces(const struct replay_run *run)
 	return run->scan->address_spaces;
 }
 
-/* Of the kernel to be compared with; 0: none. */
-static unsigned rules_of(const struct vmmu_compare *compare)
-{
-	return compare ? vmmu_profile_info(compare->profile)->rules : 0;
-}
-
 /* What a kernel does in another way than the engine by itself. */
 static unsigned policies_of(const struct vmmu_compare *compare)
 {
@@ -102,6 +116,13 @@ static unsigned policies_of(const struct vmmu_compare *compare)
 		{VMMU_RULE_CLEAN_OVER_OTHERS, VMMU_POLICY_CLEAN_OVER_OTHERS},
 		{VMMU_RULE_ZAP_BY_LEVEL, VMMU_POLICY_ZAP_BY_LEVEL},
 		{VMMU_RULE_NX_ANY_TABLE, VMMU_POLICY_NX_ANY_TABLE},
+		{VMMU_RULE_EXEC_BY_FETCH, VMMU_POLICY_EXEC_BY_FETCH},
+		{VMMU_RULE_LOGGED_READ_ONLY, VMMU_POLICY_LOGGED_READ_ONLY},
+		{VMMU_RULE_NO_MMIO_ENTRIES, VMMU_POLICY_NO_MMIO_ENTRIES},
+		{VMMU_RULE_LOCKED_FIX, VMMU_POLICY_LOCKED_FIX},
+		{VMMU_RULE_FREE_EMPTY, VMMU_POLICY_FREE_EMPTY},
+		{VMMU_RULE_LOGGED_HUGE_EXISTS, VMMU_POLICY_LARGE_STAYS},
+		{VMMU_RULE_PROTECT_NEW, VMMU_POLICY_PROTECT_NEW},
 	};
 	unsigned result = 0;
 
@@ -122,8 +143,22 @@ static enum vmmu_resize resize_of(const struct vmmu_replay_options *options)
 {
 	bool is_in_place = rules_of(options->compare) & VMMU_RULE_RECOVER_IN_PLACE;
 
+	if (rules_of(options->compare) & VMMU_RULE_RESIZE_BY_FAULTS)
+		return VMMU_RESIZE_BY_FAULTS;
 	return options->root == VMMU_ROOT_TDP && is_in_place ? VMMU_RESIZE_IN_PLACE
 							     : VMMU_RESIZE_ZAP;
+}
+
+static enum vmmu_slot_zap slot_zap_of(const struct vmmu_replay_options *options)
+{
+	return rules_of(options->compare) & VMMU_RULE_ZAP_SLOT_RANGE ? VMMU_SLOT_ZAP_RANGE
+								     : VMMU_SLOT_ZAP_ALL;
+}
+
+/* There is but one kind where KVM has no reverse maps. */
+static enum vmmu_root_mode root_of(const struct vmmu_replay_options *options)
+{
+	return rules_of(options->compare) & VMMU_RULE_NO_RMAPS ? VMMU_ROOT_TDP : options->root;
 }
 
 int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
@@ -140,7 +175,8 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 		.address_spaces = address_spaces(run),
 		.max_level = run->options->max_level,
 		.nx_huge = run->options->nx_huge,
-		.root = run->options->root,
+		.root = root_of(run->options),
+		.slot_zap = slot_zap_of(run->options),
 		.eager_split = splits_early(run->options),
 		.resize = resize_of(run->options),
 		.policies = policies_of(run->options->compare),
@@ -156,9 +192,11 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 	if (ret)
 		return ret;
 	run->backing.is_allowed_late = rules_of(run->options->compare) & VMMU_RULE_ALLOWED_LATE;
+	run->backing.is_huge_from_pool = rules_of(run->options->compare) &
+					 VMMU_RULE_HUGE_FROM_POOL_ONLY;
 	ret = vmmu_vm_create(&options, &run->vm);
 	if (!ret && run->options->compare)
-		ret = compare_begin(run->options->compare, run->format, run->options->root,
+		ret = compare_begin(run->options->compare, run->format, root_of(run->options),
 				    run->vm);
 	return ret;
 }
@@ -224,6 +262,15 @@ static uint64_t leaf_pfn(const struct replay_run *run, uint64_t pte)
 	return entry.pfn;
 }
 
+/* The same of an entry that was read from tables, whose level is as the architecture counts. */
+static uint64_t entry_pfn(const struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	const char *architecture = vmmu_format_info(run->format)->architecture;
+	unsigned level = profile_level(architecture, event->level);
+
+	return level == 1 ? leaf_pfn(run, event->new_pte) : VMMU_PFN_NONE;
+}
+
 /*
  * Frames that nothing but what is to be judged tells of. Nothing else is taken from there: a level
  * or right would make the comparison one with itself.
@@ -232,16 +279,24 @@ static void look_for_frames(struct replay_run *run)
 {
 	const struct vmmu_trace_event *event;
 
+	bool has_stopped = false;
+
 	for (unsigned i = 0; run->options->compare; i++) {
 		uint64_t pfn = VMMU_PFN_NONE;
 
 		event = replay_queue_peek(&run->queue, i);
-		if (!event || parse_is_script_line(event) || event->kind == VMMU_TRACE_FAULT)
+		if (!event || parse_is_script_line(event))
 			return;
+		/* Entries that were read from tables are told when the access is over. */
+		if (event->kind == VMMU_TRACE_FAULT && (has_stopped || !run->scan->has_entries))
+			return;
+		has_stopped |= event->kind == VMMU_TRACE_EXIT && event->count;
 		if (event->kind == VMMU_TRACE_MAP_REQUESTED)
 			pfn = event->pfn;
 		else if (event->kind == VMMU_TRACE_MAP_SET && event->level == 1)
 			pfn = leaf_pfn(run, event->new_pte);
+		else if (event->kind == VMMU_TRACE_ENTRY_CHANGED && event->pte_hpa)
+			pfn = entry_pfn(run, event);
 		if (pfn != VMMU_PFN_NONE)
 			replay_backing_hint(&run->backing, event->gfn << HOST_PAGE_LG2, pfn);
 	}
@@ -256,6 +311,7 @@ static void look_for_frames(struct replay_run *run)
 static void look_for_nested(struct replay_run *run, const struct vmmu_trace_event *fault)
 {
 	struct vmmu_trace_event *event;
+	bool is_moved = false;
 	unsigned i;
 
 	run->nested_count = 0;
@@ -268,7 +324,15 @@ static void look_for_nested(struct replay_run *run, const struct vmmu_trace_even
 			continue;
 		switch (event->kind) {
 		case VMMU_TRACE_INVALIDATE:
-			run->nested[run->nested_count++] = event;
+			is_moved = event->count;
+			if (!is_page_left(run, event))
+				run->nested[run->nested_count++] = event;
+			break;
+		case VMMU_TRACE_STAGE2:
+			/* of the invalidation; else the fault's own doing */
+			if (event->count != VMMU_TRACE_STAGE2_UNMAP && !is_moved)
+				return;
+			is_moved = false;
 			break;
 		case VMMU_TRACE_AGE:
 		case VMMU_TRACE_FAST_FIX:
@@ -430,7 +494,7 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		run->report->refused_gva++;
 		return 0;
 	case VMMU_TRACE_INVALIDATE:
-		invalidate(run, &event->hva);
+		invalidate(run, event);
 		return 0;
 	case VMMU_TRACE_AGE:
 		apply_age(run, event);
@@ -439,7 +503,7 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		run->report->slot_calls++;
 		return replay_slot_event(run, event);
 	case VMMU_TRACE_DIRTY_GET:
-		return replay_dirty_read(run, event->slot.as_id, event->slot.id);
+		return replay_dirty_read(run, event);
 	case VMMU_TRACE_HOST_PAGE:
 		replay_backing_learn(&run->backing, &event->host);
 		return 0;

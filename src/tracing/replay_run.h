@@ -68,6 +68,6 @@ int replay_slot_event(struct replay_run *run, const struct vmmu_trace_event *eve
 /* A zap of everything: the moment of the next held delete and of what was called after it. */
 int replay_slot_release(struct replay_run *run);
 int replay_slot_call(struct replay_run *run, const struct vmmu_slot *wanted);
-int replay_dirty_read(struct replay_run *run, unsigned as_id, unsigned id);
+int replay_dirty_read(struct replay_run *run, const struct vmmu_trace_event *event);
 
 #endif

@@ -144,6 +144,14 @@ static void scan_host(struct replay_scan *scan, const struct vmmu_trace_host *ho
 	}
 }
 
+/* Levels as the architecture counts: which of the two is the root's it knows. */
+static void scan_entry(struct replay_scan *scan, const struct vmmu_trace_event *event)
+{
+	scan->has_entries = true;
+	if (event->level > scan->entry_level)
+		scan->entry_level = event->level;
+}
+
 int replay_scan_event(struct replay_scan *scan, const struct vmmu_trace_event *event)
 {
 	scan->has_begun |= event->kind != VMMU_TRACE_SLOT;
@@ -168,6 +176,16 @@ int replay_scan_event(struct replay_scan *scan, const struct vmmu_trace_event *e
 	case VMMU_TRACE_TABLE_GET:
 		if (event->level > scan->table_level)
 			scan->table_level = event->level;
+		return 0;
+	case VMMU_TRACE_ENTRY_CHANGED:
+		if (event->pte_hpa)
+			scan_entry(scan, event);
+		return 0;
+	case VMMU_TRACE_STAGE2:
+		if (event->count == VMMU_TRACE_STAGE2_MAP) {
+			scan->input_bits = event->stride;
+			scan->root_level = event->level;
+		}
 		return 0;
 	case VMMU_TRACE_SLOT:
 		return scan_slot(scan, event);

@@ -33,6 +33,10 @@ struct replay_scan {
 	bool has_script; /* accesses of a script */
 	/* of the tables that the trace tells of: the hardware's root is at the highest; 0: none */
 	unsigned table_level;
+	bool has_entries;     /* lines of entries that were read from tables */
+	unsigned entry_level; /* the highest in them, as the architecture counts */
+	unsigned root_level;  /* arm64: the manual's level of the root, where input_bits */
+	uint64_t input_bits;  /* and how many bits of address the tables take; 0: not told */
 	/*
 	 * Slot calls without times, all before anything else, and as many deletes among them as
 	 * zaps.

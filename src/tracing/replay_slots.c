@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "base/mem.h"
+#include "tracing/compare.h"
 #include "tracing/replay_run.h"
 
 /* May ids index our tables? The engine is asked in any case, and says what is wrong with them. */
@@ -163,8 +164,9 @@ int replay_slot_release(struct replay_run *run)
 	return ret;
 }
 
-int replay_dirty_read(struct replay_run *run, unsigned as_id, unsigned id)
+int replay_dirty_read(struct replay_run *run, const struct vmmu_trace_event *event)
 {
+	unsigned as_id = event->slot.as_id, id = event->slot.id;
 	struct vmmu_slot slot;
 	uint64_t *bitmap, words, count = 0;
 	int ret = vmmu_slot_get(run->vm, as_id, id, &slot);
@@ -182,5 +184,7 @@ int replay_dirty_read(struct replay_run *run, unsigned as_id, unsigned id)
 		run->report->dirty_errors++;
 	else
 		run->report->dirty_pages += count;
+	if (run->options->compare)
+		compare_dirty(run->options->compare, ret ? -1 : (int64_t)count);
 	return 0;
 }

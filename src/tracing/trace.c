@@ -47,6 +47,7 @@ struct vmmu_trace {
 	struct layout layout;
 	enum trace_merge merge;
 	size_t next_call;  /* first call of the layout that has not been handed out */
+	size_t next_reply; /* MARKS: first reply of the layout that no line has got */
 	size_t next_mark;  /* STRACE: first mark of the layout that the trace has not come to */
 	size_t lead_count; /* BEFORE, MARKS: calls that come before the first event */
 	bool has_held;     /* TIME: held is the trace's next event */
@@ -365,6 +366,34 @@ static int trace_end(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 	return 0;
 }
 
+/* Does the kit's VMM print something about the script's line EVENT? */
+static bool trace_is_replied(const struct vmmu_trace_event *event)
+{
+	switch (event->kind) {
+	case VMMU_TRACE_DIRTY_GET:
+		return true;
+	case VMMU_TRACE_ACCESS:
+		return !scan_is_word(trace_mark_text(event->text), "range");
+	case VMMU_TRACE_SCRIPT:
+		return event->count;
+	default:
+		return false;
+	}
+}
+
+/* Lines and replies are in one order. Where they are not, there is none from there on. */
+static void trace_merge_reply(struct vmmu_trace *trace, struct vmmu_trace_event *event)
+{
+	const struct layout_reply *reply = &trace->layout.replies[trace->next_reply];
+
+	if (trace->merge != TRACE_MARKS || trace->next_reply >= trace->layout.reply_count ||
+	    !trace_is_replied(event) || !scan_is_word(trace_mark_text(event->text), reply->word))
+		return;
+	trace->next_reply++;
+	event->has_reply = true;
+	event->reply = reply->value;
+}
+
 int vmmu_trace_next(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
 	int result = 0;
@@ -380,6 +409,8 @@ int vmmu_trace_next(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 	result = trace_step(trace, event);
 	if (!result)
 		return trace_end(trace, event);
+	if (result > 0)
+		trace_merge_reply(trace, event);
 	if (result > 0 && event->kind == VMMU_TRACE_SLOT && trace->merge != TRACE_ALONE &&
 	    event->text != trace->call_text)
 		return trace_merge_mark(trace, event);
@@ -394,6 +425,7 @@ int vmmu_trace_rewind(struct vmmu_trace *trace)
 		return -EINVAL;
 	trace->next_call = 0;
 	trace->next_mark = 0;
+	trace->next_reply = 0;
 	trace->has_held = false;
 	trace->failed = 0;
 	trace->error[0] = '\0';

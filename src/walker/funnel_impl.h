@@ -352,8 +352,8 @@ static inline bool funnel_swap(const struct tree *tree, struct tree_books *books
 }
 
 /*
- * funnel_swap() at PTEP, an entry at LEVEL, where nothing was, LEAF is sane, no flush can be due but
- * a local one and nobody listens: a fault's way, one compare-exchange and one count.
+ * funnel_swap() at PTEP, an entry at LEVEL, where nothing was, LEAF is sane, no flush is due but a
+ * local one and nobody listens: a fault's way, one compare-exchange and one count.
  */
 static inline bool funnel_put_silent(struct tree_books *books, _Atomic uint64_t *ptep,
 				     unsigned level, uint64_t leaf)

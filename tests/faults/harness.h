@@ -99,6 +99,7 @@ struct machine_options {
 	bool nx_huge;
 	bool eager_split;
 	enum vmmu_resize resize;
+	unsigned policies;          /* enum vmmu_policy, or-ed */
 	bool no_host_level;         /* env.host_level stays NULL */
 	bool prefetch;              /* lookups ahead of an access find pages */
 	const struct vmmu_env *env; /* NULL: machine_env */

@@ -144,6 +144,7 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	vm_options.nx_huge = options->nx_huge;
 	vm_options.eager_split = options->eager_split;
 	vm_options.resize = options->resize;
+	vm_options.policies = options->policies;
 	vm_options.tables_bytes = options->tables_bytes;
 	vm_options.tables_max = options->tables_max;
 	vm_options.dirty_flags = options->dirty_flags;

@@ -31,7 +31,7 @@ row() {
 	local name=$1 config=$2 kernel=$3 json options
 	local dir=$recordings/$kernel/$config
 	read -ra options <<<"$(options "$config")"
-	json=$("$command" replay --compare --json --kvm "${kernel#x86-}" "${options[@]}" --layout "$dir/$name.slots.txt" \
+	json=$("$command" replay --compare --json --kvm "${kernel#*-}" "${options[@]}" --layout "$dir/$name.slots.txt" \
 		"$dir/$name.tracefs.txt.gz") || failed=1
 	local total agree explained
 	total=$(number total <<<"$json") agree=$(number agree <<<"$json") explained=$(number explained <<<"$json")

@@ -6,12 +6,12 @@
 #include "tracing/compare_help.h"
 
 #include <criterion/criterion.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tracing/compare.h"
+#include "tracing/compare_text.h"
 
 /* Every recording of the kit's x86 configurations. */
 static const char *const names[] = {"slots-and-dirty", "huge-pages", "hugetlb", "mmio",
@@ -86,44 +86,7 @@ Test(compare, tdp_with_the_rule_for_huge_pages__as_kvm_6_1)
 static const struct recorded subject = {
 	.config = "x86-6.1/tdp", .name = "slots-and-dirty", .root = VMMU_ROOT_TDP};
 
-/* The first line from LINE on that says WORD, line by line: a checked strstr() reads all of a text.
- * NULL: none. */
-static char *find_word(char *line, const char *word)
-{
-	for (char *end; (end = strchr(line, '\n')); line = end + 1)
-		if (memmem(line, (size_t)(end - line), word, strlen(word)))
-			return line;
-	return NULL;
-}
-
-/* Line NUMBER (0, 1, ...) of those in TEXT that say EVENT; NULL: there are fewer. */
-static char *find_line(char *text, const char *event, unsigned number)
-{
-	char word[64], *line;
-
-	snprintf(word, sizeof(word), ": %s: ", event);
-	for (line = find_word(text, word); line && number; number--)
-		line = find_word(strchr(line, '\n') + 1, word);
-	return line;
-}
-
-static unsigned count_lines(char *text, const char *event)
-{
-	unsigned count = 0;
-	char word[64];
-
-	snprintf(word, sizeof(word), ": %s: ", event);
-	while ((text = find_word(text, word))) {
-		text = strchr(text, '\n') + 1;
-		count++;
-	}
-	return count;
-}
-
-/* A judged value: the digits behind KEY in the text of EVENT. */
-static const struct alteration {
-	const char *event, *key;
-} alterations[] = {
+static const struct alteration alterations[] = {
 	{"kvm_tdp_mmu_spte_changed", "as id "},
 	{"kvm_tdp_mmu_spte_changed", " gfn "},
 	{"kvm_tdp_mmu_spte_changed", " level "},
@@ -157,37 +120,6 @@ static const struct alteration {
 };
 #define ALTERATIONS (sizeof(alterations) / sizeof(*alterations))
 
-/* The next hexadecimal digit, or the one before for the last of a decimal number. */
-static void alter_digit(char *digit)
-{
-	static const char after[] = "1032547698badcfe";
-	static const char digits[] = "0123456789abcdef";
-
-	*digit = after[strchr(digits, *digit) - digits];
-}
-
-/* The last digit behind KEY in LINE. */
-static char *find_digit(char *line, const char *key)
-{
-	char *end = strchr(line, '\n');
-	char *at = memmem(line, (size_t)(end - line), key, strlen(key));
-
-	cr_assert(at, "%s", key);
-	at += strlen(key);
-	while (isxdigit((unsigned char)at[1]))
-		at++;
-	return at;
-}
-
-/* One event in the middle of RECORDED: before anything is torn down. */
-static char *find_middle(char *text, const char *event)
-{
-	unsigned count = count_lines(text, event);
-
-	cr_assert_gt(count, 0, "%s", event);
-	return find_line(text, event, count / 3);
-}
-
 static void expect_noticed(const char *text, const char *what)
 {
 	struct compared compared = compare_run(&subject, text, false);
@@ -201,11 +133,11 @@ Test(compare, value_altered__noticed)
 
 	for (size_t i = 0; i < ALTERATIONS; i++) {
 		const struct alteration *alteration = &alterations[i];
-		char *digit = find_digit(find_middle(text, alteration->event), alteration->key);
+		char *digit = text_digit(text_middle(text, alteration->event), alteration->key);
 		char what[80], was = *digit;
 
 		snprintf(what, sizeof(what), "%s '%s'", alteration->event, alteration->key);
-		alter_digit(digit);
+		text_alter(digit);
 		expect_noticed(text, what);
 		*digit = was;
 	}
@@ -225,7 +157,7 @@ Test(compare, line_dropped__noticed)
 	char *text = compare_text_of(&subject);
 
 	for (size_t i = 0; i < JUDGED; i++) {
-		char *line = find_middle(text, judged[i]), was = *line;
+		char *line = text_middle(text, judged[i]), was = *line;
 
 		/* A comment is no event. */
 		*line = '#';
@@ -233,18 +165,6 @@ Test(compare, line_dropped__noticed)
 		*line = was;
 	}
 	free(text);
-}
-
-/* The line behind LINE and LINE change places. */
-static void swap_lines(char *line)
-{
-	char *next = strchr(line, '\n') + 1, *end = strchr(next, '\n') + 1;
-	size_t bytes = (size_t)(next - line), next_bytes = (size_t)(end - next);
-	char *copy = strndup(line, bytes);
-
-	memmove(line, next, next_bytes);
-	memcpy(line + next_bytes, copy, bytes);
-	free(copy);
 }
 
 Test(compare, lines_swapped__noticed)
@@ -256,13 +176,13 @@ Test(compare, lines_swapped__noticed)
 	char *text = compare_text_of(&subject);
 
 	for (size_t i = 0; i < sizeof(first) / sizeof(*first); i++) {
-		char *line = find_middle(text, first[i]), *copy;
+		char *line = text_middle(text, first[i]), *copy;
 
 		/* Not with an input: the order among what is judged counts. */
 		if (!strcmp(first[i], "mark_mmio_spte"))
-			line = find_line(text, "kvm_mmu_zap_all_fast", 0);
+			line = text_line(text, "kvm_mmu_zap_all_fast", 0);
 		copy = strdup(text);
-		swap_lines(copy + (line - text));
+		text_swap(copy + (line - text));
 		expect_noticed(copy, first[i]);
 		free(copy);
 	}
@@ -272,7 +192,7 @@ Test(compare, lines_swapped__noticed)
 /* The line before the one that says MARK. */
 static char *find_line_before(char *text, const char *mark)
 {
-	char *at = find_word(text, mark);
+	char *at = text_word(text, mark);
 
 	cr_assert(at, "%s", mark);
 	for (at--; at[-1] != '\n'; at--)
@@ -309,12 +229,12 @@ Test(compare, last_of_a_step_twice__noticed)
 Test(compare, table_goes_from_elsewhere__noticed)
 {
 	char *text = compare_text_of(&subject);
-	char *line = find_word(text, "827 new_spte 5a0"), *digit;
+	char *line = text_word(text, "827 new_spte 5a0"), *digit;
 
 	/* Entries of tables end in 827. */
 	cr_assert(line);
-	digit = find_digit(line, " old_spte ");
-	alter_digit(digit - 3);
+	digit = text_digit(line, " old_spte ");
+	text_alter(digit - 3);
 	expect_noticed(text, "another frame of a table");
 	free(text);
 }
@@ -347,8 +267,8 @@ Test(compare, verdicts_scrambled__engine_does_the_same)
 	for (size_t i = 0; i < sizeof(scrambled) / sizeof(*scrambled); i++) {
 		char *line = text;
 
-		while ((line = find_line(line, scrambled[i].event, 0))) {
-			alter_digit(find_digit(line, scrambled[i].key));
+		while ((line = text_line(line, scrambled[i].event, 0))) {
+			text_alter(text_digit(line, scrambled[i].key));
 			line = strchr(line, '\n') + 1;
 		}
 	}

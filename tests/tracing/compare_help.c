@@ -107,6 +107,8 @@ struct compared compare_run(const struct recorded *recorded, const char *text, b
 	struct vmmu_replay_report report = {0};
 	struct compared compared = {0};
 
+	if (recorded->format)
+		options.format = vmmu_format_find(recorded->format);
 	cr_assert_eq(vmmu_compare_create(&how, &options.compare), 0);
 	compared.result = vmmu_replay(trace, &options, &report);
 	compare_count(options.compare, &compared);

@@ -12,6 +12,7 @@ struct recorded {
 	const char *version; /* of the kernel; NULL: it tells itself */
 	enum vmmu_root_mode root;
 	bool nx_huge;
+	const char *format; /* NULL: as the recording tells */
 };
 
 struct compared {

@@ -265,6 +265,39 @@ static const struct {
 	 {.kind = VMMU_TRACE_TABLE_ZAP, .gfn = UINT64_MAX, .level = 2, .vcpu = UINT32_MAX}},
 	{COLUMNS "kvm_mmu_zap_all_fast: kvm-mmu-valid-gen 0 used_pages 7\n",
 	 {.kind = VMMU_TRACE_ZAP_ALL, .vcpu = UINT32_MAX}},
+	/* the kit's probes, and events of other systems by the same names */
+	{COLUMNS "map: (kvm_pgtable_stage2_map+0x0/0x1a0) pgd=0xffff000003438000 ia_bits=40 "
+		 "start_level=1 addr=0x10000000 size=0x200000 phys=0x4fa00000 prot=0x6\n",
+	 {.kind = VMMU_TRACE_STAGE2,
+	  .vcpu = UINT32_MAX,
+	  .count = VMMU_TRACE_STAGE2_MAP,
+	  .gpa = 0x10000000,
+	  .bytes = 0x200000,
+	  .pfn = 0x4fa00,
+	  .access = VMMU_READ | VMMU_WRITE,
+	  .stride = 40,
+	  .level = 1}},
+	{COLUMNS "unmap: (kvm_pgtable_stage2_unmap+0x0/0x80) addr=0x40800000 size=0x1000\n",
+	 {.kind = VMMU_TRACE_STAGE2,
+	  .vcpu = UINT32_MAX,
+	  .count = VMMU_TRACE_STAGE2_UNMAP,
+	  .gpa = 0x40800000,
+	  .bytes = 0x1000}},
+	{COLUMNS "wrprotect: (kvm_pgtable_stage2_wrprotect+0x0/0x90) addr=0x20000000 "
+		 "size=0x800000\n",
+	 {.kind = VMMU_TRACE_STAGE2,
+	  .vcpu = UINT32_MAX,
+	  .count = VMMU_TRACE_STAGE2_PROTECT,
+	  .gpa = 0x20000000,
+	  .bytes = 0x800000}},
+	{COLUMNS "relax: (kvm_pgtable_stage2_relax_perms+0x0/0x130) addr=0x10002000 prot=0x5\n",
+	 {.kind = VMMU_TRACE_STAGE2,
+	  .vcpu = UINT32_MAX,
+	  .count = VMMU_TRACE_STAGE2_RELAX,
+	  .gpa = 0x10002000,
+	  .access = VMMU_READ | VMMU_EXEC}},
+	{COLUMNS "map: IOMMU: iova=0x1000 - 0x2000 paddr=0x3000 size=4096\n",
+	 {.kind = VMMU_TRACE_OTHER, .vcpu = UINT32_MAX}},
 	/* the kit's script */
 	{COLUMNS "tracing_mark_write: slot 1a 10000000 4000000 303\n",
 	 {.kind = VMMU_TRACE_SLOT,
@@ -382,19 +415,20 @@ static const struct {
 	const char *text;
 	enum vmmu_trace_kind kind;
 	uint64_t start, end;
+	uint64_t count;
 } ranges[] = {
 	{COLUMNS
 	 "kvm_unmap_hva_range: mmu notifier unmap range: 0x00ffff85000000 -- 0x00ffff85100000\n",
-	 VMMU_TRACE_INVALIDATE, 0xffff85000000, 0xffff85100000},
+	 VMMU_TRACE_INVALIDATE, 0xffff85000000, 0xffff85100000, 0},
 	{COLUMNS
 	 "kvm_unmap_hva_range: mmu notifier unmap range: 0000000000000000 -- 0x00000000098000\n",
-	 VMMU_TRACE_INVALIDATE, 0, 0x98000},
+	 VMMU_TRACE_INVALIDATE, 0, 0x98000, 0},
 	{COLUMNS "kvm_set_spte_hva: mmu notifier set pte hva: 0x0055623bcde123\n",
-	 VMMU_TRACE_INVALIDATE, 0x55623bcde000, 0x55623bcdf000},
+	 VMMU_TRACE_INVALIDATE, 0x55623bcde000, 0x55623bcdf000, 1},
 	{COLUMNS "kvm_age_hva: mmu notifier age hva: 0x007f41bdf75000 -- 0x007f41bdf76000\n",
-	 VMMU_TRACE_AGE, 0x7f41bdf75000, 0x7f41bdf76000},
+	 VMMU_TRACE_AGE, 0x7f41bdf75000, 0x7f41bdf76000, 0},
 	{COLUMNS "kvm_test_age_hva: mmu notifier test age hva: 0x007f41bdf75000\n", VMMU_TRACE_AGE,
-	 0x7f41bdf75000, 0x7f41bdf76000},
+	 0x7f41bdf75000, 0x7f41bdf76000, 1},
 };
 
 Test(events, host_ranges__are_half_open_hvas)
@@ -403,6 +437,7 @@ Test(events, host_ranges__are_half_open_hvas)
 		struct vmmu_trace_event event = help_last(ranges[i].text);
 
 		cr_expect_eq(event.kind, ranges[i].kind, "%s", ranges[i].text);
+		cr_expect_eq(event.count, ranges[i].count, "%s", ranges[i].text);
 		cr_expect_eq(event.hva.start, ranges[i].start, "%s: %lx", ranges[i].text,
 			     event.hva.start);
 		cr_expect_eq(event.hva.end, ranges[i].end, "%s: %lx", ranges[i].text,
@@ -461,11 +496,20 @@ static const char *const broken[] = {
 	"kvm_mmu_set_spte: gfn 1",
 	"mark_mmio_spte: sptep:1 gfn 2",
 	"check_mmio_spte: spte 1 kvm_gen",
+	"map: (kvm_pgtable_stage2_map+0x0/0x1a0) pgd=0x1 ia_bits=40 addr=0x1000 size=0x1000",
+	"map: (kvm_pgtable_stage2_map+0x0/0x1a0) pgd=0x1 ia_bits=40 start_level=1 addr=0x1000 "
+	"size=0x1000 phys=0x1001 prot=0x6",
+	"unmap: (kvm_pgtable_stage2_unmap+0x0/0x80) addr=0x1000",
+	"unmap: (kvm_pgtable_stage2_unmap+0x0/0x80) addr=0x1000 size=0x800",
+	"wrprotect: (kvm_pgtable_stage2_wrprotect+0x0/0x90)",
+	"relax: (kvm_pgtable_stage2_relax_perms+0x0/0x130) addr=0x1000 prot=",
 	"tracing_mark_write: del x",
 	"tracing_mark_write: dirty x",
 	"tracing_mark_write: dontneed 1 2",
 	"tracing_mark_write: protect 1 2 3",
 	"tracing_mark_write: entry level 1",
+	"tracing_mark_write: entry level 1 gpa 1001 at 2000 old 0 new 3",
+	"tracing_mark_write: entry level 1 gpa 1000 at 2001 old 0 new 3",
 	"tracing_mark_write: slot 1 2",
 	"tracing_mark_write: range 7 1 2 3",
 	"tracing_mark_write: host gpa 1",

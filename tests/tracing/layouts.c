@@ -336,3 +336,60 @@ Test(layouts, file_without_a_call__is_refused_with_its_name)
 	unlink(path);
 	unlink(layout);
 }
+
+#define MARK_RANGE "vmm-1 [000] ..... 1.3: tracing_mark_write: range 1 200000 8 1000\n"
+#define MARK_DIRTY "vmm-1 [000] ..... 1.4: tracing_mark_write: dirty 1\n"
+#define MARK_WQ    "vmm-1 [000] ..... 1.5: tracing_mark_write: wq 6000 703\n"
+#define REPLIES    "r 0x200000 -> 0\ndirty slot 1 count 3 ret 0\nwq 0x6000 -> -1\n"
+
+/* The next event is a line of a script: with this reply, or with none. */
+static void expect_reply(struct vmmu_trace *trace, bool has_reply, int64_t reply)
+{
+	struct vmmu_trace_event event = help_next(trace);
+
+	cr_expect_eq(event.has_reply, has_reply, "%s", event.text);
+	cr_expect_eq(event.reply, reply, "%s", event.text);
+}
+
+Test(layouts, replies__go_to_their_lines)
+{
+	struct vmmu_trace *trace = help_open_all(MARK_1 MARK_R MARK_RANGE MARK_DIRTY MARK_WQ,
+						 CALL_0 CALL_1 REPLIES, VMMU_SEMANTICS_AUTO);
+
+	for (unsigned i = 0; i < 2; i++) {
+		cr_assert_eq(help_next(trace).slot.id, 0);
+		expect_reply(trace, false, 0);
+		expect_reply(trace, true, 0);
+		expect_reply(trace, false, 0);
+		expect_reply(trace, true, 3);
+		expect_reply(trace, true, -1);
+		cr_assert_eq(vmmu_trace_rewind(trace), 0);
+	}
+	vmmu_trace_close(trace);
+}
+
+/* A line that the file has no reply for: those behind it would be guesses. */
+Test(layouts, replies_that_do_not_meet_their_lines__are_none)
+{
+	struct vmmu_trace *trace = help_open_all(MARK_1 MARK_DIRTY MARK_R MARK_WQ,
+						 CALL_0 CALL_1 REPLIES, VMMU_SEMANTICS_AUTO);
+
+	help_next(trace);
+	help_next(trace);
+	expect_reply(trace, false, 0);
+	expect_reply(trace, true, 0);
+	expect_reply(trace, false, 0);
+	vmmu_trace_close(trace);
+}
+
+Test(layouts, refused_dirty_log__is_one_reply)
+{
+	struct vmmu_trace *trace = help_open_all(MARK_1 MARK_DIRTY,
+						 CALL_0 CALL_1 "dirty slot 1 count 0 ret -1\n",
+						 VMMU_SEMANTICS_AUTO);
+
+	help_next(trace);
+	help_next(trace);
+	expect_reply(trace, true, -1);
+	vmmu_trace_close(trace);
+}

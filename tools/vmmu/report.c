@@ -38,6 +38,7 @@ const char *report_kind_name(unsigned kind)
 		[VMMU_TRACE_SPLIT] = "split",
 		[VMMU_TRACE_ZAP_ALL] = "zap_all",
 		[VMMU_TRACE_ENTRY_CHANGED] = "entry_changed",
+		[VMMU_TRACE_STAGE2] = "stage2",
 		[VMMU_TRACE_OTHER] = "other",
 	};
 

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* Habits of KVM where it has no reverse maps (Arm, RISC-V): policies for tdp roots. */
+#include <errno.h>
+#include <vmmu/dirty.h>
+
+#include "faults/harness.h"
+
+static void on_tdp_roots(void)
+{
+	setenv("VMMU_TEST_ROOT", "tdp", 1);
+}
+
+TestSuite(policy, .init = on_tdp_roots);
+
+/* Slot 0: gfns 32..63 behind host pages 0..31. */
+static struct machine *machine_with(unsigned format_index, unsigned policies, unsigned flags)
+{
+	struct machine_options options = {.policies = policies, .host_pages = 64};
+	struct machine *machine = machine_create(format_index, &options);
+
+	machine_slot(machine, 0, 32, 32, 0, flags);
+	return machine;
+}
+
+FORMAT_TEST(policy, exec_by_fetch__data_is_not_executable)
+{
+	struct machine *machine = machine_with(*index, VMMU_POLICY_EXEC_BY_FETCH, 0);
+
+	machine_touch(machine, 33, VMMU_READ);
+	cr_assert_eq(machine_walk(machine, 0, 33).access, VMMU_READ | VMMU_WRITE);
+	machine_touch(machine, 34, VMMU_EXEC);
+	cr_assert_eq(machine_walk(machine, 0, 34).access, VMMU_RWX);
+	machine_destroy(machine);
+}
+
+FORMAT_TEST(policy, exec_by_fetch__adds_to_what_was_granted)
+{
+	struct machine *machine =
+		machine_with(*index, VMMU_POLICY_EXEC_BY_FETCH | VMMU_POLICY_LOGGED_READ_ONLY,
+			     VMMU_SLOT_LOG_DIRTY);
+
+	machine_touch(machine, 33, VMMU_EXEC);
+	cr_assert_eq(machine_walk(machine, 0, 33).access, VMMU_READ | VMMU_EXEC);
+	machine_touch(machine, 33, VMMU_WRITE);
+	cr_assert_eq(machine_walk(machine, 0, 33).access, VMMU_RWX);
+	machine_touch(machine, 34, VMMU_WRITE);
+	cr_assert_eq(machine_walk(machine, 0, 34).access, VMMU_READ | VMMU_WRITE);
+	machine_touch(machine, 34, VMMU_EXEC);
+	cr_assert_eq(machine_walk(machine, 0, 34).access, VMMU_RWX);
+	machine_destroy(machine);
+}
+
+FORMAT_TEST(policy, logged_read_only__reads_dirty_nothing)
+{
+	struct machine *machine = machine_with(*index, VMMU_POLICY_LOGGED_READ_ONLY,
+					       VMMU_SLOT_LOG_DIRTY);
+	uint64_t bitmap[1] = {0}, count;
+
+	machine_touch(machine, 33, VMMU_READ);
+	cr_assert_not(machine_walk(machine, 0, 33).access & VMMU_WRITE);
+	machine_touch(machine, 34, VMMU_WRITE);
+	cr_assert(machine_walk(machine, 0, 34).access & VMMU_WRITE);
+	cr_assert_eq(vmmu_dirty_get(machine->vm, 0, 0, bitmap, 64, &count), 0);
+	cr_assert_eq(bitmap[0], UINT64_C(1) << 2);
+	machine_discard(machine);
+}
+
+FORMAT_TEST(policy, logged_read_only__without_a_log_all_is_given)
+{
+	struct machine *machine = machine_with(*index, VMMU_POLICY_LOGGED_READ_ONLY, 0);
+
+	machine_touch(machine, 33, VMMU_READ);
+	cr_assert_eq(machine_walk(machine, 0, 33).access, VMMU_RWX);
+	machine_destroy(machine);
+}
+
+FORMAT_TEST(policy, no_mmio_entries__each_access_faults)
+{
+	struct machine *machine = machine_with(*index, VMMU_POLICY_NO_MMIO_ENTRIES, 0);
+	struct vmmu_fault fault = {0};
+
+	machine_touch(machine, 33, VMMU_READ);
+	for (unsigned i = 0; i < 2; i++) {
+		cr_assert_eq(machine_fault(machine, 100, VMMU_READ, 0, &fault), VMMU_EMULATE);
+		cr_assert_not(fault.mmio_cached);
+		cr_assert_eq(machine_kind(machine, 0, 100), VMMU_ENTRY_ABSENT);
+	}
+	cr_assert_eq(machine_stats(machine).mmio_installed, 0);
+	machine_destroy(machine);
+}
+
+FORMAT_TEST(policy, free_empty__tables_go_with_their_last_page)
+{
+	struct machine *machine = machine_with(*index, VMMU_POLICY_FREE_EMPTY, 0);
+	uint64_t tables;
+
+	machine_enter(machine, 0);
+	tables = machine_stats(machine).tables;
+	machine_touch(machine, 33, VMMU_READ);
+	machine_touch(machine, 35, VMMU_READ);
+	cr_assert_eq(machine_stats(machine).tables, tables + machine->geometry->levels - 1);
+	machine_host_set(machine, 1, 1, machine->host.pages[1]);
+	cr_assert_eq(machine_stats(machine).tables, tables + machine->geometry->levels - 1);
+	machine_host_set(machine, 0, 16, machine->host.pages[0]);
+	cr_assert_eq(machine_stats(machine).tables, tables);
+	machine_touch(machine, 40, VMMU_READ);
+	machine_destroy(machine);
+}
+
+/* Slot 0: one page of level 2, mapped, and its writes logged from then on. */
+static struct machine *machine_of_large_page(unsigned format_index, unsigned policies,
+					     enum vmmu_resize resize)
+{
+	struct machine_options options = {.policies = policies, .resize = resize, .rest_level = 2};
+	struct machine *machine = machine_create(format_index, &options);
+	uint64_t block = machine_pages(machine, 2);
+
+	machine_slot(machine, 0, block, block, block, 0);
+	machine_touch(machine, block + 1, VMMU_READ);
+	cr_assert_eq(machine_walk(machine, 0, block + 1).level, 2);
+	machine_slot(machine, 0, block, block, block, VMMU_SLOT_LOG_DIRTY);
+	return machine;
+}
+
+FORMAT_TEST(policy, large_stays__logged_and_refused)
+{
+	struct machine *machine = machine_of_large_page(
+		*index, VMMU_POLICY_LARGE_STAYS | VMMU_POLICY_LOCKED_FIX, VMMU_RESIZE_BY_FAULTS);
+	uint64_t block = machine_pages(machine, 2), count = 0;
+	uint64_t *bitmap = calloc(block / 64 + 1, sizeof(*bitmap));
+	struct vmmu_fault fault = {.gpa = machine_gpa(machine, block + 70), .access = VMMU_WRITE};
+
+	cr_assert(bitmap);
+	cr_assert_eq(vmmu_fault(machine->vcpu[0].vcpu, &fault), -EEXIST);
+	cr_assert_eq(machine_walk(machine, 0, block + 70).level, 2);
+	cr_assert_not(machine_walk(machine, 0, block + 70).access & VMMU_WRITE);
+	cr_assert_eq(vmmu_dirty_get(machine->vm, 0, 0, bitmap, block, &count), 0);
+	cr_assert_eq(count, 1);
+	cr_assert_eq(bitmap[1], UINT64_C(1) << 6);
+	free(bitmap);
+	machine_discard(machine);
+}
+
+/* With the log off nothing moves by itself; the next fault makes the page large. */
+FORMAT_TEST(policy, resize_by_faults__left_to_the_next_fault)
+{
+	struct machine *machine = machine_of_large_page(*index, VMMU_POLICY_LOCKED_FIX,
+							VMMU_RESIZE_BY_FAULTS);
+	uint64_t block = machine_pages(machine, 2);
+
+	machine_touch(machine, block + 5, VMMU_WRITE);
+	cr_assert_eq(machine_walk(machine, 0, block + 5).level, 1);
+	cr_assert_eq(machine_kind(machine, 0, block + 6), VMMU_ENTRY_ABSENT);
+	machine_dirty_get(machine, 0, 0);
+	machine_slot(machine, 0, block, block, block, 0);
+	cr_assert_eq(machine_walk(machine, 0, block + 5).level, 1);
+	cr_assert_not(machine_touch(machine, block + 5, VMMU_WRITE).fault.fast);
+	cr_assert_eq(machine_walk(machine, 0, block + 5).level, 2);
+	machine_destroy(machine);
+}
+
+FORMAT_TEST(policy, protect_new__a_slot_made_with_a_log)
+{
+	struct machine *machine = machine_with(*index, VMMU_POLICY_PROTECT_NEW,
+					       VMMU_SLOT_LOG_DIRTY);
+
+	cr_assert_eq(machine->events[VMMU_EVENT_RANGE_PROTECT], 1);
+	machine_slot(machine, 1, 100, 8, 40, 0);
+	cr_assert_eq(machine->events[VMMU_EVENT_RANGE_PROTECT], 1);
+	machine_destroy(machine);
+}
+
+FORMAT_TEST(policy, unknown__refused)
+{
+	struct machine *machine = machine_with(*index, 0, 0);
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .format = machine->format,
+					  .env = &machine_env,
+					  .policies = VMMU_POLICIES + 1};
+	struct vmmu_vm *vm;
+
+	cr_assert_eq(vmmu_vm_create(&options, &vm), -EINVAL);
+	options.policies = 0;
+	options.resize = (enum vmmu_resize)(VMMU_RESIZE_BY_FAULTS + 1);
+	cr_assert_eq(vmmu_vm_create(&options, &vm), -EINVAL);
+	machine_destroy(machine);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Recordings of kernels without tracepoints for entries (arm64, riscv64): what the kit read from
+ * their tables, and probes on the functions that change them, against the engine. Nothing may
+ * differ, and whatever one changes in a recording must be noticed.
+ */
+#include "tracing/compare_help.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tracing/compare_text.h"
+
+static const char *const names[] = {"slots-and-dirty", "huge-pages", "hugetlb", "mmio", "guest-64"};
+#define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
+
+/* What the probes call them. */
+#define ENTRY_LINE "tracing_mark_write: entry level "
+
+/* LEAST: so many facts there are to compare in all. EXPLAINED: so many of them differ rightly. */
+static void expect_agreement(const char *config, const char *version, uint64_t least,
+			     uint64_t explained)
+{
+	uint64_t total = 0, reasons = 0;
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		struct recorded recorded = {.config = config, .name = names[i], .version = version};
+		char *text = compare_text_of(&recorded);
+		struct compared compared = compare_run(&recorded, text, true);
+		uint64_t entries = compared.events[VMMU_COMPARE_ENTRY].total;
+
+		printf("%s/%s: %llu of %llu, %llu entries\n", config, names[i],
+		       (unsigned long long)compared.all.agree,
+		       (unsigned long long)compared.all.total, (unsigned long long)entries);
+		fflush(stdout);
+		cr_expect(compare_agrees(&compared));
+		cr_expect_eq(entries, compared.events[VMMU_COMPARE_ENTRY].agree);
+		cr_expect_eq(entries, text_count_words(text, ENTRY_LINE));
+		cr_expect_eq(compared.events[VMMU_COMPARE_OUTCOME].explained, 0);
+		cr_expect_eq(compared.violations, 0);
+		total += compared.all.total;
+		reasons += compared.reasons;
+		free(text);
+	}
+	cr_expect_geq(total, least);
+	cr_expect_eq(reasons, explained);
+}
+
+Test(compare_walked, stage_2__as_kvm_6_1)
+{
+	expect_agreement("arm64-6.1/stage2", "6.1", 2100, 2);
+}
+
+Test(compare_walked, g_stage__as_kvm_6_12)
+{
+	expect_agreement("riscv64-6.12/gstage", "6.12", 1800, 0);
+}
+
+static const struct recorded arm = {.config = "arm64-6.1/stage2", .name = "slots-and-dirty"};
+static const struct recorded riscv = {.config = "riscv64-6.12/gstage", .name = "slots-and-dirty"};
+
+static void expect_noticed(const struct recorded *subject, const char *text, const char *what)
+{
+	struct compared compared = compare_run(subject, text, false);
+
+	cr_expect_not(compare_agrees(&compared), "%s: %s was not noticed", subject->config, what);
+}
+
+/* Each value of one line in the middle of all that say ALTERATION's event. */
+static void expect_values_noticed(const struct recorded *subject,
+				  const struct alteration *alterations, size_t count)
+{
+	char *text = compare_text_of(subject);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct alteration *alteration = &alterations[i];
+		char *digit = text_digit(text_middle_word(text, alteration->event),
+					 alteration->key);
+		char what[80], was = *digit;
+
+		snprintf(what, sizeof(what), "%s '%s'", alteration->event, alteration->key);
+		text_alter(digit);
+		expect_noticed(subject, text, what);
+		*digit = was;
+	}
+	free(text);
+}
+
+Test(compare_walked, value_altered__noticed)
+{
+	static const struct alteration of_entries[] = {
+		{ENTRY_LINE, "entry level "}, {ENTRY_LINE, " gpa "}, {ENTRY_LINE, " at "},
+		{ENTRY_LINE, " old "},        {ENTRY_LINE, " new "},
+	};
+	static const struct alteration of_probes[] = {
+		{": map: ", " addr=0x"},   {": map: ", " size=0x"},   {": map: ", " phys=0x"},
+		{": map: ", " prot=0x"},   {": unmap: ", " size=0x"}, {": wrprotect: ", " size=0x"},
+		{": relax: ", " prot=0x"},
+	};
+
+	expect_values_noticed(&arm, of_entries, COUNT_OF(of_entries));
+	expect_values_noticed(&arm, of_probes, COUNT_OF(of_probes));
+	expect_values_noticed(&riscv, of_entries, COUNT_OF(of_entries));
+}
+
+static void expect_drop_noticed(const struct recorded *subject, const char *word)
+{
+	char *text = compare_text_of(subject);
+
+	/* A comment is no event. */
+	*text_middle_word(text, word) = '#';
+	expect_noticed(subject, text, word);
+	free(text);
+}
+
+Test(compare_walked, line_dropped__noticed)
+{
+	static const char *const dropped[] = {
+		ENTRY_LINE, ": map: ", ": unmap: ", ": wrprotect: ", ": relax: ",
+	};
+
+	for (size_t i = 0; i < COUNT_OF(dropped); i++)
+		expect_drop_noticed(&arm, dropped[i]);
+	expect_drop_noticed(&riscv, ENTRY_LINE);
+}
+
+/* Two lines of entries behind each other: parents come first, and lower gpas. */
+static void expect_swap_noticed(const struct recorded *subject)
+{
+	char *text = compare_text_of(subject);
+	char *line = text_word(text, ENTRY_LINE);
+
+	cr_assert(line);
+	cr_assert_eq(text_word(strchr(line, '\n') + 1, ENTRY_LINE), strchr(line, '\n') + 1);
+	text_swap(line);
+	expect_noticed(subject, text, "two entries in another order");
+	free(text);
+}
+
+Test(compare_walked, lines_swapped__noticed)
+{
+	expect_swap_noticed(&arm);
+	expect_swap_noticed(&riscv);
+}
+
+/* The digit BACK digits before the last one behind KEY, in all lines that say WORD. */
+static void scramble(char *text, const char *word, const char *key, unsigned back)
+{
+	for (char *line = text; (line = text_word(line, word)); line = strchr(line, '\n') + 1) {
+		char *digit = text_digit(line, key) - back;
+
+		if (strchr("0123456789abcdef", *digit))
+			text_alter(digit);
+	}
+}
+
+/* Levels and rights of all that is judged: none may reach the engine. */
+static void expect_untouched(const struct recorded *subject, const char *format)
+{
+	struct recorded recorded = *subject;
+	char *text = compare_text_of(subject);
+	struct compared before, after;
+
+	/* How deep the tables are is hardware's, and told by what is scrambled. */
+	recorded.format = format;
+	before = compare_run(&recorded, text, false);
+	cr_expect(compare_agrees(&before));
+	/* One that is no leaf names no frame; frames are inputs where nothing else gives them. */
+	scramble(text, "entry level 3 gpa 2", "entry level ", 0);
+	scramble(text, "entry level 0 gpa 2", "entry level ", 0);
+	scramble(text, ENTRY_LINE, " old ", 0);
+	scramble(text, ENTRY_LINE, " new ", 1);
+	scramble(text, ": map: ", " prot=0x", 0);
+	scramble(text, ": map: ", " size=0x", 3);
+	scramble(text, ": map: ", " phys=0x", 3);
+	scramble(text, ": relax: ", " prot=0x", 0);
+	scramble(text, ": unmap: ", " size=0x", 3);
+	scramble(text, ": wrprotect: ", " addr=0x", 3);
+	after = compare_run(&recorded, text, false);
+	cr_expect_not(compare_agrees(&after));
+	cr_expect_eq(after.digest.high, before.digest.high);
+	cr_expect_eq(after.digest.low, before.digest.low);
+	free(text);
+}
+
+Test(compare_walked, verdicts_scrambled__engine_does_the_same)
+{
+	expect_untouched(&arm, "arm-s2-4k-40");
+	expect_untouched(&riscv, "sv57x4");
+}
