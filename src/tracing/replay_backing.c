@@ -14,6 +14,8 @@
 #define HUGE_BYTES BIT64(HUGE_LG2)
 /* Pages of a huge page, as a mask of the frame number. */
 #define HUGE_FRAME_MASK (BIT64(HUGE_LG2 - HOST_LG2) - 1)
+/* Pages are looked at one by one in what is forbidden in pieces no larger than this. */
+#define FORBID_BYTES_MAX (2 * HUGE_BYTES)
 
 static struct replay_frame *frame_slot(struct replay_frame *table, uint64_t number)
 {
@@ -167,16 +169,35 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
 	(void)replay_spans_remove(&backing->touched, first, last);
 }
 
+/*
+ * Small pages that were written stay as they are when they are allowed again: the host's entries
+ * say that they are dirty. Entries that came of a split huge page do not, and wait for a write.
+ */
+static void forbid_late(struct replay_backing *backing, uint64_t start, uint64_t end)
+{
+	const struct replay_frame *known;
+
+	(void)replay_spans_add(&backing->unwritten, start, end);
+	(void)replay_spans_remove(&backing->present, start, end);
+	if (end - start > FORBID_BYTES_MAX)
+		return;
+	for (uint64_t at = align_down(start, BIT64(HOST_LG2)); at < end; at += BIT64(HOST_LG2)) {
+		known = frame_find(backing->pages, at >> HOST_LG2);
+		if (!known || known->huge || known->zero)
+			continue;
+		(void)replay_spans_remove(&backing->unwritten, at, at + BIT64(HOST_LG2));
+		(void)replay_spans_add(&backing->present, at, at + BIT64(HOST_LG2));
+	}
+}
+
 void replay_backing_forbid(struct replay_backing *backing, uint64_t start, uint64_t end)
 {
 	if (start >= end)
 		return;
 	split_edges(backing, start, end);
 	(void)replay_spans_add(&backing->write_denied, start, end);
-	if (!backing->is_allowed_late)
-		return;
-	(void)replay_spans_add(&backing->unwritten, start, end);
-	(void)replay_spans_remove(&backing->present, start, end);
+	if (backing->is_allowed_late)
+		forbid_late(backing, start, end);
 }
 
 void replay_backing_allow(struct replay_backing *backing, uint64_t start, uint64_t end)

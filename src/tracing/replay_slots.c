@@ -96,7 +96,8 @@ int replay_slot_call(struct replay_run *run, const struct vmmu_slot *wanted)
 	 * The kernel's own zap for a slot deleted or moved follows in the trace; the engine did it
 	 * by itself.
 	 */
-	if (had_old && run->report->faults && (!slot.bytes || slot.gpa != old.gpa))
+	if (had_old && (run->report->faults || run->scan->has_script) &&
+	    (!slot.bytes || slot.gpa != old.gpa))
 		run->zaps_implied++;
 	return replay_layout_set(&run->layout, &slot);
 }
