@@ -374,9 +374,9 @@ static inline bool funnel_put_silent(struct tree_books *books, _Atomic uint64_t 
 static inline bool funnel_take(const struct tree *tree, struct tree_books *books,
 			       const struct entry_ref *ref, uint64_t old_pte, uint64_t new_pte)
 {
-	uint64_t expected = old_pte;
+	uint64_t found = old_pte;
 
-	if (!atomic_compare_exchange_strong_explicit(ref->ptep, &expected, new_pte,
+	if (!atomic_compare_exchange_strong_explicit(ref->ptep, &found, new_pte,
 						     memory_order_acq_rel, memory_order_acquire))
 		return false;
 	funnel_book(books, ref->level, spte_effects(old_pte, new_pte, ref->level));
