@@ -88,9 +88,6 @@ static inline bool tdp_can_split(const struct vmmu_vm *vm, unsigned level)
 	return vm->resize == VMMU_RESIZE_IN_PLACE && level_is_leaf(level - 1);
 }
 
-/* What a fault that policies do not let have its way may come to. */
-#define TDP_ASKED_POLICIES (VMMU_POLICY_EXEC_BY_FETCH | VMMU_POLICY_LOGGED_READ_ONLY)
-
 /*
  * PTE, a leaf to be at REF in SLOT, with what FAULT asks for and no more; what OLD_PTE, a leaf of
  * the same page, grants stays.
@@ -272,12 +269,15 @@ static NEVER_INLINE int tdp_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu_f
 	return VMMU_EMULATE;
 }
 
-/* Put LEAF of SLOT at REF, which holds PTE, and tell whoever listens. */
+/* Put LEAF of SLOT at REF, which holds PTE, for FAULT, and tell whoever listens. */
 static NEVER_INLINE int tdp_set_leaf_told(struct vmmu_vcpu *vcpu, struct memslot *slot,
+					  const struct vmmu_fault *fault,
 					  const struct entry_ref *ref, uint64_t pte, uint64_t leaf)
 {
 	int outcome;
 
+	if (vcpu->vm->policies & VM_POLICIES_ASKED)
+		leaf = tdp_leaf_asked(vcpu, slot, fault, pte, leaf, ref->level);
 	leaf = map_leaf_over(vcpu->vm, pte, leaf, ref->level);
 	outcome = tdp_replace(vcpu, ref, pte, leaf);
 	if (outcome == VMMU_FIXED)
@@ -295,7 +295,7 @@ static ALWAYS_INLINE int tdp_set_leaf(const struct fault_state *s, const struct 
 
 	if (unlikely(at->pte != fmt_make_absent(level) || tree->hooks.event)) {
 		ref = walk_place(tree, at, s->gfn);
-		return tdp_set_leaf_told(vcpu, s->slot, &ref, at->pte, leaf);
+		return tdp_set_leaf_told(vcpu, s->slot, s->fault, &ref, at->pte, leaf);
 	}
 	if (unlikely(!funnel_put_silent(&vcpu->tdp.books, at->ptep, level, leaf)))
 		return VMMU_RETRY;
@@ -310,7 +310,6 @@ static ALWAYS_INLINE int tdp_map_at(struct fault_state *s, unsigned goal, unsign
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
 	struct walk_stop at;
-	uint64_t leaf;
 
 	if (!s->tries)
 		fault_tell(s->vm, vcpu, s->fault, goal, s->page->pfn);
@@ -326,11 +325,9 @@ static ALWAYS_INLINE int tdp_map_at(struct fault_state *s, unsigned goal, unsign
 			goal = place.goal;
 		at = (struct walk_stop){.ptep = place.ref.ptep, .pte = place.pte, .level = goal};
 	}
-	leaf = map_make_leaf(s->vm, s->slot, s->gfn, s->page, goal, why);
-	if (unlikely(s->vm->policies & TDP_ASKED_POLICIES))
-		leaf = tdp_leaf_asked(vcpu, s->slot, s->fault, at.pte, leaf, goal);
 	fault_report(s, goal);
-	return tdp_set_leaf(s, &at, goal, leaf);
+	return tdp_set_leaf(s, &at, goal,
+			    map_make_leaf(s->vm, s->slot, s->gfn, s->page, goal, why));
 }
 
 static NEVER_INLINE int tdp_map_large(struct fault_state *s)

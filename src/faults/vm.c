@@ -173,10 +173,14 @@ static void vm_hook_event(void *ctx, const struct vmmu_event *event)
 		vm->env.event(vm->env_ctx, event);
 }
 
-/* Does anybody want to hear of every entry that changes? */
+/*
+ * Does anybody want to hear of every entry that changes? Policies on what faults may ask for are
+ * looked at where somebody listens: the short ways know nothing of either.
+ */
 static bool vm_has_listener(const struct vmmu_vm *vm)
 {
-	return vm->env.event || vm->dirty_source == VMMU_DIRTY_BY_BITS;
+	return vm->env.event || vm->dirty_source == VMMU_DIRTY_BY_BITS ||
+	       (vm->policies & VM_POLICIES_ASKED);
 }
 
 static void vm_hook_bug(void *ctx, const char *what)

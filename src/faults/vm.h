@@ -120,6 +120,9 @@ struct mmio_cache {
 /* Roots that a vCPU keeps for its return, besides the one it stands on. */
 #define PREVIOUS_ROOTS 3
 
+/* Policies by which a leaf depends on what its fault asked for. */
+#define VM_POLICIES_ASKED (VMMU_POLICY_EXEC_BY_FETCH | VMMU_POLICY_LOGGED_READ_ONLY)
+
 struct vmmu_vcpu {
 	struct vmmu_vm *vm;
 	struct list link;

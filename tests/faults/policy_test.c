@@ -33,6 +33,22 @@ FORMAT_TEST(policy, exec_by_fetch__data_is_not_executable)
 	machine_destroy(machine);
 }
 
+/* Where nobody listens to events, faults have shorter ways. */
+FORMAT_TEST(policy, exec_by_fetch__also_where_nobody_listens)
+{
+	struct vmmu_env env = machine_env;
+	struct machine_options options = {
+		.policies = VMMU_POLICY_EXEC_BY_FETCH, .host_pages = 64, .env = &env};
+	struct machine *machine;
+
+	env.event = NULL;
+	machine = machine_create(*index, &options);
+	machine_slot(machine, 0, 32, 32, 0, 0);
+	machine_touch(machine, 33, VMMU_READ);
+	cr_assert_eq(machine_walk(machine, 0, 33).access, VMMU_READ | VMMU_WRITE);
+	machine_discard(machine);
+}
+
 FORMAT_TEST(policy, exec_by_fetch__adds_to_what_was_granted)
 {
 	struct machine *machine =
