@@ -267,6 +267,11 @@ static uint64_t frame_for(const struct replay_backing *backing, uint64_t hva, ui
 	return (hpa & (BIT64(geometry->pa_bits) - 1)) >> shift;
 }
 
+bool replay_backing_is_ordered(const struct replay_backing *backing)
+{
+	return backing->pool.count || backing->unwritten.count;
+}
+
 /* The page behind HVA, mapped with 2^lg2 bytes, is written. */
 static void note_write(struct replay_backing *backing, uint64_t hva, unsigned lg2)
 {
