@@ -25,6 +25,9 @@ enum vmmu_backing {
 	VMMU_BACKING_1G,
 };
 
+/* Most of vmmu_replay_options.threads. */
+#define VMMU_REPLAY_THREADS_MAX 64u
+
 struct vmmu_replay_options {
 	size_t size;                      /* sizeof(struct vmmu_replay_options) */
 	const struct vmmu_format *format; /* NULL: by the trace's architecture */
@@ -55,6 +58,14 @@ struct vmmu_replay_options {
 	 * it, and follow that kernel's policies. A new one, and repeat at most 1. NULL: not.
 	 */
 	struct vmmu_compare *compare;
+	/*
+	 * Replay by vCPU in parallel, on so many threads, the calling one included: each vCPU's
+	 * faults in recorded order, those of different vCPUs in any; slot calls, invalidations,
+	 * aging, dirty-log reads and zaps in their places. At most VMMU_REPLAY_THREADS_MAX; neither
+	 * with compare nor with repeat above 1. finding may come from any of them, one at a time;
+	 * all other callbacks from the calling one. 0: one event after the other
+	 */
+	unsigned threads;
 };
 
 struct vmmu_replay_report {
@@ -81,6 +92,13 @@ struct vmmu_replay_report {
 	bool layout_inferred;
 	struct vmmu_stats stats; /* of the VM at the end */
 	uint64_t fault_ns_p50, fault_ns_p99, fault_ns_total;
+	/*
+	 * in which faults were handled, by the clock: with threads, of parallel stretches as a
+	 * whole; else fault_ns_total
+	 */
+	uint64_t fault_ns_wall;
+	uint64_t parallel_faults; /* with threads: faults that ran beside others */
+	uint64_t retried; /* of those, tries that met another vCPU's change and were repeated */
 	struct vmmu_digest digest;
 	bool digest_repeatable; /* repeat > 1: all runs agreed */
 	struct vmmu_audit audit;
@@ -95,6 +113,7 @@ struct vmmu_replay_report {
  *   -ENODATA  the trace holds no fault of a known architecture and options.format is NULL; or
  *             options.compare, and it does not tell its kernel
  *   -EINTR    options.progress asked for it
+ *   -EAGAIN   no such number of threads to be had
  *   others    of vmmu_trace_next(), vmmu_vm_create(), vmmu_digest() and options.finish
  *
  * With an error *REPORT is unchanged. Registers the calling thread for the duration if it is not

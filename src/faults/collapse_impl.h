@@ -22,6 +22,16 @@ struct collapse {
 	uint64_t leaf; /* what to put there */
 };
 
+/*
+ * Does the table at C go, and come back larger by faults? Not in place where the host is just
+ * taking pages away: some are no longer mapped, and the first one that is does not speak for them.
+ */
+static inline bool collapse_takes_away(const struct vmmu_vm *vm, const struct collapse *c)
+{
+	return vm->resize == VMMU_RESIZE_ZAP ||
+	       vm_is_invalidating(vm, c->ref.gfn, entry_end(&c->ref));
+}
+
 /* The first leaf at or below REF, which holds PTE; 0: there is none. Its place in *at. */
 static uint64_t collapse_first_leaf(const struct tree *tree, const struct entry_ref *ref,
 				    uint64_t pte, struct entry_ref *at)
@@ -54,7 +64,10 @@ static unsigned collapse_level(struct vmmu_vm *vm, const struct memslot *slot, u
 	return adjust_level(slot, vm->geometry, gfn, &page, vm->max_level);
 }
 
-/* Would a page as large as C's entry be mapped there now? Then C->leaf is it. */
+/*
+ * Would a page as large as C's entry be mapped there now? Then C->leaf is it; 0: nothing is mapped,
+ * and the table alone is in the way.
+ */
 static bool collapse_is_due(struct vmmu_vm *vm, struct collapse *c)
 {
 	unsigned level = c->ref.level;
@@ -66,6 +79,9 @@ static bool collapse_is_due(struct vmmu_vm *vm, struct collapse *c)
 	    memslot_max_level(c->slot, vm->geometry, c->ref.gfn, vm->max_level) < level)
 		return false;
 	leaf = collapse_first_leaf(&vm->tree, &c->ref, c->pte, &at);
+	c->leaf = 0;
+	if (!leaf && collapse_takes_away(vm, c))
+		return collapse_level(vm, c->slot, c->ref.gfn, 0) >= level;
 	if (!leaf || collapse_level(vm, c->slot, at.gfn, fmt_leaf_pfn(leaf, at.level)) < level)
 		return false;
 	parts = leaf_parts(leaf, at.level);
@@ -119,15 +135,11 @@ static void collapse_tdp(struct vmmu_vm *vm, const struct collapse *c)
 	funnel_set(&vm->tree, &c->ref, c->leaf);
 }
 
-/*
- * Not in place where the host is just taking pages away: some are no longer mapped, and the first
- * one that is does not speak for them.
- */
 static void collapse_entry(struct vmmu_vm *vm, const struct collapse *c)
 {
 	struct slot_range range = {c->slot, c->ref.gfn, entry_end(&c->ref)};
 
-	if (vm->resize == VMMU_RESIZE_ZAP || vm_is_invalidating(vm, range.start, range.end)) {
+	if (collapse_takes_away(vm, c)) {
 		if (table_mode(c->ref.table) == VMMU_ROOT_TDP)
 			tdp_make_way(vm, &c->ref, c->pte);
 		else

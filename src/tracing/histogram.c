@@ -36,6 +36,14 @@ void histogram_add(struct histogram *histogram, uint64_t value)
 	histogram->total += value;
 }
 
+void histogram_merge(struct histogram *histogram, const struct histogram *other)
+{
+	histogram->count += other->count;
+	histogram->total += other->total;
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		histogram->buckets[i] += other->buckets[i];
+}
+
 uint64_t histogram_quantile(const struct histogram *histogram, unsigned per_mille)
 {
 	uint64_t rank = histogram->count / 1000 * per_mille;

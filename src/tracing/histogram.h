@@ -20,6 +20,8 @@ struct histogram {
 };
 
 void histogram_add(struct histogram *histogram, uint64_t value);
+/* Add what is in OTHER. */
+void histogram_merge(struct histogram *histogram, const struct histogram *other);
 /*
  * A value that at least PER_MILLE/1000 of the values do not exceed by more than their bucket's
  * width: the largest value of the bucket in which that quantile lies. 0 when empty. per_mille

@@ -10,6 +10,7 @@
 #include "base/sync.h"
 #include "tracing/compare.h"
 #include "tracing/profile.h"
+#include "tracing/replay_parallel.h"
 #include "tracing/replay_run.h"
 
 /* Events between two calls of options.progress. */
@@ -34,7 +35,10 @@ static int check_options(const struct vmmu_replay_options *options)
 		return -EINVAL;
 	if (options->root != VMMU_ROOT_DIRECT && options->root != VMMU_ROOT_TDP)
 		return -EINVAL;
-	if (options->max_level > VMMU_LEVELS_MAX)
+	if (options->max_level > VMMU_LEVELS_MAX || options->threads > VMMU_REPLAY_THREADS_MAX)
+		return -EINVAL;
+	/* With threads vCPUs meet in another order each time: there is nothing to compare with. */
+	if (options->threads && (options->compare || options->repeat > 1))
 		return -EINVAL;
 	/* A comparison is of one run, and can be used once. */
 	if (options->compare && (options->repeat > 1 || options->compare->profile))
@@ -170,6 +174,8 @@ static int run_events(struct replay *replay)
 		ret = replay_queue_next(&run->queue, &event);
 		if (ret < 0)
 			return ret;
+		if (!ret && run->parallel)
+			replay_parallel_finish(run);
 		if (!ret)
 			return replay->options->compare ? compare_end(replay->options->compare) : 0;
 		ret = replay_run_event(run, &event);
@@ -198,6 +204,8 @@ static int conclude(struct replay *replay)
 	report->fault_ns_p50 = histogram_quantile(&run->histogram, 500);
 	report->fault_ns_p99 = histogram_quantile(&run->histogram, 990);
 	report->fault_ns_total = run->histogram.total;
+	if (!run->parallel)
+		report->fault_ns_wall = report->fault_ns_total;
 	/* Only the last run is audited and shown: the others were to agree with it. */
 	if (replay->pass + 1 < replay->passes)
 		return 0;

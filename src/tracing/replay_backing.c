@@ -145,8 +145,8 @@ void replay_backing_pool(struct replay_backing *backing, uint64_t start, uint64_
 	(void)replay_spans_add(&backing->pool, start, end);
 }
 
-/* Where nothing is yet, throwing away does not split it: it becomes huge when it is first used. */
-static void drop_edge(struct replay_backing *backing, uint64_t edge)
+/* The region of EDGE, which lies within it, is mapped by small pages from now on if it has any. */
+static void split_touched(struct replay_backing *backing, uint64_t edge)
 {
 	uint64_t first = align_down(edge, HUGE_BYTES);
 
@@ -160,8 +160,9 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
 
 	if (start >= end)
 		return;
-	drop_edge(backing, start);
-	drop_edge(backing, end);
+	/* What has nothing yet can still become huge when it is first used. */
+	split_touched(backing, start);
+	split_touched(backing, end);
 	(void)replay_spans_remove(&backing->present, start, end);
 	(void)replay_spans_remove(&backing->unwritten, start, end);
 	if (first >= start)
@@ -200,12 +201,24 @@ void replay_backing_forbid(struct replay_backing *backing, uint64_t start, uint6
 		forbid_late(backing, start, end);
 }
 
+/* Allowed throughout again, what nobody used meanwhile may become one huge page. */
+static void rejoin(struct replay_backing *backing, uint64_t edge)
+{
+	uint64_t first = align_down(edge, HUGE_BYTES);
+
+	if (!replay_spans_has(&backing->touched, edge))
+		(void)replay_spans_remove(&backing->split, first, first + HUGE_BYTES);
+}
+
 void replay_backing_allow(struct replay_backing *backing, uint64_t start, uint64_t end)
 {
 	if (start >= end)
 		return;
 	/* Writable again does not make it one huge page again. */
-	split_edges(backing, start, end);
+	split_touched(backing, start);
+	split_touched(backing, end);
+	rejoin(backing, start);
+	rejoin(backing, end);
 	(void)replay_spans_remove(&backing->write_denied, start, end);
 }
 
@@ -288,6 +301,11 @@ static uint64_t frame_for(const struct replay_backing *backing, uint64_t hva, ui
 	 * An address wider than the format's output folds: still deterministic, no longer unique.
 	 */
 	return (hpa & (BIT64(geometry->pa_bits) - 1)) >> shift;
+}
+
+bool replay_backing_is_ordered(const struct replay_backing *backing)
+{
+	return backing->pool.count || backing->unwritten.count;
 }
 
 /* The page behind HVA, mapped with 2^lg2 bytes, is written. */

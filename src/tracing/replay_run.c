@@ -11,6 +11,7 @@
 #include "tracing/compare.h"
 #include "tracing/parse.h"
 #include "tracing/profile.h"
+#include "tracing/replay_parallel.h"
 
 #define HOST_PAGE_LG2 12
 /* Faults that may stand between a fault and the host line of its access: bounds the look-ahead. */
@@ -83,8 +84,11 @@ static void on_bug(void *ctx, const char *what)
 	const struct replay_run *run = ctx;
 	struct vmmu_finding finding = {.invariant = "poisoned", .text = what};
 
-	if (run->options->finding)
-		run->options->finding(run->options->finding_ctx, &finding);
+	if (!run->options->finding)
+		return;
+	replay_parallel_lock(run);
+	run->options->finding(run->options->finding_ctx, &finding);
+	replay_parallel_unlock(run);
 }
 
 static void on_event(void *ctx, const struct vmmu_event *event)
@@ -198,11 +202,12 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 	if (!ret && run->options->compare)
 		ret = compare_begin(run->options->compare, run->format, root_of(run->options),
 				    run->vm);
-	return ret;
+	return ret ? ret : replay_parallel_begin(run);
 }
 
 void replay_run_end(struct replay_run *run)
 {
+	replay_parallel_end(run);
 	/* vCPUs go with their VM. */
 	vmmu_vm_destroy(run->vm);
 	run->vm = NULL;
@@ -217,11 +222,15 @@ int replay_run_infer(void *ctx, const struct vmmu_slot *slot)
 	return replay_slot_call(ctx, slot);
 }
 
-/* The vCPU of an event, made when first needed; NULL: out of memory or the VM is poisoned. */
-static struct vmmu_vcpu *vcpu_of(struct replay_run *run, const struct vmmu_trace_event *event)
+unsigned replay_run_vcpu_index(const struct vmmu_trace_event *event)
 {
 	/* A trace that does not know its vCPUs is replayed on the first. */
-	unsigned id = event->vcpu == UINT32_MAX ? 0 : event->vcpu % REPLAY_VCPUS_MAX;
+	return event->vcpu == UINT32_MAX ? 0 : event->vcpu % REPLAY_VCPUS_MAX;
+}
+
+struct vmmu_vcpu *replay_run_vcpu(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	unsigned id = replay_run_vcpu_index(event);
 
 	if (!run->vcpus[id] && vmmu_vcpu_create(run->vm, id, &run->vcpus[id]))
 		run->vcpus[id] = NULL;
@@ -345,7 +354,7 @@ static void look_for_nested(struct replay_run *run, const struct vmmu_trace_even
 	}
 }
 
-static uint64_t now_ns(void)
+uint64_t replay_run_now_ns(void)
 {
 	struct timespec now;
 
@@ -353,42 +362,34 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-/*
- * Enter the guest and fault, as the vCPU did. Returns what vmmu_fault() does, or the error that
- * kept it away.
- */
-static int run_fault(struct replay_run *run, const struct vmmu_trace_event *event)
+int replay_run_fault(struct vmmu_vcpu *vcpu, const struct vmmu_trace_fault *wanted,
+		     struct histogram *histogram)
 {
 	struct vmmu_fault fault = {
-		.gpa = event->fault.gpa,
-		.access = event->fault.access,
-		.flags = event->fault.flags,
-	};
-	struct vmmu_vcpu *vcpu = vcpu_of(run, event);
+		.gpa = wanted->gpa, .access = wanted->access, .flags = wanted->flags};
 	struct vmmu_root root;
 	bool flush_local;
 	uint64_t start;
-	int ret;
+	int ret = vmmu_vcpu_root(vcpu, &root, &flush_local);
 
-	if (!vcpu)
-		return -ENOMEM;
-	ret = vmmu_vcpu_root(vcpu, &root, &flush_local);
 	if (ret)
 		return ret;
-	start = now_ns();
+	start = replay_run_now_ns();
 	ret = vmmu_fault(vcpu, &fault);
-	histogram_add(&run->histogram, now_ns() - start);
+	histogram_add(histogram, replay_run_now_ns() - start);
 	return ret;
 }
 
 static void apply_fault(struct replay_run *run, const struct vmmu_trace_event *event)
 {
-	int outcome;
+	struct vmmu_vcpu *vcpu = replay_run_vcpu(run, event);
+	int outcome = -ENOMEM;
 
 	look_for_host_line(run, &event->fault);
 	look_for_frames(run);
 	look_for_nested(run, event);
-	outcome = run_fault(run, event);
+	if (vcpu)
+		outcome = replay_run_fault(vcpu, &event->fault, &run->histogram);
 	/* If no page was looked up, they happen where they stand. */
 	run->nested_count = 0;
 	run->report->faults++;
@@ -419,7 +420,7 @@ static void apply_smm(struct replay_run *run, const struct vmmu_trace_event *eve
 	/* Without slots of its own, SMM sees the memory that everybody sees. */
 	if (run->scan->address_spaces < 2)
 		return;
-	vcpu = vcpu_of(run, event);
+	vcpu = replay_run_vcpu(run, event);
 	if (vcpu)
 		(void)vmmu_vcpu_set_as(vcpu, event->writable ? 1 : 0);
 }
@@ -454,15 +455,65 @@ static int apply_zap_all(struct replay_run *run)
 	return 0;
 }
 
-/* The vCPU goes into the guest, with a root that is current. */
-static void enter_guest(struct replay_run *run, const struct vmmu_trace_event *event)
+void replay_run_enter(struct vmmu_vcpu *vcpu)
 {
-	struct vmmu_vcpu *vcpu = vcpu_of(run, event);
 	struct vmmu_root root;
 	bool flush_local;
 
+	(void)vmmu_vcpu_root(vcpu, &root, &flush_local);
+}
+
+static void enter_guest(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	struct vmmu_vcpu *vcpu = replay_run_vcpu(run, event);
+
 	if (vcpu)
-		(void)vmmu_vcpu_root(vcpu, &root, &flush_local);
+		replay_run_enter(vcpu);
+}
+
+/*
+ * A fault is its vCPU's alone unless what the host has behind pages depends on the order of faults,
+ * or an invalidation is part of it.
+ */
+static enum replay_reach fault_reach(struct replay_run *run, const struct vmmu_trace_event *fault)
+{
+	bool is_alone;
+
+	if (run->scan->has_host || replay_backing_is_ordered(&run->backing))
+		return REPLAY_REACH_VM;
+	look_for_nested(run, fault);
+	is_alone = !run->nested_count;
+	run->nested_count = 0;
+	return is_alone ? REPLAY_REACH_VCPU : REPLAY_REACH_VM;
+}
+
+enum replay_reach replay_run_reach(struct replay_run *run, const struct vmmu_trace_event *event)
+{
+	switch (event->kind) {
+	case VMMU_TRACE_FAULT:
+		return fault_reach(run, event);
+	case VMMU_TRACE_ACCESS:
+	case VMMU_TRACE_ENTRY:
+		return REPLAY_REACH_VCPU;
+	case VMMU_TRACE_SCRIPT:
+		return event->count ? REPLAY_REACH_VCPU : REPLAY_REACH_NONE;
+	case VMMU_TRACE_SMM:
+		return run->scan->address_spaces < 2 ? REPLAY_REACH_NONE : REPLAY_REACH_VCPU;
+	case VMMU_TRACE_INVALIDATE:
+	case VMMU_TRACE_AGE:
+		return replay_layout_meets(&run->layout, event->hva.start, event->hva.end)
+			       ? REPLAY_REACH_VM
+			       : REPLAY_REACH_NONE;
+	case VMMU_TRACE_SLOT:
+	case VMMU_TRACE_DIRTY_GET:
+	case VMMU_TRACE_HOST_PAGE:
+	case VMMU_TRACE_DROP:
+	case VMMU_TRACE_PROTECT:
+	case VMMU_TRACE_ZAP_ALL:
+		return REPLAY_REACH_VM;
+	default:
+		return REPLAY_REACH_NONE;
+	}
 }
 
 /* To be compared, and followed, before it is applied. */
@@ -486,6 +537,8 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		return ret;
 	run->report->events++;
 	run->report->lines = max_u64(run->report->lines, event->line);
+	if (run->parallel && replay_parallel_take(run, event))
+		return 0;
 	switch (event->kind) {
 	case VMMU_TRACE_FAULT:
 		apply_fault(run, event);

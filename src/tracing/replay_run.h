@@ -20,6 +20,8 @@
 /* Invalidations that one fault's own page lookup may cause. */
 #define REPLAY_NESTED_MAX 8u
 
+struct replay_parallel;
+
 struct replay_run {
 	const struct vmmu_replay_options *options;
 	const struct vmmu_format *format;
@@ -45,6 +47,14 @@ struct replay_run {
 	uint64_t vanished[VMMU_ADDRESS_SPACES_MAX][(VMMU_SLOT_IDS + 63) / 64];
 	struct vmmu_vcpu *vcpus[REPLAY_VCPUS_MAX];
 	struct replay_queue queue;
+	struct replay_parallel *parallel; /* NULL: no threads */
+};
+
+/* What an event concerns. */
+enum replay_reach {
+	REPLAY_REACH_NONE, /* nothing of the VM */
+	REPLAY_REACH_VCPU, /* its vCPU alone: others may go on meanwhile */
+	REPLAY_REACH_VM,
 };
 
 /*
@@ -58,6 +68,22 @@ void replay_run_end(struct replay_run *run);
  * the report.
  */
 int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *event);
+/* What EVENT, just taken from run->queue, concerns. */
+enum replay_reach replay_run_reach(struct replay_run *run, const struct vmmu_trace_event *event);
+/* The vCPU of EVENT, made when first needed; NULL: out of memory or the VM is poisoned. */
+struct vmmu_vcpu *replay_run_vcpu(struct replay_run *run, const struct vmmu_trace_event *event);
+/* Its number, below REPLAY_VCPUS_MAX. */
+unsigned replay_run_vcpu_index(const struct vmmu_trace_event *event);
+/*
+ * Enter the guest and fault, as VCPU did; the time goes to HISTOGRAM. Returns what vmmu_fault()
+ * does, or the error that kept it away. Threads: one at a time for a vCPU and for a histogram.
+ */
+int replay_run_fault(struct vmmu_vcpu *vcpu, const struct vmmu_trace_fault *wanted,
+		     struct histogram *histogram);
+/* VCPU goes into the guest, with a root that is current. Threads: one at a time for a vCPU. */
+void replay_run_enter(struct vmmu_vcpu *vcpu);
+/* By the monotonic clock. */
+uint64_t replay_run_now_ns(void);
 /*
  * Set a slot of an inferred layout. For replay_pages_slots(): CTX is the run; always 0 or -ENOMEM.
  */

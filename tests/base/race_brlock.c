@@ -10,8 +10,9 @@
 #include <stdio.h>
 
 #include "base/brlock.h"
+#include "base/race.h"
 
-#define READERS 4
+#define READERS 4 /* unless told otherwise */
 #define WRITERS 2
 #define CLAIMS  3000 /* of each writer at least; it goes on until every reader came in */
 
@@ -21,12 +22,14 @@ static uint64_t first, second; /* equal outside of the exclusive section */
 static atomic_bool is_over;
 static atomic_uint wrong;
 static uint64_t claims; /* mutex */
+static struct race race;
+static unsigned reader_count;
 
 static struct reader {
 	struct brlock_slot slot;
 	uint64_t entered; /* plain: the reader's inside, a writer's outside */
 	uint64_t waited;
-} readers[READERS];
+} readers[RACE_THREADS_MAX];
 
 static void enter(struct reader *reader)
 {
@@ -55,7 +58,7 @@ static void *write_main(void *unused)
 {
 	bool all_came = false;
 
-	for (unsigned i = 0; i < CLAIMS || !all_came; i++) {
+	for (uint64_t i = 0; race_goes_on(&race, i) || !all_came; i++) {
 		uint64_t entered = 0;
 
 		pthread_mutex_lock(&mutex);
@@ -63,14 +66,14 @@ static void *write_main(void *unused)
 		claims++;
 		first++;
 		all_came = true;
-		for (unsigned reader = 0; reader < READERS; reader++) {
+		for (unsigned reader = 0; reader < reader_count; reader++) {
 			entered += readers[reader].entered;
 			all_came &= readers[reader].entered > 0;
 		}
 		/* Whoever is inside against the rule has time to be seen. */
 		if (i % 64 == 0)
 			sched_yield();
-		for (unsigned reader = 0; reader < READERS; reader++)
+		for (unsigned reader = 0; reader < reader_count; reader++)
 			entered -= readers[reader].entered;
 		atomic_fetch_add(&wrong, entered != 0);
 		second++;
@@ -82,12 +85,13 @@ static void *write_main(void *unused)
 
 static int run(void)
 {
-	pthread_t threads[READERS + WRITERS];
+	pthread_t threads[RACE_THREADS_MAX + WRITERS];
 	uint64_t entered = 0, waited = 0;
 
 	first = second = claims = 0;
 	is_over = false;
-	for (unsigned i = 0; i < READERS; i++) {
+	race = race_begin(2, CLAIMS);
+	for (unsigned i = 0; i < reader_count; i++) {
 		readers[i] = (struct reader){0};
 		brlock_slot_init(&readers[i].slot);
 		brlock_register(&lock, &readers[i].slot);
@@ -96,12 +100,12 @@ static int run(void)
 			return 1;
 	}
 	for (unsigned i = 0; i < WRITERS; i++)
-		if (pthread_create(&threads[READERS + i], NULL, write_main, NULL))
+		if (pthread_create(&threads[reader_count + i], NULL, write_main, NULL))
 			return 1;
 	for (unsigned i = 0; i < WRITERS; i++)
-		pthread_join(threads[READERS + i], NULL);
+		pthread_join(threads[reader_count + i], NULL);
 	atomic_store(&is_over, true);
-	for (unsigned i = 0; i < READERS; i++) {
+	for (unsigned i = 0; i < reader_count; i++) {
 		pthread_join(threads[i], NULL);
 		entered += readers[i].entered;
 		waited += readers[i].waited;
@@ -118,6 +122,7 @@ int main(void)
 	int failed;
 
 	brlock_init(&lock);
+	reader_count = race_threads(READERS);
 	failed = run();
 	/* As on a kernel without the system call. */
 	brlock_has_membarrier = false;

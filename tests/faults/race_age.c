@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <vmmu/vmmu.h>
 
+#include "base/race.h"
 #include "faults/roots.h"
 
 #define PAGES      256
@@ -19,7 +20,8 @@
 #define HVA    (UINT64_C(1) << 40)
 
 static struct vmmu_vm *vm;
-static struct vmmu_vcpu *vcpus[2];
+static struct vmmu_vcpu *vcpus[RACE_THREADS_MAX];
+static unsigned vcpu_count;
 static _Atomic bool is_over;
 static _Atomic uint64_t aged, bugs;
 static unsigned page_shift;
@@ -114,27 +116,30 @@ static int make_vm(const char *format)
 	page_shift = vmmu_format_info(options.format)->geometry->page_shift;
 	if (vmmu_vm_create(&options, &vm) || set_slot(0, 0, 0, 0) || set_slot(1, 0, 0, 0))
 		return 1;
-	for (unsigned i = 0; i < 2; i++)
-		if (vmmu_vcpu_create(vm, i, &vcpus[i]) || vmmu_vcpu_set_as(vcpus[i], i))
+	for (unsigned i = 0; i < vcpu_count; i++)
+		if (vmmu_vcpu_create(vm, i, &vcpus[i]) || vmmu_vcpu_set_as(vcpus[i], i % 2))
 			return 1;
 	return 0;
 }
 
-static int race(const char *format)
+static int run(const char *format)
 {
-	pthread_t threads[3];
+	struct race race = race_begin(2, ROUNDS);
+	pthread_t threads[RACE_THREADS_MAX + 1];
 	struct vmmu_audit audit;
 	int err = make_vm(format);
 
 	is_over = false;
 	aged = 0;
 	err |= pthread_create(&threads[0], NULL, age_main, NULL);
-	err |= pthread_create(&threads[1], NULL, fault_main, vcpus[0]);
-	err |= pthread_create(&threads[2], NULL, fault_main, vcpus[1]);
-	for (unsigned n = 0; n < ROUNDS_MAX && !err && (n < ROUNDS || aged < WANTED); n++)
+	for (unsigned i = 0; i < vcpu_count; i++)
+		err |= pthread_create(&threads[i + 1], NULL, fault_main, vcpus[i]);
+	for (unsigned n = 0; !err && (race_goes_on(&race, n) ||
+				      (race_lacks(&race, aged, WANTED) && n < ROUNDS_MAX));
+	     n++)
 		err |= disturb(n);
 	is_over = true;
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i <= vcpu_count; i++)
 		pthread_join(threads[i], NULL);
 	err |= vmmu_audit(vm, &audit, NULL, NULL) || audit.violations;
 	vmmu_vm_destroy(vm);
@@ -145,5 +150,6 @@ static int race(const char *format)
 int main(void)
 {
 	vmmu_thread_register();
-	return race("ept4") || race("sv48x4") || bugs;
+	vcpu_count = race_threads(2);
+	return run("ept4") || run("sv48x4") || bugs;
 }

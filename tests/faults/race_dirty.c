@@ -5,22 +5,16 @@
  * ages. A thread switches logging on, copies all memory to a second image, then what was written
  * meanwhile, several times; stops the vCPUs, copies the rest, and finds both images equal. Then
  * logging is switched off, and it begins anew: for each way to log, on both kinds of roots at once.
- *
- * VMMU_RACE_VCPUS=n and VMMU_RACE_ROUNDS=n set how many and how often. A plain program: it runs
- * under the thread sanitizer too.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <vmmu/vmmu.h>
 
-#include "base/must.h"
-#include "base/random.h"
+#include "base/race.h"
 #include "machine/machine.h"
 
 #define PAGES        200 /* three words of a log and a bit of a fourth */
@@ -29,7 +23,7 @@
 #define GPA(gfn)     ((uint64_t)(gfn) << 12)
 #define TABLES_HPA   (UINT64_C(4) << 30)
 #define TABLES_BYTES (UINT64_C(16) << 20)
-#define VCPUS_MAX    4
+#define VCPUS_MAX    RACE_THREADS_MAX
 #define LOG_MAX      512
 #define PASSES       4 /* copies before the vCPUs are stopped */
 
@@ -313,7 +307,7 @@ static void stand_still(struct rider *rider)
 static void *ride(void *arg)
 {
 	struct rider *rider = arg;
-	struct random_state random = {rider->id};
+	struct random_state random = race_random(2 + rider->id);
 
 	vmmu_thread_register();
 	while (!atomic_load(&rider->world->is_over)) {
@@ -337,7 +331,7 @@ static void *ride(void *arg)
 static void *disturb(void *arg)
 {
 	struct world *world = arg;
-	struct random_state random = {VCPUS_MAX};
+	struct random_state random = race_random(0);
 
 	vmmu_thread_register();
 	for (unsigned n = 0; !atomic_load(&world->is_over); n++) {
@@ -483,8 +477,9 @@ static struct world *world_make(const struct way *way)
 	return world;
 }
 
-static void run(const struct way *way, unsigned count, unsigned rounds)
+static void run(const struct way *way, unsigned count, unsigned parts)
 {
+	struct race race = race_begin(parts, 40);
 	struct world *world = world_make(way);
 	pthread_t threads[VCPUS_MAX + 1];
 
@@ -495,7 +490,7 @@ static void run(const struct way *way, unsigned count, unsigned rounds)
 	for (unsigned i = 0; i < count; i++)
 		MUST(!pthread_create(&threads[i], NULL, ride, &world->riders[i]));
 	MUST(!pthread_create(&threads[count], NULL, disturb, world));
-	for (unsigned i = 0; i < rounds; i++)
+	while (race_goes_on(&race, world->rounds))
 		migrate_once(world);
 	atomic_store(&world->is_over, true);
 	for (unsigned i = 0; i <= count; i++)
@@ -525,13 +520,11 @@ int main(void)
 		{"log", "ept4", 0, 0, VMMU_DIRTY_BY_LOG},
 		{"log, rings", "ept4", 0, 1024, VMMU_DIRTY_BY_LOG},
 	};
-	unsigned count = number_from("VMMU_RACE_VCPUS", 2);
-	unsigned rounds = number_from("VMMU_RACE_ROUNDS", 40);
+	unsigned count = race_threads(2), parts = sizeof(ways) / sizeof(ways[0]);
 
-	MUST(count && count <= VCPUS_MAX && rounds);
 	vmmu_thread_register();
-	for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
-		run(&ways[i], count, rounds);
+	for (unsigned i = 0; i < parts; i++)
+		run(&ways[i], count, parts);
 	vmmu_thread_unregister();
 	return 0;
 }

@@ -8,32 +8,26 @@
  * 	between begin and end of an invalidation, no gfn of its range is mapped
  * 	a mapped frame is one that the host has had for that very page
  * 	when all is quiet: frames are the current ones, the audit is clean
- *
- * VMMU_RACE_VCPUS=n and VMMU_RACE_ROUNDS=n set how many and how long. A plain program: it runs
- * under the thread sanitizer too.
  */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <vmmu/vmmu.h>
 
-#include "base/must.h"
-#include "base/random.h"
+#include "base/race.h"
 
-#define BLOCKS    3 /* large pages of memory; the last one's slot comes and goes */
-#define BLOCK     512
-#define HVA       (UINT64_C(1) << 40)
-#define GPA(gfn)  ((uint64_t)(gfn) << 12)
-#define VCPUS_MAX 8
+#define BLOCKS   3 /* large pages of memory; the last one's slot comes and goes */
+#define BLOCK    512
+#define HVA      (UINT64_C(1) << 40)
+#define GPA(gfn) ((uint64_t)(gfn) << 12)
+#define WAYS     4 /* of running it */
 
 struct world {
 	struct vmmu_vm *vm;
 	/* Of a block: bit 0, it is one large page; above, how often it was replaced */
 	_Atomic uint64_t blocks[BLOCKS];
 	atomic_bool is_over;
-	unsigned rounds;
+	struct race race, slots_race;
 };
 
 struct rider {
@@ -122,7 +116,7 @@ static void ride_once(struct rider *rider, struct random_state *random)
 static void *ride(void *arg)
 {
 	struct rider *rider = arg;
-	struct random_state random = {rider->id};
+	struct random_state random = race_random(2 + rider->id);
 
 	vmmu_thread_register();
 	/* some at least, however late this thread comes */
@@ -136,10 +130,10 @@ static void *ride(void *arg)
 static void *change_host(void *arg)
 {
 	struct world *world = arg;
-	struct random_state random = {VCPUS_MAX};
+	struct random_state random = race_random(0);
 
 	vmmu_thread_register();
-	for (unsigned n = 0; n < world->rounds; n++) {
+	for (unsigned n = 0; race_goes_on(&world->race, n); n++) {
 		uint64_t block = random_u64(&random) % BLOCKS;
 		struct vmmu_hva_range range = {HVA + GPA(block * BLOCK),
 					       HVA + GPA((block + 1) * BLOCK)};
@@ -194,7 +188,7 @@ static void *change_slots(void *arg)
 	struct world *world = arg;
 
 	vmmu_thread_register();
-	for (unsigned n = 0; n < world->rounds / 4; n++) {
+	for (unsigned n = 0; race_goes_on(&world->slots_race, n); n++) {
 		struct vmmu_slot slot = slot_of(0, n & 1 ? VMMU_SLOT_LOG_DIRTY : 0);
 
 		MUST(!vmmu_slot_set(world->vm, &slot));
@@ -240,7 +234,7 @@ static void check_quiet(struct world *world)
 
 static void run_threads(struct world *world, struct rider *riders, unsigned count)
 {
-	pthread_t threads[VCPUS_MAX + 2];
+	pthread_t threads[RACE_THREADS_MAX + 2];
 
 	for (unsigned i = 0; i < count; i++)
 		MUST(!pthread_create(&threads[i], NULL, ride, &riders[i]));
@@ -260,7 +254,7 @@ static void run(const char *format, enum vmmu_slot_zap slot_zap, unsigned count)
 				     .host_level = host_level,
 				     .flush = flush,
 				     .on_bug = on_bug};
-	struct world world = {.rounds = number_from("VMMU_RACE_ROUNDS", 400)};
+	struct world world = {.race = race_begin(WAYS, 400), .slots_race = race_begin(WAYS, 100)};
 	struct vmmu_vm_options options = {.size = sizeof(options),
 					  .format = vmmu_format_find(format),
 					  .env = &env,
@@ -269,7 +263,7 @@ static void run(const char *format, enum vmmu_slot_zap slot_zap, unsigned count)
 					  .nx_huge = slot_zap == VMMU_SLOT_ZAP_RANGE,
 					  .slot_zap = slot_zap,
 					  .eager_split = true};
-	struct rider riders[VCPUS_MAX];
+	struct rider riders[RACE_THREADS_MAX];
 	uint64_t fixed = 0, tried = 0;
 
 	MUST(!vmmu_vm_create(&options, &world.vm));
@@ -297,9 +291,8 @@ static void run(const char *format, enum vmmu_slot_zap slot_zap, unsigned count)
 
 int main(void)
 {
-	unsigned count = number_from("VMMU_RACE_VCPUS", 4);
+	unsigned count = race_threads(4);
 
-	MUST(count && count <= VCPUS_MAX);
 	vmmu_thread_register();
 	run("ept4", VMMU_SLOT_ZAP_ALL, count);
 	run("ept4", VMMU_SLOT_ZAP_RANGE, count);

@@ -1,30 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two vCPUs fault while a host thread takes pages away and a third thread changes slots, reads
+ * vCPUs fault while a host thread takes pages away and a third thread changes slots, reads
  * dirty logs and drops everything. What must hold at any moment, whoever wins:
  *
  * 	between begin and end of an invalidation, no gfn of its range is mapped
  * 	a mapped frame is one that the host has had for that very page
  * 	when all is quiet: the frames are the current ones, the audit is clean
- *
- * A plain program: it runs under the thread sanitizer too.
  */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <vmmu/vmmu.h>
 
-#include "base/must.h"
-#include "base/random.h"
+#include "base/race.h"
 #include "faults/roots.h"
 #include "format/outside.h"
 
 #define PAGES   64
 #define HVA     (UINT64_C(1) << 40)
-#define VCPUS   2
+#define VCPUS   2 /* unless told otherwise */
 #define CHANGES 15000
 #define UPDATES 1000
 
@@ -34,6 +28,7 @@ struct world {
 	/* frame of host page i: version * PAGES + i, so that a frame tells whose it is */
 	_Atomic uint64_t frames[PAGES];
 	atomic_bool is_over; /* the guests may stop */
+	struct race changes, updates;
 };
 
 struct rider {
@@ -71,7 +66,7 @@ static void on_bug(void *ctx, const char *what)
 static void *ride(void *arg)
 {
 	struct rider *rider = arg;
-	struct random_state random = {rider->id};
+	struct random_state random = race_random(2 + rider->id);
 
 	vmmu_thread_register();
 	/* some at least, however late this thread comes */
@@ -106,10 +101,10 @@ static void *ride(void *arg)
 static void *change_host(void *arg)
 {
 	struct world *world = arg;
-	struct random_state random = {VCPUS};
+	struct random_state random = race_random(0);
 
 	vmmu_thread_register();
-	for (unsigned n = 0; n < CHANGES; n++) {
+	for (unsigned n = 0; race_goes_on(&world->changes, n); n++) {
 		uint64_t first = random_u64(&random) % (PAGES - 4), count = 1 + n % 4;
 		struct vmmu_hva_range range = {HVA + (first << world->page_shift),
 					       HVA + ((first + count) << world->page_shift)};
@@ -149,7 +144,7 @@ static void *change_slots(void *arg)
 	uint64_t bits[PAGES / 64 + 1];
 
 	vmmu_thread_register();
-	for (unsigned n = 0; n < UPDATES; n++) {
+	for (unsigned n = 0; race_goes_on(&world->updates, n); n++) {
 		struct vmmu_slot slot = half(world, 0, n & 1 ? VMMU_SLOT_LOG_DIRTY : 0);
 
 		MUST(!vmmu_slot_set(world->vm, &slot));
@@ -185,7 +180,7 @@ static void check_quiet(struct world *world)
 	MUST(audit.checked && !audit.violations);
 }
 
-static void run(const struct vmmu_format *format)
+static void run(const struct vmmu_format *format, unsigned parts)
 {
 	const struct vmmu_env env = {
 		.size = sizeof(env), .resolve = resolve, .flush = flush, .on_bug = on_bug};
@@ -195,8 +190,10 @@ static void run(const struct vmmu_format *format)
 					  .format = format,
 					  .env = &env,
 					  .env_ctx = &world};
-	struct rider riders[VCPUS] = {{.world = &world, .id = 0}, {.world = &world, .id = 1}};
-	pthread_t threads[VCPUS + 2];
+	struct rider riders[RACE_THREADS_MAX];
+	pthread_t threads[RACE_THREADS_MAX + 2];
+	unsigned count = race_threads(VCPUS);
+	uint64_t granted = 0, faults = 0;
 
 	for (unsigned i = 0; i < PAGES; i++)
 		atomic_init(&world.frames[i], PAGES + i);
@@ -206,30 +203,39 @@ static void run(const struct vmmu_format *format)
 
 		MUST(!vmmu_slot_set(world.vm, &slot));
 	}
-	for (unsigned i = 0; i < VCPUS; i++) {
+	world.changes = race_begin(parts, CHANGES);
+	world.updates = race_begin(parts, UPDATES);
+	for (unsigned i = 0; i < count; i++) {
+		riders[i] = (struct rider){.world = &world, .id = i};
 		MUST(!vmmu_vcpu_create(world.vm, i, &riders[i].vcpu));
 		MUST(!pthread_create(&threads[i], NULL, ride, &riders[i]));
 	}
-	MUST(!pthread_create(&threads[VCPUS], NULL, change_host, &world));
-	MUST(!pthread_create(&threads[VCPUS + 1], NULL, change_slots, &world));
-	MUST(!pthread_join(threads[VCPUS], NULL));
-	MUST(!pthread_join(threads[VCPUS + 1], NULL));
+	MUST(!pthread_create(&threads[count], NULL, change_host, &world));
+	MUST(!pthread_create(&threads[count + 1], NULL, change_slots, &world));
+	MUST(!pthread_join(threads[count], NULL));
+	MUST(!pthread_join(threads[count + 1], NULL));
 	atomic_store(&world.is_over, true);
-	for (unsigned i = 0; i < VCPUS; i++)
+	for (unsigned i = 0; i < count; i++) {
 		MUST(!pthread_join(threads[i], NULL));
+		granted += riders[i].granted;
+		faults += riders[i].faults;
+	}
 	check_quiet(&world);
 	printf("%s: %llu granted, %llu faults\n", vmmu_format_info(format)->name,
-	       (unsigned long long)riders[0].granted + riders[1].granted,
-	       (unsigned long long)riders[0].faults + riders[1].faults);
-	MUST(riders[0].faults + riders[1].faults);
+	       (unsigned long long)granted, (unsigned long long)faults);
+	MUST(faults);
 	vmmu_vm_destroy(world.vm);
 }
 
 int main(void)
 {
+	unsigned parts = 0;
+
 	vmmu_thread_register();
-	for (unsigned i = 0; outside_at(i); i++)
-		run(outside_at(i));
+	while (outside_at(parts))
+		parts++;
+	for (unsigned i = 0; i < parts; i++)
+		run(outside_at(i), parts);
 	vmmu_thread_unregister();
 	return 0;
 }

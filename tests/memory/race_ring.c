@@ -5,13 +5,19 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
+#include <stdatomic.h>
 
-#include "base/must.h"
+#include "base/race.h"
 #include "memory/ring.h"
 
 #define ENTRIES 64
 #define NUMBERS 400000u
+/* A look at the clock after so many. */
+#define STRIDE 1024u
+
+static struct race race;
+static atomic_uint pushed; /* how many there are, once it is known */
+static atomic_bool is_over;
 
 /* Both parts of an entry tell the number, so that a torn one shows. */
 static uint64_t page_of(uint32_t number)
@@ -23,9 +29,13 @@ static void *push(void *arg)
 {
 	struct dirty_ring *ring = arg;
 
-	for (uint32_t number = 0; number < NUMBERS; number++)
+	uint32_t number;
+
+	for (number = 0; number % STRIDE || race_goes_on(&race, number); number++)
 		while (!ring_push(ring, number, page_of(number)))
 			sched_yield();
+	atomic_store(&pushed, number);
+	atomic_store(&is_over, true);
 	return NULL;
 }
 
@@ -39,8 +49,9 @@ int main(void)
 	uint64_t at = 0;
 
 	MUST(ring);
+	race = race_begin(1, NUMBERS);
 	MUST(!pthread_create(&thread, NULL, push, ring));
-	while (next < NUMBERS) {
+	while (!atomic_load(&is_over) || next < atomic_load(&pushed)) {
 		uint64_t count = ring_harvest(ring, pages, 1 + next % ENTRIES);
 
 		for (uint64_t i = 0; i < count; i++, next++) {
@@ -58,6 +69,6 @@ int main(void)
 	MUST(!pthread_join(thread, NULL));
 	MUST(ring_is_empty(ring));
 	ring_destroy(ring);
-	printf("%u entries\n", NUMBERS);
+	printf("%u entries\n", next);
 	return 0;
 }

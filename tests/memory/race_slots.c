@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Readers look slots up while an updater creates, deletes, moves and re-flags them: for a second,
- * or as many milliseconds as the argument says. A plain program, so that it runs under
- * ThreadSanitizer too.
+ * or as many as base/race.h is told.
  *
  * 	slot 0   always there, re-flagged
  * 	slot 1   moved between gfns 1000 and 2000: in every set it is at exactly one of the two
@@ -17,12 +16,12 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "base/random.h"
+#include "base/race.h"
 #include "base/sync.h"
 #include "memory/geometries.h"
 #include "memory/slots.h"
 
-#define READERS    2
+#define READERS    2 /* unless told otherwise */
 #define SLOT_GFNS  16
 #define HVA_OF(id) (((uint64_t)(id) + 1) << 32)
 
@@ -131,7 +130,7 @@ static void read_copies(struct reader *reader)
 
 static void *read_slots(void *seed)
 {
-	struct reader reader = {.random = {.state = (uintptr_t)seed}};
+	struct reader reader = {.random = race_random((unsigned)(uintptr_t)seed)};
 
 	sync_thread_register();
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
@@ -161,7 +160,7 @@ static void update(unsigned id, uint64_t gfn, uint64_t gfns, unsigned flags)
 static void *update_slots(void *unused)
 {
 	bool present = false, flagged = false, moved = false;
-	struct random_state random = random_start(5);
+	struct random_state random = race_random(0);
 
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
 		switch (random_below(&random, 3)) {
@@ -181,23 +180,24 @@ static void *update_slots(void *unused)
 	return unused;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-	long ms = argc > 1 ? atol(argv[1]) : 1000;
+	long ms = (long)(race_number("VMMU_RACE_SECONDS", 1) * 1000);
 	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	unsigned readers = race_threads(READERS);
 	size_t live = mem_live();
-	pthread_t threads[READERS + 1];
+	pthread_t threads[RACE_THREADS_MAX + 1];
 
 	if (slots_init(&slots, &geometry_4k, 3, 1, NULL))
 		return 2;
 	update(0, 0, SLOT_GFNS, 0);
 	update(1, 1000, SLOT_GFNS, VMMU_SLOT_LOG_DIRTY);
-	for (uintptr_t i = 0; i < READERS; i++)
-		check(!pthread_create(&threads[i], NULL, read_slots, (void *)i), "thread");
-	check(!pthread_create(&threads[READERS], NULL, update_slots, NULL), "thread");
+	for (uintptr_t i = 0; i < readers; i++)
+		check(!pthread_create(&threads[i], NULL, read_slots, (void *)(i + 1)), "thread");
+	check(!pthread_create(&threads[readers], NULL, update_slots, NULL), "thread");
 	nanosleep(&time, NULL);
 	atomic_store(&stop, true);
-	for (unsigned i = 0; i <= READERS; i++)
+	for (unsigned i = 0; i <= readers; i++)
 		pthread_join(threads[i], NULL);
 	slots_destroy(&slots);
 	check(mem_live() == live, "leak");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread plays hardware: it sets accessed and dirty in entries that let it, as x86 does, with
+ * Threads play hardware: they set accessed and dirty in entries that let it, as x86 does, with
  * atomics of its own. Meanwhile ranges are write-protected, again and again. Each dirty or accessed
  * bit that hardware set must be found afterwards: set 0 to 1 as often as taken 1 to 0. A plain
  * program, so that it runs under ThreadSanitizer too.
@@ -14,6 +14,7 @@
 #include <string.h>
 #include <vmmu/vmmu.h>
 
+#include "base/race.h"
 #include "faults/vm.h"
 
 #define WRITE    (UINT64_C(1) << 1)
@@ -30,8 +31,9 @@
 
 static _Atomic uint64_t *entries;
 static atomic_bool stop;
-static atomic_ulong hits;        /* stores that set a bit */
-static uint64_t hardware_set[2]; /* accessed, dirty */
+static atomic_ulong hits; /* stores that set a bit */
+/* Of each thread that plays hardware: accessed, dirty. */
+static uint64_t hardware_set[RACE_THREADS_MAX][2];
 static uint64_t harvested[2];
 
 static enum vmmu_resolve_status no_page(void *ctx, const struct vmmu_page_request *request,
@@ -42,7 +44,7 @@ static enum vmmu_resolve_status no_page(void *ctx, const struct vmmu_page_reques
 }
 
 /* A store to a page: sets A, and D if the entry lets it. */
-static void hardware_write(_Atomic uint64_t *ptep)
+static void hardware_write(_Atomic uint64_t *ptep, uint64_t was_set[2])
 {
 	uint64_t pte = atomic_load_explicit(ptep, memory_order_relaxed), set;
 
@@ -53,16 +55,16 @@ static void hardware_write(_Atomic uint64_t *ptep)
 	} while (!atomic_compare_exchange_weak_explicit(ptep, &pte, pte | set, memory_order_relaxed,
 							memory_order_relaxed));
 	atomic_fetch_add_explicit(&hits, 1, memory_order_relaxed);
-	hardware_set[0] += !(pte & ACCESSED);
-	hardware_set[1] += (set & DIRTY) && !(pte & DIRTY);
+	was_set[0] += !(pte & ACCESSED);
+	was_set[1] += (set & DIRTY) && !(pte & DIRTY);
 }
 
-static void *hardware(void *unused)
+static void *hardware(void *was_set)
 {
 	while (!atomic_load_explicit(&stop, memory_order_relaxed))
 		for (unsigned i = 0; i < PAGES; i++)
-			hardware_write(&entries[i]);
-	return unused;
+			hardware_write(&entries[i], was_set);
+	return NULL;
 }
 
 /* Take A and D away and count them; give WRITE back. */
@@ -116,21 +118,26 @@ static int map(struct vmmu_vm *vm)
 	return 0;
 }
 
-static int race(struct vmmu_vm *vm)
+static int run(struct vmmu_vm *vm)
 {
-	pthread_t thread;
+	struct race race = race_begin(1, ROUNDS);
+	unsigned count = race_threads(1), round;
+	pthread_t threads[RACE_THREADS_MAX];
 	int failed = 0;
 
-	if (pthread_create(&thread, NULL, hardware, NULL))
-		return -1;
-	for (unsigned round = 0;
-	     !failed && (round < ROUNDS || (hits < HITS && round < ROUNDS_MOST)); round++) {
+	for (unsigned i = 0; i < count; i++)
+		if (pthread_create(&threads[i], NULL, hardware, hardware_set[i]))
+			return -1;
+	for (round = 0; !failed && (race_goes_on(&race, round) ||
+				    (race_lacks(&race, hits, HITS) && round < ROUNDS_MOST));
+	     round++) {
 		failed = protect(vm, round);
 		for (unsigned i = 0; i < PAGES; i++)
 			harvest(i, WRITE);
 	}
 	atomic_store(&stop, true);
-	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
 	for (unsigned i = 0; i < PAGES; i++)
 		harvest(i, 0);
 	return failed;
@@ -149,13 +156,17 @@ int main(void)
 	vmmu_thread_register();
 	if (vmmu_vm_create(&options, &vm) || map(vm))
 		return 2;
-	failed = race(vm);
+	failed = run(vm);
 	vmmu_vm_destroy(vm);
 	vmmu_thread_unregister();
+	for (unsigned i = 1; i < RACE_THREADS_MAX; i++) {
+		hardware_set[0][0] += hardware_set[i][0];
+		hardware_set[0][1] += hardware_set[i][1];
+	}
 	for (unsigned i = 0; i < 2; i++)
 		printf("%s: set %llu times, found %llu times\n", i ? "dirty" : "accessed",
-		       (unsigned long long)hardware_set[i], (unsigned long long)harvested[i]);
+		       (unsigned long long)hardware_set[0][i], (unsigned long long)harvested[i]);
 	/* a run in which hardware had nothing to do would prove nothing */
-	return failed || !hardware_set[1] || hardware_set[0] != harvested[0] ||
-	       hardware_set[1] != harvested[1];
+	return failed || !hardware_set[0][1] || hardware_set[0][0] != harvested[0] ||
+	       hardware_set[0][1] != harvested[1];
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/race.h"
 #include "base/sync.h"
 #include "rmap/rmap.h"
 
@@ -15,9 +16,11 @@
 #define PLACES      40
 #define CHANGES     60000
 #define CHANGES_MAX 100000000
+/* A look at the clock after so many. */
+#define STRIDE 64
 /* Changes go on until readers met so many entries. */
 #define WANTED  100000
-#define READERS 3
+#define READERS 3 /* unless told otherwise */
 
 /* Entries of head H are places[H][...]; their values say so. */
 static _Atomic uint64_t places[HEADS][PLACES];
@@ -59,10 +62,13 @@ static int write_heads(void)
 {
 	static bool is_in[HEADS][PLACES];
 	struct objcache cache;
-	uint32_t random = 12345;
+	struct race race = race_begin(1, CHANGES);
+	uint32_t random = (uint32_t)race_random(0).state;
 
 	objcache_init(&cache, sizeof(struct rmap_chunk));
-	for (unsigned n = 0; n < CHANGES_MAX && (n < CHANGES || met < WANTED); n++) {
+	for (unsigned n = 0; n % STRIDE || race_goes_on(&race, n) ||
+			     (race_lacks(&race, met, WANTED) && n < CHANGES_MAX);
+	     n++) {
 		bool is_growing = n / 2000 % 2 == 0;
 		unsigned h, p;
 
@@ -86,18 +92,19 @@ static int write_heads(void)
 
 int main(void)
 {
-	pthread_t readers[READERS];
+	unsigned count = race_threads(READERS);
+	pthread_t readers[RACE_THREADS_MAX];
 	int err;
 
 	for (unsigned h = 0; h < HEADS; h++)
 		for (unsigned p = 0; p < PLACES; p++)
 			atomic_store(&places[h][p], h + 1);
-	for (unsigned i = 0; i < READERS; i++)
+	for (unsigned i = 0; i < count; i++)
 		if (pthread_create(&readers[i], NULL, reader_main, NULL))
 			return 1;
 	err = write_heads();
 	atomic_store(&is_over, true);
-	for (unsigned i = 0; i < READERS; i++)
+	for (unsigned i = 0; i < count; i++)
 		pthread_join(readers[i], NULL);
 	for (unsigned h = 0; h < HEADS; h++)
 		err |= atomic_load(&heads[h]) != 0;

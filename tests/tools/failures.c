@@ -25,9 +25,9 @@ static struct vmmu_trace *open_trace(void)
  * untouched, or a report whose outcomes and errors add up; nothing is left allocated, and the trace
  * can be replayed again.
  */
-Test(failures, memory_runs_out_anywhere__nothing_leaks_and_counts_add_up)
+static void run_out(unsigned threads)
 {
-	struct vmmu_replay_options options = {.size = sizeof(options)};
+	struct vmmu_replay_options options = {.size = sizeof(options), .threads = threads};
 	struct vmmu_trace *trace = open_trace();
 	struct vmmu_replay_report report, untouched = {.lines = 4711};
 	size_t live;
@@ -62,12 +62,25 @@ Test(failures, memory_runs_out_anywhere__nothing_leaks_and_counts_add_up)
 	vmmu_trace_close(trace);
 }
 
+Test(failures, memory_runs_out_anywhere__nothing_leaks_and_counts_add_up)
+{
+	run_out(0);
+}
+
+Test(failures, memory_runs_out_with_threads__nothing_leaks_and_counts_add_up)
+{
+	run_out(3);
+}
+
 Test(failures, wrong_options__einval_and_the_report_untouched)
 {
 	struct vmmu_replay_options good = {.size = sizeof(good)}, bad;
+	struct vmmu_compare_options kernel = {.size = sizeof(kernel)};
 	struct vmmu_replay_report report = {.lines = 4711};
 	struct vmmu_trace *trace = open_trace();
+	struct vmmu_compare *compare;
 
+	cr_assert(eq(int, vmmu_compare_create(&kernel, &compare), 0));
 	cr_expect(eq(int, vmmu_replay(NULL, &good, &report), -EINVAL));
 	cr_expect(eq(int, vmmu_replay(trace, NULL, &report), -EINVAL));
 	cr_expect(eq(int, vmmu_replay(trace, &good, NULL), -EINVAL));
@@ -86,6 +99,16 @@ Test(failures, wrong_options__einval_and_the_report_untouched)
 	bad = good;
 	bad.repeat = UINT32_MAX;
 	cr_expect(eq(int, vmmu_replay(trace, &bad, &report), -EINVAL));
+	bad = good;
+	bad.threads = VMMU_REPLAY_THREADS_MAX + 1;
+	cr_expect(eq(int, vmmu_replay(trace, &bad, &report), -EINVAL));
+	bad.threads = 1;
+	bad.repeat = 2;
+	cr_expect(eq(int, vmmu_replay(trace, &bad, &report), -EINVAL));
+	bad.repeat = 1;
+	bad.compare = compare;
+	cr_expect(eq(int, vmmu_replay(trace, &bad, &report), -EINVAL));
+	vmmu_compare_destroy(compare);
 	cr_expect(eq(u64, report.lines, 4711));
 	vmmu_trace_close(trace);
 }

@@ -253,6 +253,31 @@ Test(matrix, tdp_roots__map_what_direct_ones_do)
 	}
 }
 
+/* One vCPU's faults come in their order, whoever runs them; what the host does keeps its place. */
+Test(matrix, threads__give_the_same_for_one_vcpu)
+{
+	const struct sample *samples[] = {&bundled[0], &bundled[4], &bundled[5],
+					  &scripts[3], &scripts[5], &scripts[6]};
+
+	for (size_t i = 0; i < 2 * COUNT(samples); i++) {
+		struct vmmu_replay_options options = {
+			.size = sizeof(options), .root = i % 2 ? VMMU_ROOT_TDP : VMMU_ROOT_DIRECT};
+		struct vmmu_replay_report serial, parallel;
+
+		replay(TRACES, samples[i / 2], &options, &serial);
+		options.threads = 3;
+		replay(TRACES, samples[i / 2], &options, &parallel);
+		check(samples[i / 2], "its own", &parallel);
+		cr_expect(eq(u64, parallel.digest.high, serial.digest.high), "%zu", i);
+		cr_expect(eq(u64, parallel.digest.low, serial.digest.low), "%zu", i);
+		for (unsigned outcome = 0; outcome < VMMU_OUTCOMES; outcome++)
+			cr_expect(eq(u64, parallel.outcomes[outcome], serial.outcomes[outcome]),
+				  "%zu", i);
+		cr_expect(eq(u64, parallel.dirty_pages, serial.dirty_pages));
+		cr_expect(eq(u64, parallel.retried, 0));
+	}
+}
+
 /*
  * The guest ran on KVM's TDP MMU, and direct roots map alike: it wrote 422 leaves (grep -c
  * kvm_mmu_set_spte) and 13 MMIO entries (grep -c mark_mmio_spte), and dropped everything 30 times

@@ -34,6 +34,10 @@ Test(usage, wrong_command_or_option__exits_2_and_says_which)
 	expect("replay --max-level 6 x", 2, "not '6'");
 	expect("replay --max-level -1 x", 2, "not '-1'");
 	expect("replay --repeat 1x x", 2, "not '1x'");
+	expect("replay --threads 0 x", 2, "not '0'");
+	expect("replay --threads 65 x", 2, "not '65'");
+	expect("replay --threads 2 --compare x", 2, "no --threads");
+	expect("replay --threads 2 --repeat 2 x", 2, "no --threads");
 	expect("replay --backing 3m x", 2, "--backing does not take '3m'");
 	expect("replay --mode shadow x", 2, "--mode does not take 'shadow'");
 	expect("replay --fault-semantics tdp x", 2, "--fault-semantics does not take 'tdp'");

@@ -41,6 +41,23 @@ Test(histogram, one_slow_value_in_a_hundred__p99_does_not_show_it)
 	cr_assert(eq(u64, histogram_quantile(&histogram, 991), 1015807));
 }
 
+Test(histogram, merged__holds_the_values_of_both)
+{
+	struct histogram histogram = {0}, other = {0};
+	unsigned i;
+
+	for (i = 1; i <= 5; i++) {
+		histogram_add(&histogram, i);
+		histogram_add(&other, 5 + i);
+	}
+	histogram_merge(&histogram, &other);
+	cr_assert(eq(u64, histogram.count, 10));
+	cr_assert(eq(u64, histogram.total, 55));
+	cr_assert(eq(u64, histogram_quantile(&histogram, 500), 5));
+	cr_assert(eq(u64, histogram_quantile(&histogram, 900), 9));
+	cr_assert(eq(u64, other.count, 5));
+}
+
 Test(histogram, bucket_edges__belong_to_the_right_bucket)
 {
 	static const struct {

@@ -3,8 +3,8 @@
  * The funnel's exclusive form against hardware and the lockless fix: RACE is the function to emit,
  * after an instance header of a format.
  *
- * A second thread sets accessed, and dirty where WRITE is there, by compare-exchange as hardware
- * does; and gives WRITE back through the shared form where it may be had. The main thread protects,
+ * Other threads set accessed, and dirty where WRITE is there, by compare-exchange as hardware
+ * does; and give WRITE back through the shared form where it may be had. The main thread protects,
  * ages, zaps and maps again. Each bit is counted when somebody sets it, 0 to 1, and when the funnel
  * says that it was in what was replaced, 1 to 0. At the end the two are equal, or a bit was lost or
  * made up. A plain program: a Criterion one does not run under ThreadSanitizer.
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/race.h"
 #include "walker/race_funnel.h"
 #include "walker/walk_impl.h"
 
@@ -34,7 +35,7 @@ struct bits {
 	uint64_t set[2], taken[2];
 };
 
-static struct bits by_hardware, by_us;
+static struct bits by_hardware[RACE_THREADS_MAX], by_us;
 
 static void race_flush(void *ctx, const struct vmmu_flush *flush)
 {
@@ -87,7 +88,7 @@ static uint64_t marks(uint64_t pte)
 	return accessed | (fmt_access(pte, 1) & VMMU_WRITE ? dirty : 0);
 }
 
-static void hardware_store(const struct entry_ref *ref)
+static void hardware_store(const struct entry_ref *ref, struct bits *bits)
 {
 	uint64_t pte = pte_load(ref->ptep), new_pte;
 
@@ -96,19 +97,19 @@ static void hardware_store(const struct entry_ref *ref)
 			return;
 		new_pte = pte | marks(pte);
 	} while (!atomic_compare_exchange_weak(ref->ptep, &pte, new_pte));
-	count(&by_hardware, pte, new_pte);
+	count(bits, pte, new_pte);
 	atomic_fetch_add_explicit(&hits, pte != new_pte, memory_order_relaxed);
 	if (fmt_access(new_pte, 1) & VMMU_WRITE)
 		return;
 	if (funnel_try(&tree, ref, new_pte, fmt_write_allow(new_pte, 1)))
-		count(&by_hardware, new_pte, fmt_write_allow(new_pte, 1));
+		count(bits, new_pte, fmt_write_allow(new_pte, 1));
 }
 
-static void *hardware(void *unused)
+static void *hardware(void *bits)
 {
 	while (!atomic_load_explicit(&stop, memory_order_relaxed))
-		table_for_each(&tree, table, ref) hardware_store(&ref);
-	return unused;
+		table_for_each(&tree, table, ref) hardware_store(&ref, bits);
+	return NULL;
 }
 
 /* funnel_update(), counted: CHANGE is pure, so it says what the value became. */
@@ -141,34 +142,46 @@ static void work(const struct entry_ref *ref, unsigned kind)
 
 static void race_run(void)
 {
-	pthread_t thread;
+	struct race race = race_begin(RACE_FORMATS, ROUNDS);
+	unsigned threads = race_threads(1);
+	pthread_t thread[RACE_THREADS_MAX];
 
 	table_for_each(&tree, table, ref)
 	{
 		funnel_set(&tree, &ref, race_leaf());
 		count(&by_us, 0, race_leaf());
 	}
-	if (pthread_create(&thread, NULL, hardware, NULL))
-		return;
-	for (unsigned round = 0; round < ROUNDS || (hits < HITS && round < ROUNDS_MOST); round++)
+	for (unsigned i = 0; i < threads; i++)
+		if (pthread_create(&thread[i], NULL, hardware, &by_hardware[i]))
+			return;
+	for (unsigned round = 0;
+	     race_goes_on(&race, round) || (race_lacks(&race, hits, HITS) && round < ROUNDS_MOST);
+	     round++)
 		table_for_each(&tree, table, ref) work(&ref, (round + (unsigned)ref.gfn) % 4);
 	atomic_store(&stop, true);
-	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < threads; i++)
+		pthread_join(thread[i], NULL);
+	for (unsigned i = 1; i < threads; i++) {
+		for (unsigned bit = 0; bit < 2; bit++) {
+			by_hardware[0].set[bit] += by_hardware[i].set[bit];
+			by_hardware[0].taken[bit] += by_hardware[i].taken[bit];
+		}
+	}
 	/* what is left counts as taken */
 	table_for_each(&tree, table, ref) count(&by_us, funnel_set(&tree, &ref, 0), 0);
 }
 
 static int race_verdict(void)
 {
-	int failed = atomic_load(&bugs) != 0 || !by_hardware.set[0] || !by_hardware.set[1];
+	int failed = atomic_load(&bugs) != 0 || !by_hardware[0].set[0] || !by_hardware[0].set[1];
 
 	for (unsigned i = 0; i < 2; i++) {
-		uint64_t set = by_hardware.set[i] + by_us.set[i];
-		uint64_t taken = by_hardware.taken[i] + by_us.taken[i];
+		uint64_t set = by_hardware[0].set[i] + by_us.set[i];
+		uint64_t taken = by_hardware[0].taken[i] + by_us.taken[i];
 
 		printf("%s %s: set %llu times, %llu by hardware; found %llu times\n", FMT_NAME,
 		       i ? "dirty" : "accessed", (unsigned long long)set,
-		       (unsigned long long)by_hardware.set[i], (unsigned long long)taken);
+		       (unsigned long long)by_hardware[0].set[i], (unsigned long long)taken);
 		failed |= set != taken;
 	}
 	return failed | (tree.leaves[1] || table->used || !table->has_volatile);

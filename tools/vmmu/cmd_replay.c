@@ -42,6 +42,7 @@ enum {
 	KEY_KVM,
 	KEY_MODE,
 	KEY_COMPARE,
+	KEY_THREADS,
 };
 
 static const struct argp_option options[] = {
@@ -66,6 +67,8 @@ static const struct argp_option options[] = {
 	 0},
 	{"repeat", KEY_REPEAT, "N", 0, "Replay N times, each into a new VM; the digests must agree",
 	 0},
+	{"threads", KEY_THREADS, "N", 0,
+	 "Replay the faults of different vCPUs at once, on N threads", 0},
 	{"json", KEY_JSON, NULL, 0, "Print the report as JSON", 0},
 	{"dump-tables", KEY_DUMP, "FILE", 0,
 	 "Write the tables to FILE for 'vmmu walk' and 'vmmu dump'", 0},
@@ -134,6 +137,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_REPEAT:
 		args->replay.repeat = (unsigned)parse_count(state, "--repeat", arg, REPEAT_MAX);
 		return 0;
+	case KEY_THREADS:
+		args->replay.threads = (unsigned)parse_count(state, "--threads", arg,
+							     VMMU_REPLAY_THREADS_MAX);
+		return 0;
 	case KEY_DUMP:
 		args->dump_path = arg;
 		return 0;
@@ -143,6 +150,19 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+}
+
+/* What was asked for goes together. */
+static void check_together(struct argp_state *state, const struct replay_args *args)
+{
+	if (!args->path)
+		argp_error(state, "a TRACE is required");
+	if (args->is_compared && args->replay.repeat > 1)
+		argp_error(state, "--compare is of one run: no --repeat");
+	if (args->is_compared && args->replay.threads)
+		argp_error(state, "--compare is of the recorded order: no --threads");
+	if (args->replay.repeat > 1 && args->replay.threads)
+		argp_error(state, "--repeat is of one order: no --threads");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -171,10 +191,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->path = arg;
 		return 0;
 	case ARGP_KEY_END:
-		if (!args->path)
-			argp_error(state, "a TRACE is required");
-		if (args->is_compared && args->replay.repeat > 1)
-			argp_error(state, "--compare is of one run: no --repeat");
+		check_together(state, args);
 		return 0;
 	default:
 		return parse_option(key, arg, state);
@@ -286,10 +303,10 @@ static int print_report(struct replay_args *args, struct vmmu_trace *trace,
 	if (code != TOOL_OK)
 		return code;
 	if (args->as_json)
-		report_print_json(args->path, trace, &args->kernel, args->replay.root, report,
+		report_print_json(args->path, trace, &args->kernel, &args->replay, report,
 				  comparison);
 	else if (!args->is_quiet)
-		report_print(args->path, trace, &args->kernel, args->replay.root, report);
+		report_print(args->path, trace, &args->kernel, &args->replay, report);
 	if (comparison && !args->as_json && !args->is_quiet)
 		comparison_print(comparison, trace);
 	code = tool_finish_output();

@@ -71,9 +71,9 @@ const char *report_outcome_name(unsigned outcome)
 
 double report_faults_per_second(const struct vmmu_replay_report *report)
 {
-	if (!report->fault_ns_total)
+	if (!report->fault_ns_wall)
 		return 0;
-	return (double)report->faults * 1e9 / (double)report->fault_ns_total;
+	return (double)report->faults * 1e9 / (double)report->fault_ns_wall;
 }
 
 /* A line of items under one title, broken before it gets too long. */
@@ -234,7 +234,8 @@ static void print_kernel(const struct kernel *kernel)
 }
 
 void report_print(const char *path, const struct vmmu_trace *trace, const struct kernel *kernel,
-		  enum vmmu_root_mode mode, const struct vmmu_replay_report *report)
+		  const struct vmmu_replay_options *options,
+		  const struct vmmu_replay_report *report)
 {
 	const struct vmmu_format_info *info = vmmu_format_info(report->format);
 
@@ -242,7 +243,12 @@ void report_print(const char *path, const struct vmmu_trace *trace, const struct
 	print_kernel(kernel);
 	title("engine");
 	printf("%s (%s), %s mode\n", info->name, info->description,
-	       mode == VMMU_ROOT_TDP ? "tdp" : "direct");
+	       options->root == VMMU_ROOT_TDP ? "tdp" : "direct");
+	if (options->threads) {
+		title("threads");
+		printf("%u: %" PRIu64 " faults beside others, %" PRIu64 " tried again\n",
+		       options->threads, report->parallel_faults, report->retried);
+	}
 	print_layout(report);
 	print_faults(report);
 	print_tables(report);

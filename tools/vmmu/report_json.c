@@ -64,13 +64,18 @@ static void add_kernel(struct json_object *root, const struct kernel *kernel)
 	add_text(object, "why", kernel->why);
 }
 
-static void add_engine(struct json_object *root, enum vmmu_root_mode mode,
+static void add_engine(struct json_object *root, const struct vmmu_replay_options *options,
 		       const struct vmmu_replay_report *report)
 {
-	struct json_object *object = add_object(root, "engine");
+	struct json_object *object = add_object(root, "replay");
+
+	add(object, "threads", options->threads);
+	add(object, "parallel_faults", report->parallel_faults);
+	add(object, "retried", report->retried);
+	object = add_object(root, "engine");
 
 	add_text(object, "format", vmmu_format_info(report->format)->name);
-	add_text(object, "mode", mode == VMMU_ROOT_TDP ? "tdp" : "direct");
+	add_text(object, "mode", options->root == VMMU_ROOT_TDP ? "tdp" : "direct");
 	object = add_object(root, "layout");
 	json_object_object_add(object, "inferred",
 			       json_object_new_boolean(report->layout_inferred));
@@ -196,7 +201,7 @@ static void add_comparison(struct json_object *root, const struct comparison *co
 }
 
 void report_print_json(const char *path, const struct vmmu_trace *trace,
-		       const struct kernel *kernel, enum vmmu_root_mode mode,
+		       const struct kernel *kernel, const struct vmmu_replay_options *options,
 		       const struct vmmu_replay_report *report, const struct comparison *comparison)
 {
 	struct json_object *root = json_object_new_object(), *object;
@@ -205,7 +210,7 @@ void report_print_json(const char *path, const struct vmmu_trace *trace,
 	add_text(root, "schema", "vmmu-replay/1");
 	add_trace(root, path, trace, report);
 	add_kernel(root, kernel);
-	add_engine(root, mode, report);
+	add_engine(root, options, report);
 	add_outcomes(root, report);
 	add_tables(root, report);
 	add_operations(root, report);
