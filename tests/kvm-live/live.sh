@@ -42,8 +42,11 @@ number() {
 
 # Hold recording $2 in folder $1, of configuration $3 on the kernel $4, against the engine; a row of the table.
 compare() {
-	local dir=$1 name=$2 config=$3 kernel=$4 json options total agree explained verdict=0
+	local dir=$1 name=$2 config=$3 kernel=$4 version json options total agree explained verdict=0
 	read -ra options <<<"$(options "$config")"
+	version=$(cut -d . -f 1,2 <<<"$kernel")
+	# Of other versions the trace itself tells what they are most like.
+	! "$command" formats | grep -q "kvm-$version " || options+=(--kvm "$version")
 	options+=(--layout "$dir/$name.slots.txt" "$dir/$name.tracefs.txt")
 	json=$("$command" replay --compare --json "${options[@]}" 2>"$dir/$name.errors") || verdict=1
 	total=$(number total <<<"$json") agree=$(number agree <<<"$json") explained=$(number explained <<<"$json")
