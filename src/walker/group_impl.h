@@ -270,10 +270,14 @@ static inline bool funnel_break_shared(const struct tree *tree, struct tree_book
  */
 static inline bool funnel_age(const struct tree *tree, const struct entry_ref *ref)
 {
+	uint64_t pte = pte_load(ref->ptep);
 	bool is_any = false;
 
-	if (likely(!entry_group_lg2(pte_load(ref->ptep), ref->level)))
+	if (likely(!entry_group_lg2(pte, ref->level)))
 		return funnel_age_one(tree, ref);
+	/* Nearly always so are the others: the first of its pages that was asked about did it. */
+	if (!fmt_is_accessed(pte, ref->level))
+		return false;
 	group_for_each(ref, at) is_any |= funnel_age_one(tree, &at);
 	return is_any;
 }

@@ -67,7 +67,7 @@ static void setup_group(struct stage *stage)
 static void setup_group_aged(struct stage *stage)
 {
 	setup_group(stage);
-	stage_age(stage);
+	stage_age_page(stage, PAGE);
 }
 
 /* Mapped for reading, and by now two pages of it may be written: who does takes it apart. */
@@ -198,6 +198,13 @@ static void do_age(struct stage *stage, unsigned cpu)
 	stage_age(stage);
 }
 
+/* By one page, which is all of a group. */
+static void do_age_page(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_age_page(stage, NEAR);
+}
+
 /* A look without a lock: whatever it finds, it may not look at what is gone. */
 static void do_walk(struct stage *stage, unsigned cpu)
 {
@@ -276,12 +283,13 @@ static const struct scenario scenarios[] = {
 	 .has_groups = true, .setup = setup_group_read_only, .threads = 2,
 	 .thread = {do_write, do_move_near}},
 	{"group-break-age", "a fault that takes a group apart, and it ages", .has_groups = true,
-	 .setup = setup_group_read_only, .threads = 2, .thread = {do_write, do_age}},
+	 .setup = setup_group_read_only, .threads = 2, .thread = {do_write, do_age_page}},
+	/* the second CPU's: the first one's TLB still knows */
 	{"group-fix-age", "the first use of an aged group, and it ages again", .has_groups = true,
-	 .setup = setup_group_aged, .threads = 2, .thread = {do_write, do_age}},
+	 .setup = setup_group_aged, .threads = 2, .thread = {do_age_page, do_write}},
 	{"group-fix-move", "the first use of an aged group, and the host moves a page of it",
 	 .has_groups = true, .setup = setup_group_aged, .threads = 2,
-	 .thread = {do_write, do_move_near}},
+	 .thread = {do_move_near, do_write}},
 	{"group-walk", "a look without a lock, and the host moves a page of a group",
 	 .has_groups = true, .setup = setup_group, .threads = 2, .thread = {do_walk, do_move}},
 	{"fault-move-move", "a fault, and two invalidations beside each other", .threads = 3,
@@ -304,7 +312,7 @@ static const struct scenario scenarios[] = {
 	 .thread = {do_read_other, do_fault_small, do_walk}},
 	{"group-break-move-age", "a group is taken apart by a fault and by the host, and ages",
 	 .has_groups = true, .setup = setup_group_read_only, .threads = 3,
-	 .thread = {do_write, do_move_near, do_age}},
+	 .thread = {do_write, do_move_near, do_age_page}},
 };
 
 const struct scenario *scenario_at(unsigned index)

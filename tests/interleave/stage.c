@@ -423,12 +423,23 @@ void stage_copy_all(struct stage *stage)
 	stage->is_logging = true;
 }
 
-void stage_age(struct stage *stage)
+static void stage_age_pages(struct stage *stage, uint64_t gfn, uint64_t count)
 {
-	struct vmmu_hva_range range = {HVA, HVA + stage_gpa(stage, STAGE_PAGES)};
+	struct vmmu_hva_range range = {HVA + stage_gpa(stage, gfn),
+				       HVA + stage_gpa(stage, gfn + count)};
 
 	if (vmmu_age(stage->vm, &range) < 0)
 		schedule_blame(VERDICT_CHECK, "vmmu_age() failed");
+}
+
+void stage_age(struct stage *stage)
+{
+	stage_age_pages(stage, 0, STAGE_PAGES);
+}
+
+void stage_age_page(struct stage *stage, uint64_t gfn)
+{
+	stage_age_pages(stage, gfn, 1);
 }
 
 void stage_zap_all(struct stage *stage)

@@ -94,6 +94,8 @@ void stage_harvest(struct stage *stage);
 void stage_copy_all(struct stage *stage);
 /* vmmu_age() over everything. */
 void stage_age(struct stage *stage);
+/* The same over one page. */
+void stage_age_page(struct stage *stage, uint64_t gfn);
 void stage_zap_all(struct stage *stage);
 
 #endif
