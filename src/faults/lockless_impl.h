@@ -161,8 +161,8 @@ static ALWAYS_INLINE int fast_fix_grant(struct vmmu_vm *vm, struct vmmu_vcpu *vc
 }
 
 /*
- * Under RCU: the leaf over gfn at AT, in a group, is not aged any more, and so are the others by and
- * by: each at its next use, or now, if nobody works on it.
+ * Under RCU: the leaf over gfn at AT, in a group, is not aged any more, and so are the others by
+ * and by: each at its next use, or now, if nobody works on it.
  */
 static NEVER_INLINE void fast_fix_group(const struct vmmu_vm *vm, struct walk_stop at, uint64_t gfn)
 {

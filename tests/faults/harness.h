@@ -99,8 +99,8 @@ struct machine_options {
 	bool nx_huge;
 	bool eager_split;
 	enum vmmu_resize resize;
-	unsigned policies;          /* enum vmmu_policy, or-ed */
-	bool no_host_level;         /* env.host_level stays NULL */
+	unsigned policies;  /* enum vmmu_policy, or-ed */
+	bool no_host_level; /* env.host_level stays NULL */
 	/* what env.host_span answers at most; 0: it stays NULL */
 	unsigned span_lg2_max;
 	bool prefetch;              /* lookups ahead of an access find pages */
