@@ -21,8 +21,9 @@ extern "C" {
  * that this call clears. Without it (RISC-V without Svadu, Arm without hardware access flags, EPT
  * with accessed and dirty bits off), an entry whose bit is clear faults at the next access;
  * vmmu_fault() makes it anew (VMMU_FIXED), used, and without the lock where the fault's flags let
- * it. A large mapping is used when any page of it is. What was mapped ahead of any access, by
- * prefetch or vmmu_prefault(), reads as unused until it is accessed, where hardware can tell.
+ * it. A large mapping, and a group (vmmu_geometry.group_lg2), is used when any page of it is, and
+ * unused as a whole. What was mapped ahead of any access, by prefetch or vmmu_prefault(), reads as
+ * unused until it is accessed, where hardware can tell.
  *
  * No TLB is flushed: one that still has the translation does not report its next uses, so a page
  * in steady use may now and then read as unused. Whoever cannot bear that flushes by itself.

@@ -10,8 +10,8 @@
  * others, on whatever VM, fail with -EDEADLK (those that return nothing do nothing): the thread
  * would wait for itself. From any callback, calls on the vCPU that a fault is being handled for
  * fail with -EBUSY. A callback may take locks of its own, which then come after the mmu lock: never
- * call the library with them held. Faults in tdp roots share that lock: their flush() and event()
- * may run at the same time.
+ * call the library with them held. Faults in tdp roots share that lock: their flush(), event() and
+ * host_span() may run at the same time.
  */
 #ifndef VMMU_ENV_H
 #define VMMU_ENV_H
@@ -125,6 +125,15 @@ struct vmmu_env {
 	 * a fault, until vmmu_vm_destroy() gives back the last. Locked.
 	 */
 	void (*table_put)(void *ctx, void *table, uint64_t bytes);
+	/*
+	 * How much around the page at HVA, between the levels, the host has in one piece now: lg2
+	 * smallest pages of the largest aligned block of frames around the page's own that stand,
+	 * in order, behind the addresses around HVA, all there, with the same rights and memory
+	 * type; 0: the page alone. Faults of formats with groups (vmmu_geometry.group_lg2) then map
+	 * a group at once, where slots and dirty logs let them; as with a large page, the host
+	 * invalidates what it is about to change. NULL: always 0. Locked.
+	 */
+	unsigned (*host_span)(void *ctx, uint64_t hva, uint64_t gfn);
 };
 
 /* All that must be there of a caller's struct vmmu_env: up to resolve. See vmmu/vm.h. */

@@ -77,7 +77,7 @@ struct vmmu_fault {
 	/* FIXED, SPURIOUS: host frame of gfn, when the page lookup was reached */
 	uint64_t pfn;
 	uint64_t hva;   /* bytes; POISONED, NO_PAGE, WOULD_BLOCK: host address of the page */
-	unsigned level; /* FIXED, SPURIOUS: level of the mapping */
+	unsigned level; /* FIXED, SPURIOUS: level of the mapping; of a group: of its entries */
 	enum vmmu_exit_reason exit;
 	struct vmmu_memory_fault memory; /* exits but RING_FULL; else unspecified */
 	bool fast;                       /* fixed without the lock */

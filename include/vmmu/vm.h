@@ -217,6 +217,11 @@ struct vmmu_stats {
 	/* tables that stand where the NX rule alone forbids a large page, now */
 	uint64_t nx_tables;
 	uint64_t nx_recovered; /* of those taken away by vmmu_nx_recover(), since creation */
+	/*
+	 * groups of entries (see vmmu_geometry.group_lg2), since creation: made by faults; taken
+	 * apart, whoever made them, because a part of them was to change
+	 */
+	uint64_t grouped, ungrouped;
 };
 
 /* Smallest quota of tables that may be asked for. */

@@ -47,9 +47,41 @@ static inline bool audit_is_in_group(const struct entry_ref *ref, uint64_t pte)
 			 (BIT64(leaf_group_lg2(pte, ref->level)) - 1);
 	uint64_t first = pte_load(ref->ptep - index);
 
-	return ref->table->has_groups &&
-	       leaf_group_lg2(first, ref->level) == leaf_group_lg2(pte, ref->level) &&
-	       leaf_alone(first, ref->gfn, ref->level) == leaf_alone(pte, ref->gfn, ref->level);
+	if (!(ref->table->flags & TABLE_GROUPED) ||
+	    entry_group_lg2(first, ref->level) != leaf_group_lg2(pte, ref->level))
+		return false;
+	first = fmt_clear_accessed(leaf_alone(first, ref->gfn, ref->level), ref->level);
+	pte = fmt_clear_accessed(leaf_alone(pte, ref->gfn, ref->level), ref->level);
+	return first == pte;
+}
+
+/* A leaf in a group. */
+static void audit_group(struct audit_run *run, const struct entry_ref *ref, uint64_t pte)
+{
+	struct audit_place place = audit_place_of(ref, pte);
+
+	audit_check(run, audit_is_in_group(ref, pte), "leaf-group", &place,
+		    "the members of a group differ");
+	audit_check(
+		run,
+		!fmt_mmu_writable(pte, ref->level) || (fmt_access(pte, ref->level) & VMMU_WRITE),
+		"group-write", &place, "a member of a group without the WRITE that it may have");
+}
+
+/* The same where SLOT is. */
+static void audit_group_in_slot(struct audit_run *run, const struct entry_ref *ref, uint64_t pte,
+				const struct memslot *slot)
+{
+	struct audit_place place = audit_place_of(ref, pte);
+	uint64_t start = group_first(ref).gfn, end = start + group_gfns(ref->level);
+
+	audit_check(run, start >= slot->base_gfn && end - slot->base_gfn <= slot->gfns,
+		    "group-beyond-slot", &place, "a group reaches out of its slot");
+	audit_check(run,
+		    !slot->dirty || !(fmt_access(pte, ref->level) & VMMU_WRITE) ||
+			    (run->vm->slots.is_initially_dirty &&
+			     memslot_is_all_dirty(slot, start, end - start)),
+		    "group-logged", &place, "a writable group while writes are logged");
 }
 
 static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint64_t pte)
@@ -64,8 +96,7 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 	audit_check(run, spte_is_sane_leaf(pte, ref->level), "leaf-writable", &place,
 		    "WRITE needs mmu-writable, which needs host-writable");
 	if (leaf_group_lg2(pte, ref->level))
-		audit_check(run, audit_is_in_group(ref, pte), "leaf-group", &place,
-			    "the members of a group differ");
+		audit_group(run, ref, pte);
 	if (run->vm->mode == VMMU_MODE_RANGES)
 		return;
 	if (!audit_check(run, slot != NULL, "leaf-no-slot", &place,
@@ -74,6 +105,8 @@ static void audit_leaf(struct audit_run *run, const struct entry_ref *ref, uint6
 	audit_check(run,
 		    !(slot->flags & VMMU_SLOT_READ_ONLY) || !fmt_host_writable(pte, ref->level),
 		    "leaf-read-only", &place, "writable in a read-only slot");
+	if (leaf_group_lg2(pte, ref->level))
+		audit_group_in_slot(run, ref, pte, slot);
 	if (ref->level > 1)
 		audit_huge_leaf(run, ref, pte, slot);
 	else

@@ -82,9 +82,10 @@ static bool collapse_is_due(struct vmmu_vm *vm, struct collapse *c)
 	c->leaf = 0;
 	if (!leaf && collapse_takes_away(vm, c))
 		return collapse_level(vm, c->slot, c->ref.gfn, 0) >= level;
-	if (!leaf || collapse_level(vm, c->slot, at.gfn, fmt_leaf_pfn(leaf, at.level)) < level)
+	if (!leaf ||
+	    collapse_level(vm, c->slot, at.gfn, leaf_frame(leaf, at.gfn, at.level)) < level)
 		return false;
-	parts = leaf_parts(leaf, at.level);
+	parts = leaf_parts(leaf_alone(leaf, at.gfn, at.level), at.level);
 	parts.pfn -= at.gfn - c->ref.gfn;
 	if (vm->nx_huge)
 		parts.access &= ~(unsigned)VMMU_EXEC;
@@ -174,11 +175,12 @@ static void collapse_table(struct vmmu_vm *vm, const struct slot_range *range, s
 /* Drop the leaf if slot and host would now have a larger page there. */
 static bool collapse_zap_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
 {
-	uint64_t pfn = fmt_leaf_pfn(pte_load(ref->ptep), ref->level);
+	uint64_t pfn = leaf_frame(pte_load(ref->ptep), ref->gfn, ref->level);
 
 	if (memslot_max_level(slot, vm->geometry, ref->gfn, vm->max_level) <= ref->level ||
 	    collapse_level(vm, slot, ref->gfn, pfn) <= ref->level)
 		return false;
+	group_break(&vm->tree, ref, 1);
 	return zap_leaf(vm, ref, slot);
 }
 

@@ -28,6 +28,7 @@ static NEVER_INLINE bool dirty_forget_leaf(struct vmmu_vm *vm, const struct entr
 					   struct memslot *slot)
 {
 	(void)slot;
+	group_break(&vm->tree, ref, 1);
 	if (fmt_is_dirty(pte_load(ref->ptep), ref->level))
 		funnel_update(&vm->tree, ref, fmt_clear_dirty);
 	return false;

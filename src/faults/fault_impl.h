@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "faults/adjust.h"
+#include "faults/group_map_impl.h"
 #include "faults/lockless_impl.h"
 #include "faults/map_impl.h"
 #include "faults/prefetch_impl.h"
@@ -234,6 +235,7 @@ static NEVER_INLINE unsigned fault_make_way(struct vmmu_vcpu *vcpu, const struct
 			if (!has_room && !tree_has_room(&vm->tree, fmt_geometry.levels))
 				return 0;
 			has_room = true;
+			group_break(&vm->tree, ref, 1);
 			map_clear(vm, ref, &vcpu->slot_cache);
 			tree_flush(&vm->tree);
 			child = map_link(vm, ref, &vcpu->chunks);
@@ -301,8 +303,10 @@ static NEVER_INLINE int fault_map_mmio(struct vmmu_vcpu *vcpu, const struct vmmu
 		return -ENOMEM;
 	mmio_cache_fill(vcpu, fault->gfn, generation);
 	/* No flush in between: hardware uses an MMIO entry as little as an absent one. */
-	if (fmt_is_present(pte_load(ref.ptep), 1))
+	if (fmt_is_present(pte_load(ref.ptep), 1)) {
+		group_break(&vm->tree, &ref, 1);
 		map_clear(vm, &ref, &vcpu->slot_cache);
+	}
 	funnel_set(&vm->tree, &ref, fmt_make_mmio(mmio, 1));
 	vcpu->stats.mmio_installed++;
 	vm_event(vm, .kind = VMMU_EVENT_MMIO_SET, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
@@ -372,6 +376,8 @@ static ALWAYS_INLINE int fault_map_at(struct fault_state *s, unsigned goal, unsi
 	ref.level = goal;
 	leaf = map_make_leaf(vm, s->slot, s->gfn, s->page, goal, why);
 	fault_report(s, goal);
+	if (group_try(vcpu, s->slot, &ref, leaf))
+		return VMMU_FIXED;
 	if (map_set_leaf(vm, vcpu, s->slot, &ref, leaf) == MAP_SAME)
 		return VMMU_SPURIOUS;
 	if (why != VMMU_RESOLVE_NO_FAULT)

@@ -101,20 +101,22 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
 	fault->pfn = leaf_frame(pte, fault->gfn, level);
 }
 
-/* An aged leaf that hardware cannot mark as used: made anew of all that it says. */
-static inline uint64_t fast_fix_aged(uint64_t pte, unsigned level)
+/* An aged leaf over gfn that hardware cannot mark as used: made anew of all that it says. */
+static inline uint64_t fast_fix_aged(uint64_t pte, uint64_t gfn, unsigned level)
 {
+	uint64_t alone = leaf_alone(pte, gfn, level), used;
 	struct vmmu_leaf leaf = {
-		.pfn = fmt_leaf_pfn(pte, level),
-		.access = fmt_access(pte, level),
-		.memtype = fmt_memtype(pte, level),
-		.host_writable = fmt_host_writable(pte, level),
-		.mmu_writable = fmt_mmu_writable(pte, level),
+		.pfn = fmt_leaf_pfn(alone, level),
+		.access = fmt_access(alone, level),
+		.memtype = fmt_memtype(alone, level),
+		.host_writable = fmt_host_writable(alone, level),
+		.mmu_writable = fmt_mmu_writable(alone, level),
 		.accessed = true,
-		.dirty = fmt_is_dirty(pte, level),
+		.dirty = fmt_is_dirty(alone, level),
 	};
 
-	return fmt_make_leaf(leaf, level);
+	used = fmt_make_leaf(leaf, level);
+	return leaf_group_lg2(pte, level) ? leaf_grouped(used, level) : used;
 }
 
 /* Did it lose its accessed bit, and hardware does not set it? */
@@ -123,10 +125,10 @@ static inline bool fast_fix_is_aged(uint64_t pte, unsigned level)
 	return !hardware_marks() && !fmt_is_accessed(pte, level);
 }
 
-/* What the leaf PTE becomes for ACCESS, which it can grant, or WRITE, which it may have back. */
-static inline uint64_t fast_fix_value(uint64_t pte, unsigned level, unsigned access)
+/* What the leaf PTE over gfn becomes for ACCESS, which it can grant, or WRITE, which it may get. */
+static inline uint64_t fast_fix_value(uint64_t pte, uint64_t gfn, unsigned level, unsigned access)
 {
-	uint64_t used = fast_fix_is_aged(pte, level) ? fast_fix_aged(pte, level) : pte;
+	uint64_t used = fast_fix_is_aged(pte, level) ? fast_fix_aged(pte, gfn, level) : pte;
 
 	return fmt_access(pte, level) & access ? used : fmt_write_allow(used, level);
 }
@@ -158,6 +160,24 @@ static ALWAYS_INLINE int fast_fix_grant(struct vmmu_vm *vm, struct vmmu_vcpu *vc
 	return VMMU_FIXED;
 }
 
+/*
+ * Under RCU: the leaf over gfn at AT, in a group, is not aged any more, and so are the others by
+ * and by: each at its next use, or now, if nobody works on it.
+ */
+static NEVER_INLINE void fast_fix_group(const struct vmmu_vm *vm, struct walk_stop at, uint64_t gfn)
+{
+	struct entry_ref ref = walk_place(&vm->tree, &at, gfn);
+
+	group_for_each(&ref, member)
+	{
+		uint64_t pte = pte_load(member.ptep);
+
+		if (entry_group_lg2(pte, member.level) && fast_fix_is_aged(pte, member.level))
+			funnel_try(&vm->tree, &member, pte,
+				   fast_fix_aged(pte, member.gfn, member.level));
+	}
+}
+
 /* Under RCU: what can be done without the lock for the leaf of SLOT at AT. */
 static ALWAYS_INLINE int fast_fix_leaf(struct vmmu_vm *vm, struct vmmu_vcpu *vcpu,
 				       struct vmmu_fault *fault, const struct walk_stop *at,
@@ -172,10 +192,16 @@ static ALWAYS_INLINE int fast_fix_leaf(struct vmmu_vm *vm, struct vmmu_vcpu *vcp
 		return VMMU_SPURIOUS;
 	if (!is_granted && (wanted != VMMU_WRITE || !fmt_mmu_writable(at->pte, at->level)))
 		return FAULT_GO_ON;
+	/* Members have WRITE if they may, and do not change alone. */
+	if (!is_granted && unlikely(leaf_group_lg2(at->pte, at->level)))
+		return FAULT_GO_ON;
 	/* A huge page under logging must be split to know which part was written. */
 	if (!is_granted && at->level > 1 && (slot->flags & VMMU_SLOT_LOG_DIRTY))
 		return FAULT_GO_ON;
-	outcome = fast_fix_grant(vm, vcpu, fault, at, fast_fix_value(at->pte, at->level, wanted));
+	outcome = fast_fix_grant(vm, vcpu, fault, at,
+				 fast_fix_value(at->pte, fault->gfn, at->level, wanted));
+	if (outcome == VMMU_FIXED && unlikely(leaf_group_lg2(at->pte, at->level)))
+		fast_fix_group(vm, *at, fault->gfn);
 	if (outcome == VMMU_FIXED && !is_granted)
 		vcpu_mark_dirty(vcpu, slot, fault->gfn);
 	return outcome;
@@ -184,8 +210,9 @@ static ALWAYS_INLINE int fast_fix_leaf(struct vmmu_vm *vm, struct vmmu_vcpu *vcp
 static NEVER_INLINE void fast_fix_tell(const struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault,
 				       struct walk_stop at, int outcome)
 {
-	uint64_t fixed = outcome == VMMU_FIXED ? fast_fix_value(at.pte, at.level, fault->access)
-					       : at.pte;
+	uint64_t fixed = outcome == VMMU_FIXED
+				 ? fast_fix_value(at.pte, fault->gfn, at.level, fault->access)
+				 : at.pte;
 
 	vm_event(vcpu->vm, .kind = VMMU_EVENT_FAST_FIX, .vcpu_id = vcpu->id, .as_id = vcpu->as_id,
 		 .level = at.level, .gpa = fault->gpa, .gfn = fault->gfn, .old_pte = at.pte,

@@ -223,6 +223,12 @@ static NEVER_INLINE enum map_result map_replace(struct vmmu_vm *vm, struct vmmu_
 	enum vmmu_entry_kind kind = fmt_classify(old_pte, ref->level);
 	enum map_result result = MAP_NEW;
 
+	if (unlikely(entry_group_lg2(old_pte, ref->level))) {
+		if (leaf_alone(old_pte, ref->gfn, ref->level) == leaf)
+			return MAP_SAME;
+		group_break(&vm->tree, ref, 1);
+		old_pte = pte_load(ref->ptep);
+	}
 	/* Whatever else is there has made way before KVM's direct MMU looks. */
 	if (kind == VMMU_ENTRY_MMIO)
 		leaf = map_leaf_over(vm, old_pte, leaf, ref->level);

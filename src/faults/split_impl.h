@@ -153,11 +153,15 @@ static inline bool split_has_room(struct vmmu_vm *vm)
 
 static bool split_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
 {
-	uint64_t pte = pte_load(ref->ptep);
-	bool is_split = split_has_room(vm) &&
-			(table_mode(ref->table) == VMMU_ROOT_TDP ? split_tdp(vm, ref)
-								 : split_direct(vm, ref, slot));
+	bool is_split = split_has_room(vm);
+	uint64_t pte;
 
+	if (is_split)
+		group_break(&vm->tree, ref, 1);
+	pte = pte_load(ref->ptep);
+	if (is_split)
+		is_split = table_mode(ref->table) == VMMU_ROOT_TDP ? split_tdp(vm, ref)
+								   : split_direct(vm, ref, slot);
 	vm->past.split += is_split;
 	vm_event(vm, .kind = VMMU_EVENT_SPLIT, .vcpu_id = ~0u, .as_id = ref->table->as_id,
 		 .level = ref->level, .gfn = ref->gfn, .old_pte = pte,

@@ -114,7 +114,7 @@ static NEVER_INLINE uint64_t tdp_leaf_asked(struct vmmu_vcpu *vcpu, const struct
 		leaf.access &= ~(unsigned)VMMU_WRITE;
 	vcpu->asked = leaf.access;
 	if (fmt_classify(old_pte, level) == VMMU_ENTRY_LEAF &&
-	    fmt_leaf_pfn(old_pte, level) == leaf.pfn)
+	    leaf_frame(old_pte, align_down(fault->gfn, level_gfns(level)), level) == leaf.pfn)
 		leaf.access |= fmt_access(old_pte, level) &
 			       (leaf.mmu_writable ? VMMU_RWX : VMMU_READ | VMMU_EXEC);
 	return fmt_make_leaf(leaf, level);
@@ -182,6 +182,11 @@ static NEVER_INLINE int tdp_walk_on(struct vmmu_vcpu *vcpu, const struct vmmu_fa
 		}
 		if (kind == VMMU_ENTRY_LEAF && (vcpu->vm->policies & VMMU_POLICY_LARGE_STAYS))
 			return tdp_large_stays(vcpu, fault);
+		if (entry_group_lg2(place->pte, ref->level)) {
+			if (!funnel_break_shared(tree, &vcpu->tdp.books, ref))
+				return VMMU_RETRY;
+			place->pte = leaf_alone(place->pte, ref->gfn, ref->level);
+		}
 		if (kind == VMMU_ENTRY_LEAF && !tdp_can_split(vcpu->vm, ref->level)) {
 			if (!tdp_remove(vcpu, ref, place->pte))
 				return VMMU_RETRY;
@@ -214,9 +219,9 @@ static NEVER_INLINE int tdp_cover(struct vmmu_vcpu *vcpu, const struct entry_ref
 	return VMMU_FIXED;
 }
 
-/* Put NEW_PTE, a leaf or an MMIO entry, at REF, which holds OLD_PTE. RETRY: not any more. */
-static NEVER_INLINE int tdp_replace(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
-				    uint64_t old_pte, uint64_t new_pte)
+/* Put NEW_PTE, a leaf or an MMIO entry, at REF, which holds OLD_PTE, alone. RETRY: not any more. */
+static NEVER_INLINE int tdp_replace_alone(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
+					  uint64_t old_pte, uint64_t new_pte)
 {
 	const struct tree *tree = &vcpu->vm->tree;
 	bool is_same_page = fmt_classify(old_pte, ref->level) == VMMU_ENTRY_LEAF &&
@@ -234,6 +239,21 @@ static NEVER_INLINE int tdp_replace(struct vmmu_vcpu *vcpu, const struct entry_r
 		old_pte = fmt_make_absent(ref->level);
 	}
 	return funnel_swap(tree, &vcpu->tdp.books, ref, old_pte, new_pte) ? VMMU_FIXED : VMMU_RETRY;
+}
+
+/* The same where OLD_PTE may be in a group. */
+static ALWAYS_INLINE int tdp_replace(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
+				     uint64_t old_pte, uint64_t new_pte)
+{
+	uint64_t alone = old_pte;
+
+	if (entry_group_lg2(old_pte, ref->level)) {
+		alone = leaf_alone(old_pte, ref->gfn, ref->level);
+		if (alone != new_pte &&
+		    !funnel_break_shared(&vcpu->vm->tree, &vcpu->tdp.books, ref))
+			return VMMU_RETRY;
+	}
+	return tdp_replace_alone(vcpu, ref, alone, new_pte);
 }
 
 /* No memory there. Leave an entry that says so, unless the slots are just changing. */
@@ -310,6 +330,7 @@ static ALWAYS_INLINE int tdp_map_at(struct fault_state *s, unsigned goal, unsign
 {
 	struct vmmu_vcpu *vcpu = s->vcpu;
 	struct walk_stop at;
+	uint64_t leaf;
 
 	if (!s->tries)
 		fault_tell(s->vm, vcpu, s->fault, goal, s->page->pfn);
@@ -326,8 +347,14 @@ static ALWAYS_INLINE int tdp_map_at(struct fault_state *s, unsigned goal, unsign
 		at = (struct walk_stop){.ptep = place.ref.ptep, .pte = place.pte, .level = goal};
 	}
 	fault_report(s, goal);
-	return tdp_set_leaf(s, &at, goal,
-			    map_make_leaf(s->vm, s->slot, s->gfn, s->page, goal, why));
+	leaf = map_make_leaf(s->vm, s->slot, s->gfn, s->page, goal, why);
+	if (group_is_made(goal)) {
+		struct entry_ref ref = walk_place(&s->vm->tree, &at, s->gfn);
+
+		if (group_try(vcpu, s->slot, &ref, leaf))
+			return VMMU_FIXED;
+	}
+	return tdp_set_leaf(s, &at, goal, leaf);
 }
 
 static NEVER_INLINE int tdp_map_large(struct fault_state *s)

@@ -71,6 +71,7 @@ static void stats_add(struct vmmu_stats *to, const struct vmmu_stats *from)
 	to->mmio_stale += from->mmio_stale;
 	to->prefetched += from->prefetched;
 	to->prefaulted += from->prefaulted;
+	to->grouped += from->grouped;
 }
 
 void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu)
@@ -347,6 +348,7 @@ void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats)
 	for (unsigned level = 1; level <= VMMU_LEVELS_MAX; level++)
 		stats->mapped[level] = vm->tree.leaves[level];
 	stats->nx_tables = vm->tree.nx_tables;
+	stats->ungrouped = vm->tree.ungrouped;
 	stats->tables = vm->tree.live;
 	stats->table_bytes = vm->tree.live_bytes;
 	stats->tables_allocated = vm->tree.frames.allocated - tdp_stocked(vm);

@@ -64,9 +64,44 @@ static void zap_tell_range(struct vmmu_vm *vm, enum vmmu_event_kind kind,
 		 .value = (int64_t)(end - start));
 }
 
+/* The leaf at REF is about to change by itself. */
+static NEVER_INLINE bool zap_break_leaf(struct vmmu_vm *vm, const struct entry_ref *ref,
+					struct memslot *slot)
+{
+	(void)slot;
+	group_break(&vm->tree, ref, 1);
+	return false;
+}
+
+/* Groups over gfn of which RANGE has a part alone stand alone from now on. */
+static inline void zap_cut_at(struct vmmu_vm *vm, const struct slot_range *range, uint64_t gfn)
+{
+	const struct slot_range one = {range->slot, gfn, gfn + 1};
+
+	for (unsigned level = 1; level <= vm->max_level; level++) {
+		uint64_t start = align_down(gfn, group_gfns(level));
+
+		if (!level_group_lg2(level) ||
+		    (start >= range->start && start + group_gfns(level) <= range->end))
+			continue;
+		tdp_for_leaves(vm, &one, level, level, zap_break_leaf);
+		zap_for_levels(vm, &one, level, level, zap_break_leaf);
+	}
+}
+
+/* Before leaves of RANGE go: what goes of a group in part is at its ends. */
+static inline void zap_cut_groups(struct vmmu_vm *vm, const struct slot_range *range)
+{
+	if (range->start >= range->end)
+		return;
+	zap_cut_at(vm, range, range->start);
+	zap_cut_at(vm, range, range->end - 1);
+}
+
 static void engine_zap_range(struct vmmu_vm *vm, const struct slot_range *range)
 {
 	zap_tell_range(vm, VMMU_EVENT_RANGE_UNMAP, range->slot, range->start, range->end);
+	zap_cut_groups(vm, range);
 	tdp_for_leaves(vm, range, 1, vm->max_level, tdp_drop_leaf);
 	zap_for_levels(vm, range, 1, vm->max_level, zap_leaf);
 	if (vm->policies & VMMU_POLICY_FREE_EMPTY)
@@ -115,6 +150,7 @@ static void engine_remap(struct vmmu_vm *vm, const struct slot_range *range,
 	struct rmap_iter iter;
 	rmap_ptep ptep;
 
+	zap_cut_groups(vm, range); /* one page's */
 	zap_remap_tdp(vm, range, page);
 	zap_for_levels(vm, range, page->writable ? 1 : 2, vm->max_level, zap_leaf);
 	if (page->writable || !slots_have_rmaps(&vm->slots))
@@ -131,6 +167,7 @@ static void engine_remap(struct vmmu_vm *vm, const struct slot_range *range,
 static bool zap_protect_leaf(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
 {
 	(void)slot;
+	group_break(&vm->tree, ref, 1);
 	if (fmt_access(pte_load(ref->ptep), ref->level) & VMMU_WRITE)
 		funnel_update(&vm->tree, ref, fmt_write_protect);
 	return false;
@@ -151,6 +188,20 @@ static inline bool zap_protect_run(const struct vmmu_vm *vm, const struct table 
 #endif
 	(void)vm, (void)table, (void)first, (void)end, (void)changed;
 	return false;
+}
+
+/*
+ * zap_protect_leaf() where those that follow are next: all groups from REF to the end of its table
+ * or slot are taken apart by one flush.
+ */
+static bool zap_protect_next(struct vmmu_vm *vm, const struct entry_ref *ref, struct memslot *slot)
+{
+	uint64_t step = level_gfns(ref->level);
+	uint64_t end = min_u64(ref->table->gfn + table_entry_count(ref->level) * step,
+			       slot->base_gfn + slot->gfns);
+
+	group_break(&vm->tree, ref, (end - ref->gfn + step - 1) / step);
+	return zap_protect_leaf(vm, ref, slot);
 }
 
 /* Owe the flush for the entries of TABLE that CHANGED tells. */
@@ -187,7 +238,7 @@ static void zap_protect_table(struct vmmu_vm *vm, const struct slot_range *range
 		if (kind == VMMU_ENTRY_TABLE)
 			zap_protect_table(vm, range, entry_child(&vm->tree, pte, ref.level));
 		else if (kind == VMMU_ENTRY_LEAF)
-			zap_protect_leaf(vm, &ref, range->slot);
+			zap_protect_next(vm, &ref, range->slot);
 	}
 }
 
@@ -195,10 +246,10 @@ static void engine_protect_range(struct vmmu_vm *vm, const struct slot_range *ra
 {
 	zap_tell_range(vm, VMMU_EVENT_RANGE_PROTECT, range->slot, range->start, range->end);
 	if (level > 1)
-		tdp_for_leaves(vm, range, level, vm->max_level, zap_protect_leaf);
+		tdp_for_leaves(vm, range, level, vm->max_level, zap_protect_next);
 	else if (range->start < range->end)
 		tdp_for_each_root(vm, range->slot->as_id, root) zap_protect_table(vm, range, root);
-	zap_for_levels(vm, range, level, vm->max_level, zap_protect_leaf);
+	zap_for_levels(vm, range, level, vm->max_level, zap_protect_next);
 }
 
 /* Take TABLE out of every entry that points to it. */

@@ -161,7 +161,7 @@ static void check_see_aged(const struct check *check, uint64_t gpa, uint8_t memt
 		return;
 	probe->access = entry.access;
 	probe->mapping.output = (entry.pfn << geometry->page_shift) |
-				(gpa & (BIT64(geometry->shift[level]) - 1));
+				(gpa & (BIT64(geometry->shift[level] + entry.group_lg2) - 1));
 	probe->mapping.page_lg2 = geometry->shift[level];
 	probe->mapping.memtype = memtype;
 }

@@ -39,7 +39,7 @@ static enum vmmu_entry_kind ledger_read(const struct vmmu_machine *machine, uint
 
 /*
  * PTE as a TLB may have it: a leaf that was aged by taking it out of hardware's sight, with no
- * flush, as it was before.
+ * flush, as it was before. Formats with groups have a bit for it, which hides nothing.
  */
 static uint64_t ledger_unaged(const struct vmmu_machine *machine, uint64_t pte, unsigned level)
 {
@@ -47,7 +47,7 @@ static uint64_t ledger_unaged(const struct vmmu_machine *machine, uint64_t pte, 
 	struct vmmu_leaf leaf;
 
 	if (vmmu_entry_read(machine->format, pte, level, &entry) || entry.kind != VMMU_ENTRY_LEAF ||
-	    entry.accessed || !(machine->geometry->leaf_levels & (1u << level)))
+	    entry.accessed || entry.group_lg2 || !(machine->geometry->leaf_levels & (1u << level)))
 		return pte;
 	leaf = (struct vmmu_leaf){.pfn = entry.pfn,
 				  .access = entry.access,

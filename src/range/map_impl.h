@@ -64,7 +64,7 @@ static uint64_t range_map_group(struct range_map_state *s, struct entry_ref ref)
 	for (uint64_t i = 0; i < count; i++)
 		if (pte_load(ref.ptep + i) != fmt_make_absent(ref.level))
 			return 0;
-	ref.table->has_groups = true;
+	group_note(ref.table);
 	for (uint64_t i = 0; i < count; i++, ref.ptep++, ref.gfn += level_gfns(ref.level)) {
 		uint64_t leaf = range_leaf(s->attr, s->hpa, ref.level);
 

@@ -121,7 +121,7 @@ static void range_protect_pages(struct range_protect_state *s, struct entry_ref 
 	uint64_t count = min_u64((s->end - s->gpa) >> fmt_geometry.page_shift,
 				 table_entry_count(1) - range_index(s->gpa, 1));
 
-	range_ungroup(s->update->vm, &ref, count);
+	group_break(&s->update->vm->tree, &ref, count);
 	s->gpa += count << fmt_geometry.page_shift;
 #ifdef FMT_WRITE_BITS
 	if (s->access == RANGE_TAKE_WRITE && !s->update->vm->tree.hooks.event) {
@@ -152,7 +152,7 @@ static int range_protect_step(struct range_protect_state *s)
 		last = (ref.gfn << fmt_geometry.page_shift) + range_bytes(ref.level) - 1;
 		if (fmt_classify(pte, ref.level) != VMMU_ENTRY_LEAF)
 			break;
-		range_ungroup(s->update->vm, &ref, 1);
+		group_break(&s->update->vm->tree, &ref, 1);
 		pte = pte_load(ref.ptep);
 		if (ref.gfn << fmt_geometry.page_shift == s->gpa && last < s->end) {
 			range_protect_one(s, &ref, pte);

@@ -202,40 +202,6 @@ static inline bool range_link_empty(struct vmmu_vm *vm, const struct entry_ref *
 	return true;
 }
 
-/* The first place of the group that REF, if its leaf is in one, belongs to. */
-static inline struct entry_ref range_group_first(const struct entry_ref *ref)
-{
-	uint64_t index = ref->gfn / level_gfns(ref->level) &
-			 (BIT64(level_group_lg2(ref->level)) - 1);
-
-	return (struct entry_ref){.table = ref->table,
-				  .ptep = ref->ptep - index,
-				  .gfn = ref->gfn - index * level_gfns(ref->level),
-				  .level = ref->level};
-}
-
-/*
- * COUNT entries from REF on are about to change: groups that they are in stand alone from now on.
- */
-static inline void range_ungroup(struct vmmu_vm *vm, const struct entry_ref *ref, uint64_t count)
-{
-	unsigned lg2 = level_group_lg2(ref->level);
-	struct entry_ref first;
-
-	if (!lg2 || likely(!ref->table->has_groups))
-		return;
-	first = range_group_first(ref);
-	count = align_up(count + (uint64_t)(ref->ptep - first.ptep), BIT64(lg2)) >> lg2;
-	while (count) {
-		uint64_t some = min_u64(count, FUNNEL_GROUPS);
-
-		funnel_ungroup(&vm->tree, &first, some);
-		first.ptep += some << lg2;
-		first.gfn += (some << lg2) * level_gfns(ref->level);
-		count -= some;
-	}
-}
-
 /*
  * A table below REF filled with leaves from LEAF on, one step of pfns apart, in groups if LEAF is;
  * entry SKIP is left absent (no entry: -1; never with groups). False: no frame.
@@ -259,7 +225,8 @@ static inline bool range_link_full(struct vmmu_vm *vm, const struct entry_ref *r
 	}
 	funnel_adopt(&vm->tree, child, used);
 	child->has_volatile = fmt_is_volatile(leaf, level);
-	child->has_groups = leaf_group_lg2(leaf, level);
+	if (leaf_group_lg2(leaf, level))
+		group_note(child);
 	range_keep_write(vm, range_link(vm, ref, child), ref->level, child, leaf);
 	return true;
 }

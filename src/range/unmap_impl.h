@@ -76,7 +76,7 @@ static int64_t range_unmap_group(struct vmmu_vm *vm, struct entry_ref ref, uint6
 	uint64_t count = BIT64(level_group_lg2(ref.level)), bytes = count * range_bytes(ref.level);
 
 	if (!is_aligned(gpa, bytes) || end - gpa < bytes) {
-		range_ungroup(vm, &ref, 1);
+		group_break(&vm->tree, &ref, 1);
 		return 0;
 	}
 	for (uint64_t i = 0; i < count; i++, ref.ptep++, ref.gfn += level_gfns(ref.level))

@@ -80,10 +80,21 @@ static inline bool spte_is_sane_leaf(uint64_t pte, unsigned level)
 	return (!mmu || host) && (mmu || !(fmt_access(pte, level) & VMMU_WRITE));
 }
 
+/* Is one of the leaves OLD_PTE and NEW_PTE in a group? */
+static inline bool spte_is_in_group(uint64_t old_pte, uint64_t new_pte, unsigned level)
+{
+#ifdef FMT_GROUPS
+	return fmt_group_lg2(old_pte, level) || fmt_group_lg2(new_pte, level);
+#else
+	return (void)old_pte, (void)new_pte, (void)level, false;
+#endif
+}
+
 /*
  * A present entry changes what it points to only through a not-present value: anything else would
  * let one TLB hold the old page and another the new one with nobody aware of it. A leaf may become
  * a table, which then maps the same pages: a split. That it does is up to whoever links the table.
+ * Members of a group do not change one by one (walker/group_impl.h).
  */
 static inline bool spte_is_legal(uint64_t old_pte, enum vmmu_entry_kind old_kind, uint64_t new_pte,
 				 enum vmmu_entry_kind new_kind, unsigned level)
@@ -92,6 +103,8 @@ static inline bool spte_is_legal(uint64_t old_pte, enum vmmu_entry_kind old_kind
 		return false;
 	if (new_kind == VMMU_ENTRY_LEAF) {
 		if (!spte_is_sane_leaf(new_pte, level))
+			return false;
+		if (old_kind == VMMU_ENTRY_LEAF && spte_is_in_group(old_pte, new_pte, level))
 			return false;
 		if (old_kind == VMMU_ENTRY_LEAF)
 			return fmt_leaf_pfn(old_pte, level) == fmt_leaf_pfn(new_pte, level);

@@ -25,9 +25,6 @@
 #include "spte/spte_impl.h"
 #include "walker/tree.h"
 
-/* Groups that are taken apart at once. */
-#define FUNNEL_GROUPS 64
-
 /* gfns that an entry at LEVEL covers. */
 static inline uint64_t level_gfns(unsigned level)
 {
@@ -432,7 +429,7 @@ static inline uint64_t funnel_bury(const struct tree *tree, struct tree_books *b
  * The clear is lost: the page was just worked on and counts as used. Nothing else can be, as the
  * accessed bit is all that changes here, and a bit that others set meanwhile fails the exchange.
  */
-static inline bool funnel_age(const struct tree *tree, const struct entry_ref *ref)
+static inline bool funnel_age_one(const struct tree *tree, const struct entry_ref *ref)
 {
 	uint64_t pte = pte_load(ref->ptep), aged;
 
@@ -534,55 +531,6 @@ static inline void funnel_adopt(struct tree *tree, struct table *table, uint64_t
 	tree->leaves[table->level] += used;
 }
 
-/* Exclusive: freeze all members of COUNT groups from FIRST on. MEMBER[i]: one of each group's. */
-static inline bool funnel_freeze_groups(const struct entry_ref *first, uint64_t count,
-					uint64_t member[FUNNEL_GROUPS])
-{
-	unsigned level = first->level, lg2 = level_group_lg2(level);
-	bool is_any = false;
-
-	for (uint64_t i = 0; i < count << lg2; i++) {
-		if (!(i & (BIT64(lg2) - 1)))
-			member[i >> lg2] = pte_load(first->ptep + i);
-		if (!leaf_group_lg2(member[i >> lg2], level))
-			continue;
-		is_any = true;
-		atomic_store_explicit(first->ptep + i, fmt_make_frozen(level),
-				      memory_order_release);
-	}
-	return is_any;
-}
-
-/*
- * Exclusive: turn COUNT groups, FUNNEL_GROUPS at most, the first of which begins at FIRST, into
- * leaves that stand alone and map the same; places of no group are left as they are. All members go
- * at once before any comes back (Arm: the contiguous bit changes by break-before-make alone; RISC-V
- * advises the same): a TLB must not find some in the group and some out of it. Lockless readers
- * meet frozen entries meanwhile. Members are never volatile: they have WRITE if they may, and the
- * accessed bit.
- */
-static inline void funnel_ungroup(const struct tree *tree, const struct entry_ref *first,
-				  uint64_t count)
-{
-	unsigned level = first->level, lg2 = level_group_lg2(level);
-	struct vmmu_flush flush = {.gfn_start = first->gfn,
-				   .gfn_end = first->gfn + (count << lg2) * level_gfns(level),
-				   .as_id = first->table->as_id};
-	struct entry_ref ref = *first;
-	uint64_t member[FUNNEL_GROUPS];
-
-	if (!funnel_freeze_groups(first, count, member))
-		return;
-	tree->hooks.flush(tree->hooks.ctx, &flush);
-	for (uint64_t i = 0; i < count << lg2; i++, ref.ptep++, ref.gfn += level_gfns(level)) {
-		uint64_t old_pte = member[i >> lg2];
-		uint64_t new_pte = leaf_alone(old_pte, ref.gfn, level);
-
-		if (!leaf_group_lg2(old_pte, level))
-			continue;
-		atomic_store_explicit(ref.ptep, new_pte, memory_order_release);
-		funnel_event(tree, &ref, old_pte, new_pte);
-	}
-}
+#include "walker/group_impl.h"
 
 #endif

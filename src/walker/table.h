@@ -23,6 +23,7 @@ enum table_flag {
 	TABLE_DYING = 1 << 4, /* an invalid tdp root that still maps something */
 	/* a huge page could stand in its place but for the NX rule; counted in tree.nx_tables */
 	TABLE_NX_POSSIBLE = 1 << 5,
+	TABLE_GROUPED = 1 << 6, /* an entry may belong to a group; never clear when one does */
 };
 
 struct table {
@@ -38,7 +39,6 @@ struct table {
 	uint32_t used;         /* entries that are not absent */
 	bool is_hashed;
 	bool has_volatile; /* an entry may be volatile; never false when one is */
-	bool has_groups;   /* an entry may belong to a group; never false when one does */
 };
 
 _Static_assert(sizeof(struct table) <= FRAME_META_BYTES, "a table's record is frame metadata");

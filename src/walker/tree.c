@@ -246,6 +246,7 @@ void tree_fold(struct tree *tree, struct tree_books *books)
 	tree->links += books->links;
 	tree->mmio_entries += books->mmio_entries;
 	tree->nx_tables += books->nx_tables;
+	tree->ungrouped += books->ungrouped;
 	tree->live += books->live;
 	tree->live_bytes += books->live_bytes;
 	*books = (struct tree_books){0};

@@ -35,6 +35,7 @@ struct tree_books {
 	uint64_t links;
 	uint64_t mmio_entries;
 	uint64_t nx_tables;
+	uint64_t ungrouped;
 	uint64_t live, live_bytes;
 };
 
@@ -64,6 +65,7 @@ struct tree {
 	uint64_t links; /* entries that point to tables */
 	uint64_t mmio_entries;
 	uint64_t nx_tables; /* those with TABLE_NX_POSSIBLE */
+	uint64_t ungrouped; /* groups taken apart, since creation */
 	struct tree_pending pending[VMMU_ADDRESS_SPACES_MAX];
 	_Atomic uint8_t
 		/* 0, 1: two values do, since obsolete tables go before it turns again */

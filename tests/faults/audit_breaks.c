@@ -403,8 +403,22 @@ static void break_leaf_group(struct stage *stage)
 		POKE(stage, *ptep, (*ptep & ~UINT64_C(0x3c00)) | UINT64_C(0x8000000000002000));
 }
 
+/* The same, and it has no WRITE, though it may: Arm's bit 7, RISC-V's 2. */
+static void break_group_write(struct stage *stage)
+{
+	_Atomic uint64_t *ptep = entry_at(stage, 0, logged_gfn(stage));
+	bool is_arm = !strcmp(stage->machine->info->architecture, "arm64");
+
+	break_leaf_group(stage);
+	if (!stage->poke_count)
+		return;
+	POKE(stage, *ptep, *ptep & ~(UINT64_C(1) << (is_arm ? 7 : 2)));
+	POKE(stage, table_of(stage, ptep)->has_volatile, true);
+}
+
 const struct audit_break audit_breaks[] = {
-	{"leaf-group ", break_leaf_group},
+	{"leaf-group group-beyond-slot group-logged ", break_leaf_group},
+	{"leaf-group group-beyond-slot group-write ", break_group_write},
 	{"leaf-malformed ", break_leaf_malformed},
 	{"leaf-writable ", break_leaf_writable},
 	{"leaf-no-slot rmap-count quota-slots ", break_leaf_no_slot},

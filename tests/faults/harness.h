@@ -99,8 +99,10 @@ struct machine_options {
 	bool nx_huge;
 	bool eager_split;
 	enum vmmu_resize resize;
-	unsigned policies;          /* enum vmmu_policy, or-ed */
-	bool no_host_level;         /* env.host_level stays NULL */
+	unsigned policies;  /* enum vmmu_policy, or-ed */
+	bool no_host_level; /* env.host_level stays NULL */
+	/* what env.host_span answers at most; 0: it stays NULL */
+	unsigned span_lg2_max;
 	bool prefetch;              /* lookups ahead of an access find pages */
 	const struct vmmu_env *env; /* NULL: machine_env */
 	uint64_t tables_bytes;
@@ -123,6 +125,7 @@ struct machine {
 	enum vmmu_dirty_source dirty_source;
 	bool has_rings;
 	bool prefetch;
+	unsigned span_lg2_max;
 	bool is_forced;       /* lookups answer forced_status, whatever the host has */
 	bool faults_drop_tlb; /* a fault makes the TLB forget the page it was about (x86) */
 	struct vmmu_machine *hardware; /* NULL: there is no model of it */
@@ -138,7 +141,7 @@ struct machine {
 	struct vmmu_hva_range invalidating[4];
 	/* what the callbacks saw */
 	struct vmmu_page_request request; /* the last */
-	uint64_t resolves, prefetches;
+	uint64_t resolves, prefetches, spans_asked;
 	struct vmmu_flush flushes[MACHINE_FLUSHES];
 	unsigned invalidating_count;
 	unsigned flush_count; /* since machine_flushes_forget(); those past the array are counted

@@ -106,6 +106,39 @@ static unsigned host_level(void *ctx, uint64_t hva, uint64_t gfn)
 	return host_page_at(machine, (hva - HOST_VA) >> machine->page_shift).level;
 }
 
+/* Is the page at INDEX + DISTANCE one with that at INDEX? */
+static bool is_one(const struct machine *machine, uint64_t index, int64_t distance)
+{
+	struct host_page page = host_page_at(machine, index);
+	struct host_page other = host_page_at(machine, index + (uint64_t)distance);
+
+	return (other.status == HOST_RAM || other.status == HOST_IO) &&
+	       other.pfn == page.pfn + (uint64_t)distance && other.status == page.status &&
+	       other.writable == page.writable && other.memtype == page.memtype;
+}
+
+static unsigned host_span(void *ctx, uint64_t hva, uint64_t gfn)
+{
+	struct machine *machine = ctx;
+	uint64_t index = (hva - HOST_VA) >> machine->page_shift;
+	uint64_t pfn = host_page_at(machine, index).pfn;
+	unsigned lg2 = 0;
+
+	(void)gfn;
+	machine->spans_asked++;
+	/* doubled as long as the other half is like this one */
+	while (lg2 < machine->span_lg2_max) {
+		uint64_t pages = UINT64_C(1) << lg2, start = pfn & ~(2 * pages - 1);
+
+		for (uint64_t i = 0; i < 2 * pages; i++)
+			if (index < pfn - start ||
+			    !is_one(machine, index, (int64_t)(start + i - pfn)))
+				return lg2;
+		lg2++;
+	}
+	return lg2;
+}
+
 static void flush(void *ctx, const struct vmmu_flush *flush)
 {
 	struct machine *machine = ctx;
@@ -167,6 +200,7 @@ const struct vmmu_env machine_env = {
 	.size = sizeof(struct vmmu_env),
 	.resolve = resolve,
 	.host_level = host_level,
+	.host_span = host_span,
 	.flush = flush,
 	.kick = kick,
 	.on_bug = on_bug,

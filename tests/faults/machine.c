@@ -25,7 +25,7 @@ static bool is_like_another(const struct vmmu_format_info *info)
 }
 
 /*
- * Faults make no groups: of the formats that have them, one of each engine is enough. Sanitizers,
+ * Of the formats that have groups, which group_test.c is about, one of each engine. Sanitizers,
  * which look at how the code behaves and not at what it computes, need one of each family; each
  * test's process costs them ten times as much. ./dev mutate asks for the same at first.
  */
@@ -134,9 +134,12 @@ struct machine *machine_create(unsigned format_index, const struct machine_optio
 	machine->has_rings = options->ring_entries;
 	machine->dirty_source = options->dirty_source;
 	machine->prefetch = options->prefetch;
+	machine->span_lg2_max = options->span_lg2_max;
 	create_host(machine, options);
 	if (options->no_host_level)
 		env.host_level = NULL;
+	if (!options->span_lg2_max)
+		env.host_span = NULL;
 	vm_options.format = machine->format;
 	vm_options.env_ctx = machine;
 	vm_options.address_spaces = options->address_spaces;

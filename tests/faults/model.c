@@ -287,6 +287,26 @@ static enum vmmu_memtype host_memtype(struct host_page page)
 									    : page.memtype;
 }
 
+/* A leaf in a group: would the host and one slot have all of it as they have gfn? */
+static void check_group(struct machine *machine, unsigned as_id, uint64_t gfn,
+			const struct vmmu_walk *walk)
+{
+	uint64_t pages = machine_pages(machine, walk->level) << walk->entry.group_lg2;
+	struct grant grant = machine_grant(machine, as_id, gfn), other;
+	uint64_t start = gfn & ~(pages - 1);
+
+	if (!machine->span_lg2_max)
+		machine_fail(machine, "gfn %#llx is in a group that nobody asked for",
+			     (unsigned long long)gfn);
+	for (uint64_t at = start; at < start + pages; at += 1 + pages / 64) {
+		other = machine_grant(machine, as_id, at);
+		if (other.slot != grant.slot || other.access != grant.access ||
+		    other.page.pfn - at != grant.page.pfn - gfn)
+			machine_fail(machine, "gfn %#llx is in a group with %#llx",
+				     (unsigned long long)gfn, (unsigned long long)at);
+	}
+}
+
 static void check_leaf(struct machine *machine, unsigned as_id, uint64_t gfn,
 		       const struct vmmu_walk *walk)
 {
@@ -312,6 +332,8 @@ static void check_leaf(struct machine *machine, unsigned as_id, uint64_t gfn,
 		machine_fail(machine, "as %u gfn %#llx level %u grants %u, at most %u%s", as_id,
 			     (unsigned long long)gfn, walk->level, walk->access, access,
 			     grant.slot->touched ? " (logged)" : "");
+	if (walk->entry.group_lg2)
+		check_group(machine, as_id, gfn, walk);
 	if (walk->level > machine_level_limit(machine, grant.slot, gfn))
 		machine_fail(machine, "as %u gfn %#llx is mapped at level %u, at most %u", as_id,
 			     (unsigned long long)gfn, walk->level,

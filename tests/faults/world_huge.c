@@ -6,6 +6,7 @@ void world_draw_huge(struct draw *draw, struct machine_options *options)
 {
 	options->nx_huge = !draw_below(draw, 3);
 	options->eager_split = draw_below(draw, 2);
+	options->span_lg2_max = draw_below(draw, 4) ? 14 : 0;
 	options->resize = draw_below(draw, 3) ? VMMU_RESIZE_IN_PLACE : VMMU_RESIZE_ZAP;
 }
 

@@ -32,7 +32,8 @@ static void report(const struct world *world, uint64_t ops)
 	fprintf(stderr,
 		"  %s: fixed %llu (%llu fast, %llu ahead), spurious %llu, retry %llu, emulate "
 		"%llu, "
-		"exit %llu; flushes %llu + %llu, invalidations %llu, largest level %u\n",
+		"exit %llu; flushes %llu + %llu, invalidations %llu, largest level %u, groups %llu "
+		"- %llu\n",
 		world->machine->info->name, (unsigned long long)fixed,
 		(unsigned long long)stats.fast_fixes, (unsigned long long)stats.prefetched,
 		(unsigned long long)stats.faults[VMMU_SPURIOUS],
@@ -40,7 +41,8 @@ static void report(const struct world *world, uint64_t ops)
 		(unsigned long long)stats.faults[VMMU_EMULATE],
 		(unsigned long long)stats.faults[VMMU_EXIT_TO_HOST],
 		(unsigned long long)stats.flushes, (unsigned long long)stats.local_flushes,
-		(unsigned long long)stats.invalidations, world->machine->largest_level);
+		(unsigned long long)stats.invalidations, world->machine->largest_level,
+		(unsigned long long)stats.grouped, (unsigned long long)stats.ungrouped);
 	/* short runs, and the VM that gets a quarter of the operations, may miss something */
 	if (ops < DEFAULT_OPS)
 		return;

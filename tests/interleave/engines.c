@@ -4,6 +4,9 @@
 #include "engine/engine.h"
 #include "format/registry.h"
 
+/* engine_cont.c */
+extern const struct vmmu_engine engine_arm_s2_4k_cont;
+
 static const struct {
 	const struct vmmu_format *format;
 	const struct vmmu_engine *engine;
@@ -12,6 +15,7 @@ static const struct {
 	{&format_arm_s2_4k, &engine_arm_s2_4k},
 	{&format_sv48x4, &engine_sv48x4},
 	{&format_npt4, &engine_npt4},
+	{&format_arm_s2_4k_cont, &engine_arm_s2_4k_cont},
 };
 
 /* NULL: none that is explored. */

@@ -41,13 +41,14 @@ struct total {
 	unsigned bad;
 };
 
-static const char *const format_names[] = {"ept4", "arm-s2-4k", "sv48x4", "npt4"};
+static const char *const format_names[] = {"ept4", "arm-s2-4k", "sv48x4", "npt4", "arm-s2-4k-cont"};
 
 static void usage(FILE *file)
 {
 	fputs("usage: interleave [OPTION...]\n"
 	      "  --scenario NAME    only this one (--list: which there are)\n"
-	      "  --format NAME      only ept4, arm-s2-4k, sv48x4 or npt4\n"
+	      "  --format NAME      only ept4, arm-s2-4k, sv48x4, npt4 or, for groups, "
+	      "arm-s2-4k-cont\n"
 	      "  --root NAME        only direct or tdp\n"
 	      "  --preemptions N    schedules with at most N preemptions; -1: all orders\n"
 	      "  --runs N           at most N schedules each\n"
@@ -115,7 +116,10 @@ static void task_run(const struct task *task, struct total *total)
 static bool task_is_wanted(const struct settings *settings, const struct task *task)
 {
 	const char *format = vmmu_format_info(task->kind.format)->name;
+	bool has_groups = vmmu_format_info(task->kind.format)->geometry->group_lg2[1];
 
+	if (has_groups != task->scenario->has_groups)
+		return false;
 	if (task->scenario->dirty_source == VMMU_DIRTY_BY_BITS &&
 	    !(vmmu_format_info(task->kind.format)->caps & VMMU_CAP_HW_DIRTY))
 		return false;

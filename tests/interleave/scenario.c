@@ -52,6 +52,35 @@ static void setup_grown(struct stage *stage)
 	stage->is_large = true;
 }
 
+/* The host has the first pages in one piece; nothing is mapped. */
+static void setup_one_piece(struct stage *stage)
+{
+	stage->is_group = true;
+}
+
+static void setup_group(struct stage *stage)
+{
+	setup_one_piece(stage);
+	stage_touch(stage, 0, PAGE, VMMU_WRITE);
+}
+
+static void setup_group_aged(struct stage *stage)
+{
+	setup_group(stage);
+	stage_age_page(stage, PAGE);
+}
+
+/* Mapped for reading, and by now two pages of it may be written: who does takes it apart. */
+static void setup_group_read_only(struct stage *stage)
+{
+	setup_one_piece(stage);
+	for (unsigned i = 0; i < STAGE_GROUP; i++)
+		stage->is_read_only[i] = true;
+	stage_touch(stage, 0, PAGE, VMMU_READ);
+	stage->is_read_only[PAGE] = false;
+	stage->is_read_only[NEAR] = false;
+}
+
 /* The second CPU's tables are of the other kind. */
 static void setup_two_kinds(struct stage *stage)
 {
@@ -169,6 +198,13 @@ static void do_age(struct stage *stage, unsigned cpu)
 	stage_age(stage);
 }
 
+/* By one page, which is all of a group. */
+static void do_age_page(struct stage *stage, unsigned cpu)
+{
+	(void)cpu;
+	stage_age_page(stage, NEAR);
+}
+
 /* A look without a lock: whatever it finds, it may not look at what is gone. */
 static void do_walk(struct stage *stage, unsigned cpu)
 {
@@ -234,6 +270,28 @@ static const struct scenario scenarios[] = {
 	 .setup = setup_two_kinds_protected, .threads = 2, .thread = {do_write, do_harvest}},
 	{"two-kinds-move", "faults in tables of both kinds, and the host moves the page",
 	 .setup = setup_two_kinds, .threads = 3, .thread = {do_write, do_read, do_move}},
+	{"group-group", "two faults of which one makes a group of both pages", .has_groups = true,
+	 .setup = setup_one_piece, .threads = 2, .thread = {do_write, do_read_other}},
+	{"group-move", "a fault that makes a group, and the host moves another page of it",
+	 .has_groups = true, .setup = setup_one_piece, .threads = 2,
+	 .thread = {do_write, do_move_near}},
+	{"group-log", "a write into a group, and logging begins", .has_groups = true,
+	 .setup = setup_group, .threads = 2, .thread = {do_write_near, do_log}},
+	{"group-break", "two faults that each take the group apart", .has_groups = true,
+	 .setup = setup_group_read_only, .threads = 2, .thread = {do_write, do_write_near}},
+	{"group-break-move", "a fault that takes a group apart, and the host moves a page of it",
+	 .has_groups = true, .setup = setup_group_read_only, .threads = 2,
+	 .thread = {do_write, do_move_near}},
+	{"group-break-age", "a fault that takes a group apart, and it ages", .has_groups = true,
+	 .setup = setup_group_read_only, .threads = 2, .thread = {do_write, do_age_page}},
+	/* the second CPU's: the first one's TLB still knows */
+	{"group-fix-age", "the first use of an aged group, and it ages again", .has_groups = true,
+	 .setup = setup_group_aged, .threads = 2, .thread = {do_age_page, do_write}},
+	{"group-fix-move", "the first use of an aged group, and the host moves a page of it",
+	 .has_groups = true, .setup = setup_group_aged, .threads = 2,
+	 .thread = {do_move_near, do_write}},
+	{"group-walk", "a look without a lock, and the host moves a page of a group",
+	 .has_groups = true, .setup = setup_group, .threads = 2, .thread = {do_walk, do_move}},
 	{"fault-move-move", "a fault, and two invalidations beside each other", .threads = 3,
 	 .thread = {do_write, do_move, do_move_near}},
 	{"fix-fix-protect", "two fast fixes, and the dirty log is read", .setup = setup_protected,
@@ -252,6 +310,9 @@ static const struct scenario scenarios[] = {
 	{"grow-fault-walk", "a large page for a table, a small one into it, a look without a lock",
 	 .is_large = true, .setup = setup_grown, .threads = 3,
 	 .thread = {do_read_other, do_fault_small, do_walk}},
+	{"group-break-move-age", "a group is taken apart by a fault and by the host, and ages",
+	 .has_groups = true, .setup = setup_group_read_only, .threads = 3,
+	 .thread = {do_write, do_move_near, do_age_page}},
 };
 
 const struct scenario *scenario_at(unsigned index)

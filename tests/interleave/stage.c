@@ -61,6 +61,22 @@ static unsigned stage_host_level(void *ctx, uint64_t hva, uint64_t gfn)
 	return stage->is_large ? 2 : 1;
 }
 
+/* The first pages in one piece, while they are alike. */
+static unsigned stage_host_span(void *ctx, uint64_t hva, uint64_t gfn)
+{
+	struct stage *stage = ctx;
+
+	(void)hva;
+	point_at(POINT_LOAD, &stage->moves, sizeof(stage->moves), "host_span");
+	if (!stage->is_group || gfn >= STAGE_GROUP)
+		return 0;
+	for (unsigned i = 1; i < STAGE_GROUP; i++)
+		if (stage->edition[i] != stage->edition[0] ||
+		    stage->is_read_only[i] != stage->is_read_only[0])
+			return 0;
+	return 4;
+}
+
 static void stage_flush(void *ctx, const struct vmmu_flush *flush)
 {
 	struct stage *stage = ctx;
@@ -176,6 +192,7 @@ static void stage_make_vm(struct stage *stage)
 	struct vmmu_env env = {.size = sizeof(env),
 			       .resolve = stage_resolve,
 			       .host_level = stage_host_level,
+			       .host_span = stage_host_span,
 			       .flush = stage_flush,
 			       .kick = stage_kick,
 			       .on_bug = stage_bug};
@@ -406,12 +423,23 @@ void stage_copy_all(struct stage *stage)
 	stage->is_logging = true;
 }
 
-void stage_age(struct stage *stage)
+static void stage_age_pages(struct stage *stage, uint64_t gfn, uint64_t count)
 {
-	struct vmmu_hva_range range = {HVA, HVA + stage_gpa(stage, STAGE_PAGES)};
+	struct vmmu_hva_range range = {HVA + stage_gpa(stage, gfn),
+				       HVA + stage_gpa(stage, gfn + count)};
 
 	if (vmmu_age(stage->vm, &range) < 0)
 		schedule_blame(VERDICT_CHECK, "vmmu_age() failed");
+}
+
+void stage_age(struct stage *stage)
+{
+	stage_age_pages(stage, 0, STAGE_PAGES);
+}
+
+void stage_age_page(struct stage *stage, uint64_t gfn)
+{
+	stage_age_pages(stage, gfn, 1);
 }
 
 void stage_zap_all(struct stage *stage)

@@ -19,6 +19,7 @@
 #include "interleave/schedule.h"
 
 #define STAGE_PAGES 512u /* of slot 0; a large page's */
+#define STAGE_GROUP 16u  /* a group's */
 #define STAGE_CPUS  THREADS_MAX
 
 /* What differs between runs of a scenario by more than the schedule. */
@@ -40,6 +41,7 @@ struct stage {
 	struct vmmu_cpu *cpu[STAGE_CPUS];
 	unsigned shift;                /* page_shift */
 	bool is_large;                 /* the host maps all of it as one large page */
+	bool is_group;                 /* or its first pages in one piece, as long as they are */
 	bool has_slot, slot_goes;      /* slot_goes: somebody deletes it */
 	bool is_logging;               /* since before the first write that counts */
 	uint64_t moves;                /* of pages, by the host */
@@ -92,6 +94,8 @@ void stage_harvest(struct stage *stage);
 void stage_copy_all(struct stage *stage);
 /* vmmu_age() over everything. */
 void stage_age(struct stage *stage);
+/* The same over one page. */
+void stage_age_page(struct stage *stage, uint64_t gfn);
 void stage_zap_all(struct stage *stage);
 
 #endif

@@ -209,17 +209,20 @@ static void report(struct stand *stand, uint64_t count)
 	vmmu_vm_stats(stand->vm, &stats);
 	fprintf(stderr,
 		"  fixed %llu spurious %llu emulate %llu flushes %llu + %llu; cpu 0: hits %llu, "
-		"walks %llu (%llu leaves, %llu tables), forgotten %llu\n",
+		"walks %llu (%llu leaves, %llu tables), forgotten %llu; groups %llu - %llu\n",
 		(unsigned long long)stats.faults[VMMU_FIXED],
 		(unsigned long long)stats.faults[VMMU_SPURIOUS],
 		(unsigned long long)stats.faults[VMMU_EMULATE], (unsigned long long)stats.flushes,
 		(unsigned long long)stats.local_flushes, (unsigned long long)tlb.combined_hits,
 		(unsigned long long)tlb.walks, (unsigned long long)tlb.leaf_hits,
-		(unsigned long long)tlb.table_hits, (unsigned long long)tlb.forgotten);
+		(unsigned long long)tlb.table_hits, (unsigned long long)tlb.forgotten,
+		(unsigned long long)stats.grouped, (unsigned long long)stats.ungrouped);
 	if (count < DEFAULT_OPS)
 		return;
 	cr_assert(tlb.combined_hits > 100 && tlb.walks > 100 && tlb.leaf_hits && tlb.table_hits);
 	cr_assert(stats.faults[VMMU_FIXED] > 100 && stats.faults[VMMU_EMULATE]);
+	if (stand->info->geometry->group_lg2[1])
+		cr_assert(stats.grouped && stats.ungrouped);
 }
 
 static void run(const struct vmmu_format *format, const struct stand_options *options,
@@ -249,8 +252,11 @@ static void run(const struct vmmu_format *format, const struct stand_options *op
 
 STAND_TEST(random, two_stages_with_small_tlbs__model_and_walks_agree)
 {
-	const struct stand_options options = {
-		.has_events = true, .address_spaces = 2, .tlb_entries = 16, .tlb_ways = 2};
+	const struct stand_options options = {.has_events = true,
+					      .has_spans = true,
+					      .address_spaces = 2,
+					      .tlb_entries = 16,
+					      .tlb_ways = 2};
 
 	run(vmmu_format_at(*index), &options, number_from("VMMU_SEED", DEFAULT_SEED) + *index);
 }
@@ -260,6 +266,7 @@ STAND_TEST(random, two_stages_with_large_tlbs_and_own_flushes__model_and_walks_a
 	const struct stand_options options = {.flushing = VMMU_FLUSH_NATIVE,
 					      .address_spaces = 2,
 					      .tlb_entries = 256,
+					      .has_spans = true,
 					      .eager_split = true};
 
 	run(vmmu_format_at(*index), &options, number_from("VMMU_SEED", DEFAULT_SEED) * 3 + *index);

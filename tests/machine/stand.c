@@ -153,6 +153,27 @@ static unsigned env_host_level(void *ctx, uint64_t hva, uint64_t gfn)
 	return stand->host[(hva - HOST_VA) >> stand->shift].level;
 }
 
+/* All that is alike around a page is in one piece, whatever its level. */
+static unsigned env_host_span(void *ctx, uint64_t hva, uint64_t gfn)
+{
+	struct stand *stand = ctx;
+	uint64_t index = (hva - HOST_VA) >> stand->shift, pages = 1;
+	const struct host_page *page = &stand->host[index];
+	unsigned lg2 = 0;
+
+	(void)gfn;
+	for (; pages < stand->large; pages *= 2, lg2++) {
+		uint64_t start = index - (page->pfn & (2 * pages - 1));
+
+		for (uint64_t i = start; i < start + 2 * pages; i++)
+			if (i >= stand->host_count || stand->host[i].is_absent ||
+			    stand->host[i].pfn != page->pfn + i - index ||
+			    stand->host[i].is_read_only != page->is_read_only)
+				return lg2;
+	}
+	return lg2;
+}
+
 static void env_flush(void *ctx, const struct vmmu_flush *flush)
 {
 	struct stand *stand = ctx;
@@ -246,6 +267,7 @@ static void make_vm(struct stand *stand, const struct stand_options *options)
 		.kick = env_kick,
 		.on_bug = env_on_bug,
 		.event = options->has_events ? env_event : NULL,
+		.host_span = options->has_spans ? env_host_span : NULL,
 	};
 	struct vmmu_vm_options vm = {
 		.size = sizeof(vm),

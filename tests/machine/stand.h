@@ -54,6 +54,7 @@ struct stand_options {
 	enum vmmu_mode mode;
 	enum vmmu_flushing flushing;
 	bool has_events, nx_huge, eager_split;
+	bool has_spans; /* the host tells what it has in one piece, see vmmu_env.host_span */
 	unsigned address_spaces;
 	unsigned tlb_entries, tlb_ways; /* of each kind */
 	uint64_t tables_bytes;          /* 0: 16 MiB */

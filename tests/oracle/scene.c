@@ -43,6 +43,21 @@ static enum vmmu_resolve_status scene_resolve(void *ctx, const struct vmmu_page_
 	return VMMU_RESOLVE_OK;
 }
 
+/* In one piece as far as tagged memory is, in one of two places. */
+static unsigned scene_host_span(void *ctx, uint64_t hva, uint64_t gfn)
+{
+	const struct scene *scene = ctx;
+	const struct oracle_layout *layout = &scene->emulator->layout;
+	unsigned shift = scene->info->geometry->page_shift, lg2 = 0;
+
+	(void)gfn;
+	if (hva >> 23 & 1)
+		return 0;
+	while (!((layout->tag_hpa | layout->tag_bytes) >> (shift + lg2) & 1))
+		lg2++;
+	return lg2;
+}
+
 /* Entries are sent in the order in which a CPU beside us would see them: before the flush. */
 static void scene_flush(void *ctx, const struct vmmu_flush *flush)
 {
@@ -73,6 +88,7 @@ static int scene_vm(struct scene *scene)
 	static const struct vmmu_env env = {
 		.size = sizeof(env),
 		.resolve = scene_resolve,
+		.host_span = scene_host_span,
 		.flush = scene_flush,
 		.on_bug = scene_bug,
 	};

@@ -91,7 +91,7 @@ static uint64_t bench_leaf(uint64_t pfn, unsigned level)
 }
 
 /* The same page, another memory type: on Arm not in one step. */
-static uint64_t bench_uncached(uint64_t pte, unsigned level)
+static inline uint64_t bench_uncached(uint64_t pte, unsigned level)
 {
 	struct vmmu_leaf leaf = {.pfn = fmt_leaf_pfn(pte, level),
 				 .access = VMMU_RWX,
