@@ -165,11 +165,10 @@ static void look_seen(struct look_merge *merge, struct compare_seen *now)
 static void look_merge(struct vmmu_compare *compare, struct compare_window *window,
 		       const struct compare_look *old, struct compare_look *now)
 {
-	struct look_merge merge = {.compare = compare,
-				   .window = window,
-				   .old = old->seen,
-				   .old_end = old->seen + old->count};
+	struct look_merge merge = {.compare = compare, .window = window, .old = old->seen};
 
+	if (old->count)
+		merge.old_end = old->seen + old->count;
 	merge.tables[vmmu_format_info(compare->format)->geometry->levels] = COMPARE_TABLES_HPA;
 	for (size_t i = 0; i < now->count; i++) {
 		while (merge.old < merge.old_end && look_is_before(merge.old, &now->seen[i]))

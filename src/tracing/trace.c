@@ -384,10 +384,13 @@ static bool trace_is_replied(const struct vmmu_trace_event *event)
 /* Lines and replies are in one order. Where they are not, there is none from there on. */
 static void trace_merge_reply(struct vmmu_trace *trace, struct vmmu_trace_event *event)
 {
-	const struct layout_reply *reply = &trace->layout.replies[trace->next_reply];
+	const struct layout_reply *reply;
 
 	if (trace->merge != TRACE_MARKS || trace->next_reply >= trace->layout.reply_count ||
-	    !trace_is_replied(event) || !scan_is_word(trace_mark_text(event->text), reply->word))
+	    !trace_is_replied(event))
+		return;
+	reply = &trace->layout.replies[trace->next_reply];
+	if (!scan_is_word(trace_mark_text(event->text), reply->word))
 		return;
 	trace->next_reply++;
 	event->has_reply = true;

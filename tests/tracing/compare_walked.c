@@ -190,3 +190,45 @@ Test(compare_walked, verdicts_scrambled__engine_does_the_same)
 	expect_untouched(&arm, "arm-s2-4k-40");
 	expect_untouched(&riscv, "sv57x4");
 }
+
+/* Everything that there is to compare is: counts of the recording's own lines. */
+Test(compare_walked, faults_results_and_dirty_logs__each_counts)
+{
+	char *text = compare_text_of(&arm);
+	struct compared compared = compare_run(&arm, text, false);
+
+	cr_expect_eq(compared.events[VMMU_COMPARE_FAULT].agree,
+		     text_count_words(text, ": kvm_guest_fault: "));
+	/* r, w and x; ranges have none */
+	cr_expect_eq(compared.events[VMMU_COMPARE_RESULT].agree, 18);
+	cr_expect_eq(compared.events[VMMU_COMPARE_DIRTY].agree, 3);
+	free(text);
+}
+
+/* A permission fault that is told as one for want of a mapping: it goes the same way. */
+Test(compare_walked, reason_of_a_fault_altered__noticed)
+{
+	char *text = compare_text_of(&arm);
+	char *line = text_word(text, "hsr 0x9300004f");
+
+	cr_assert(line);
+	line = strstr(line, "hsr 0x9300004f");
+	line[strlen("hsr 0x9300004")] = '7';
+	expect_noticed(&arm, text, "the reason of a fault");
+	free(text);
+}
+
+/* Only what follows the host's change of a page is explained by it. */
+Test(compare_walked, read_only_map_twice__noticed)
+{
+	char *text = compare_text_of(&arm), *longer = malloc(strlen(text) + 512);
+	char *line = text_word(text, "addr=0x20001000 size=0x1000 phys=0x4bfc8000 prot=0x4");
+	char *end;
+
+	cr_assert(longer && line);
+	end = strchr(line, '\n') + 1;
+	sprintf(longer, "%.*s%.*s%s", (int)(end - text), text, (int)(end - line), line, end);
+	expect_noticed(&arm, longer, "a map that the engine did not do");
+	free(longer);
+	free(text);
+}

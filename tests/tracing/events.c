@@ -497,8 +497,8 @@ static const char *const broken[] = {
 	"mark_mmio_spte: sptep:1 gfn 2",
 	"check_mmio_spte: spte 1 kvm_gen",
 	"map: (kvm_pgtable_stage2_map+0x0/0x1a0) pgd=0x1 ia_bits=40 addr=0x1000 size=0x1000",
-	"map: (kvm_pgtable_stage2_map+0x0/0x1a0) pgd=0x1 ia_bits=40 start_level=1 addr=0x1000 "
-	"size=0x1000 phys=0x1001 prot=0x6",
+	("map: (kvm_pgtable_stage2_map+0x0/0x1a0) pgd=0x1 ia_bits=40 start_level=1 addr=0x1000 "
+	 "size=0x1000 phys=0x1001 prot=0x6"),
 	"unmap: (kvm_pgtable_stage2_unmap+0x0/0x80) addr=0x1000",
 	"unmap: (kvm_pgtable_stage2_unmap+0x0/0x80) addr=0x1000 size=0x800",
 	"wrprotect: (kvm_pgtable_stage2_wrprotect+0x0/0x90)",
