@@ -305,7 +305,7 @@ static uint64_t frame_for(const struct replay_backing *backing, uint64_t hva, ui
 
 bool replay_backing_is_ordered(const struct replay_backing *backing)
 {
-	return backing->pool.count || backing->unwritten.count;
+	return backing->pool.count || backing->unwritten.count || backing->present.count;
 }
 
 /* The page behind HVA, mapped with 2^lg2 bytes, is written. */

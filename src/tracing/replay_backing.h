@@ -72,7 +72,8 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
 void replay_backing_forbid(struct replay_backing *backing, uint64_t start, uint64_t end);
 void replay_backing_allow(struct replay_backing *backing, uint64_t start, uint64_t end);
 /*
- * Does an answer depend on what was asked before? If not, replay_backing_page() changes nothing.
+ * Does an answer, or who is mapped ahead of access, depend on what was asked before? If not,
+ * replay_backing_page() changes nothing.
  */
 bool replay_backing_is_ordered(const struct replay_backing *backing);
 /* vmmu_env.resolve and vmmu_env.host_level over it. */

@@ -218,7 +218,6 @@ Test(replay_backing, pool_page_only_read__is_not_writable_and_never_split, .fini
 Test(replay_backing, pool_and_pages_allowed_late__make_answers_depend_on_the_order, .fini = end)
 {
 	begin(&small_pages, VMMU_BACKING_AUTO);
-	learn(HVA, 0x111, "");
 	replay_backing_forbid(&backing, HVA, HVA + MIB);
 	cr_expect(not(replay_backing_is_ordered(&backing)));
 	replay_backing_pool(&backing, HVA + 2 * MIB, HVA + 4 * MIB);
@@ -228,6 +227,10 @@ Test(replay_backing, pool_and_pages_allowed_late__make_answers_depend_on_the_ord
 	backing.is_allowed_late = true;
 	cr_expect(not(replay_backing_is_ordered(&backing)));
 	replay_backing_forbid(&backing, HVA, HVA + MIB);
+	cr_expect(replay_backing_is_ordered(&backing));
+	end();
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	replay_backing_prefault(&backing, HVA, HVA + MIB);
 	cr_expect(replay_backing_is_ordered(&backing));
 }
 
