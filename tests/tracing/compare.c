@@ -14,8 +14,8 @@
 #include "tracing/compare_text.h"
 
 /* Every recording of the kit's x86 configurations. */
-static const char *const names[] = {"slots-and-dirty", "huge-pages", "hugetlb", "mmio",
-				    "guest-32",        "guest-pae",  "guest-64"};
+static const char *const names[] = {"slots-and-dirty", "huge-pages", "hugetlb",  "mmio",
+				    "guest-32",        "guest-pae",  "guest-64", "over-tables"};
 #define NAMES (sizeof(names) / sizeof(*names))
 
 /* LEAST: so many facts there are to compare in all. */
