@@ -65,7 +65,7 @@ static void *threads_main(void *arg)
 
 double threads_run(const struct threads_job *job, unsigned count)
 {
-	struct threads_one all[THREADS_MAX];
+	struct threads_one all[THREADS_MAX] = {0};
 	double start, end;
 
 	atomic_store(&threads_ready, 0);

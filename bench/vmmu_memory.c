@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench.h"
 #include "guest.h"
@@ -15,13 +16,13 @@
 static uint64_t resident_bytes(const struct bench_run *run)
 {
 	FILE *file = fopen("/proc/self/smaps_rollup", "r");
-	unsigned long long kib = 0;
+	uint64_t kib = 0;
 	char line[256];
 
 	bench_expect(run, file != NULL);
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "Rss: %llu kB", &kib) == 1)
-			break;
+	while (!kib && fgets(line, sizeof(line), file))
+		if (!strncmp(line, "Rss:", 4))
+			kib = strtoull(line + 4, NULL, 10);
 	fclose(file);
 	bench_expect(run, kib);
 	return kib * 1024;

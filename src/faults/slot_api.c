@@ -168,7 +168,7 @@ void vm_slot_commit(void *ctx, enum slot_change change, const struct memslot *ol
 						(old ? (int64_t)old->gfns : 0));
 		vm_unlock(vm);
 	}
-	if (change == SLOT_CREATE && (vm->policies & VMMU_POLICY_PROTECT_NEW) &&
+	if (change == SLOT_CREATE && new_slot && (vm->policies & VMMU_POLICY_PROTECT_NEW) &&
 	    (new_slot->flags & VMMU_SLOT_LOG_DIRTY))
 		slot_by_parts(vm, new_slot, slot_part_log);
 	if (change != SLOT_FLAGS || !((old->flags ^ new_slot->flags) & VMMU_SLOT_LOG_DIRTY))

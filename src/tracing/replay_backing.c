@@ -51,6 +51,7 @@ void replay_backing_destroy(struct replay_backing *backing)
 	replay_spans_clear(&backing->unwritten);
 	replay_spans_clear(&backing->split);
 	replay_spans_clear(&backing->touched);
+	replay_spans_clear(&backing->written);
 	replay_spans_clear(&backing->present);
 	replay_spans_clear(&backing->pool);
 	memset(backing, 0, sizeof(*backing));
@@ -140,6 +141,12 @@ void replay_backing_prefault(struct replay_backing *backing, uint64_t start, uin
 	touch(backing, start, end);
 }
 
+void replay_backing_prefault_small(struct replay_backing *backing, uint64_t start, uint64_t end)
+{
+	replay_backing_prefault(backing, start, end);
+	(void)replay_spans_add(&backing->written, start, end);
+}
+
 void replay_backing_pool(struct replay_backing *backing, uint64_t start, uint64_t end)
 {
 	(void)replay_spans_add(&backing->pool, start, end);
@@ -165,9 +172,17 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
 	split_touched(backing, end);
 	(void)replay_spans_remove(&backing->present, start, end);
 	(void)replay_spans_remove(&backing->unwritten, start, end);
+	(void)replay_spans_remove(&backing->written, start, end);
 	if (first >= start)
 		(void)replay_spans_remove(&backing->split, first, last);
 	(void)replay_spans_remove(&backing->touched, first, last);
+}
+
+static bool is_small_and_written(const struct replay_backing *backing, uint64_t hva)
+{
+	const struct replay_frame *known = frame_find(backing->pages, hva >> HOST_LG2);
+
+	return known ? !known->huge && !known->zero : replay_spans_has(&backing->written, hva);
 }
 
 /*
@@ -176,15 +191,12 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
  */
 static void forbid_late(struct replay_backing *backing, uint64_t start, uint64_t end)
 {
-	const struct replay_frame *known;
-
 	(void)replay_spans_add(&backing->unwritten, start, end);
 	(void)replay_spans_remove(&backing->present, start, end);
 	if (end - start > FORBID_BYTES_MAX)
 		return;
 	for (uint64_t at = align_down(start, BIT64(HOST_LG2)); at < end; at += BIT64(HOST_LG2)) {
-		known = frame_find(backing->pages, at >> HOST_LG2);
-		if (!known || known->huge || known->zero)
+		if (!is_small_and_written(backing, at))
 			continue;
 		(void)replay_spans_remove(&backing->unwritten, at, at + BIT64(HOST_LG2));
 		(void)replay_spans_add(&backing->present, at, at + BIT64(HOST_LG2));

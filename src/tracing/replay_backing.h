@@ -44,6 +44,7 @@ struct replay_backing {
 	struct replay_spans pool;    /* hvas in private pages of the host's huge page pool */
 	struct replay_spans split;   /* 2 MiB regions that the host no longer maps as one */
 	struct replay_spans touched; /* 2 MiB regions in which the host has, or had, a page */
+	struct replay_spans written; /* hvas in small pages that the host itself wrote */
 };
 
 /* -ENOMEM. *BACKING is to be given to replay_backing_destroy() even then. */
@@ -59,6 +60,8 @@ void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trac
 void replay_backing_hint(struct replay_backing *backing, uint64_t gpa, uint64_t pfn);
 /* The host has pages of its own behind all of hvas [start, end) from the first. */
 void replay_backing_prefault(struct replay_backing *backing, uint64_t start, uint64_t end);
+/* The same, and all of them are small pages. */
+void replay_backing_prefault_small(struct replay_backing *backing, uint64_t start, uint64_t end);
 /*
  * hvas [start, end) are private pages of the host's pool. They are never split, there is no zero
  * page, and a page that was only read is not writable yet.

@@ -135,8 +135,13 @@ static int slot_script(struct replay_run *run, const struct vmmu_trace_event *ev
 		return ret;
 	if (event->count & VMMU_TRACE_BACKED_POOL)
 		replay_backing_pool(&run->backing, slot.hva, slot.hva + slot.bytes);
-	if (event->count & VMMU_TRACE_BACKED_PRESENT)
-		replay_backing_prefault(&run->backing, slot.hva, slot.hva + slot.bytes);
+	if (event->count & VMMU_TRACE_BACKED_PRESENT) {
+		if (event->count & VMMU_TRACE_BACKED_HUGE)
+			replay_backing_prefault(&run->backing, slot.hva, slot.hva + slot.bytes);
+		else
+			replay_backing_prefault_small(&run->backing, slot.hva,
+						      slot.hva + slot.bytes);
+	}
 	return 0;
 }
 

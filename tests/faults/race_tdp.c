@@ -279,7 +279,7 @@ static void run(const char *format, enum vmmu_slot_zap slot_zap, unsigned count)
 					  .nx_huge = slot_zap == VMMU_SLOT_ZAP_RANGE,
 					  .slot_zap = slot_zap,
 					  .eager_split = true};
-	struct rider riders[RACE_THREADS_MAX];
+	struct rider riders[RACE_THREADS_MAX] = {0};
 	uint64_t fixed = 0, tried = 0;
 	struct vmmu_stats stats;
 

@@ -261,3 +261,57 @@ Test(replay_backing, address_wider_than_the_output__folds, .fini = end)
 	/* 0x7f40c0005000 without what is above bit 39. */
 	expect_page(page_at(HVA + 0x5000, VMMU_READ), UINT64_C(0x40c0005000) >> 12, 1, true);
 }
+
+/* Is the page behind HVA one that can be mapped ahead of any access? */
+static bool is_there_ahead(uint64_t hva)
+{
+	struct vmmu_page_request request = {
+		.hva = hva, .access = VMMU_READ, .flags = VMMU_RESOLVE_NO_FAULT};
+	struct vmmu_page page = {0};
+
+	return replay_backing_page(&backing, &request, &page) == VMMU_RESOLVE_OK;
+}
+
+Test(replay_backing, dropping_part_of_what_was_never_used__leaves_it_huge_at_first_use, .fini = end)
+{
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	replay_backing_drop(&backing, HVA + 0x5000, HVA + 0x6000);
+	learn(HVA + 0x1000, 0x10401, "h");
+	cr_expect(eq(u32, page_at(HVA + 0x3000, VMMU_READ).level, 2));
+	/* Now it is in use. */
+	replay_backing_drop(&backing, HVA + 0x5000, HVA + 0x6000);
+	cr_expect(eq(u32, page_at(HVA + 0x3000, VMMU_READ).level, 1));
+}
+
+Test(replay_backing, what_nobody_used_while_forbidden__is_huge_when_allowed_again, .fini = end)
+{
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	replay_backing_forbid(&backing, HVA + 0x1000, HVA + 0x3000);
+	replay_backing_allow(&backing, HVA + 0x1000, HVA + 0x3000);
+	learn(HVA + 0xef000, 0x104ef, "h");
+	cr_expect(eq(u32, page_at(HVA + 0x100000, VMMU_READ).level, 2));
+	/* Used before: small, whatever becomes of the rest. */
+	replay_backing_forbid(&backing, HVA + 0x1000, HVA + 0x3000);
+	replay_backing_allow(&backing, HVA + 0x1000, HVA + 0x3000);
+	cr_expect(eq(u32, page_at(HVA + 0x100000, VMMU_READ).level, 1));
+}
+
+Test(replay_backing, small_pages_that_were_written__are_writable_when_allowed_again, .fini = end)
+{
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	backing.is_allowed_late = true;
+	learn(HVA + 0x1000, 0x2a01, "");
+	learn(HVA + 2 * MIB, 0x10400, "h");
+	replay_backing_prefault_small(&backing, HVA + 4 * MIB, HVA + 5 * MIB);
+	for (unsigned i = 0; i < 3; i++) {
+		replay_backing_forbid(&backing, HVA + 2 * i * MIB, HVA + 2 * i * MIB + 0x2000);
+		replay_backing_allow(&backing, HVA + 2 * i * MIB, HVA + 2 * i * MIB + 0x2000);
+	}
+	cr_expect(page_at(HVA + 0x1000, VMMU_READ).writable);
+	cr_expect(is_there_ahead(HVA + 0x1000));
+	cr_expect(page_at(HVA + 4 * MIB, VMMU_READ).writable, "the host wrote it");
+	cr_expect_not(page_at(HVA + 2 * MIB, VMMU_READ).writable, "part of a huge page");
+	cr_expect_not(is_there_ahead(HVA + 2 * MIB));
+	cr_expect(page_at(HVA + 2 * MIB, VMMU_WRITE).writable);
+	cr_expect(page_at(HVA + 2 * MIB, VMMU_READ).writable, "it was written since");
+}

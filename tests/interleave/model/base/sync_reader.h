@@ -7,7 +7,10 @@
 #include "base/sync.h"
 #include "interleave/point.h"
 
-enum sync_section { SYNC_SECTION_LIGHT, SYNC_SECTION_USUAL };
+enum sync_section {
+	SYNC_SECTION_LIGHT,
+	SYNC_SECTION_USUAL
+};
 
 #define sync_reader_enter()             (point_reader_enter(__func__), SYNC_SECTION_USUAL)
 #define sync_reader_leave(section)      ((void)(section), point_reader_leave(__func__))
