@@ -21,8 +21,8 @@ check() {
 	grep -oE '\]\([^)#]+' "$readme" | sed 's/^](//' | grep -v '^[a-z]*:' | sort -u | while read -r file; do
 		[ -e "$root/$file" ] || echo "README.md:1: no such file: $file"
 	done
-	grep -oE '\./dev [a-z]+' "$readme" | sort -u | while read -r _ command; do
-		grep -q "^cmd_$command()" "$root/dev" || echo "README.md:1: no such command: ./dev $command"
+	grep -oE '\./dev [a-z-]+' "$readme" | sort -u | while read -r _ command; do
+		grep -q "^cmd_${command//-/_}()" "$root/dev" || echo "README.md:1: no such command: ./dev $command"
 	done
 }
 mapfile -t quoted < <(sed -n 's/^<!-- quote \(.*\) -->$/\1/p' "$readme")
