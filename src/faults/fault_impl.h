@@ -454,7 +454,7 @@ static ALWAYS_INLINE int fault_map(struct fault_state *s)
  * when another vCPU mapped the page: a format that caches absence faults until it forgets. No lock
  * needed.
  */
-static void fault_flush_local(const struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault)
+static void fault_flush_local(struct vmmu_vcpu *vcpu, const struct vmmu_fault *fault)
 {
 	uint64_t gfn = align_down(fault->gfn, level_gfns(fault->level));
 	struct vmmu_flush flush = {.gfn_start = gfn,
@@ -464,8 +464,10 @@ static void fault_flush_local(const struct vmmu_vcpu *vcpu, const struct vmmu_fa
 				   .local = true};
 	struct tree *tree = &vcpu->vm->tree;
 
-	if (FMT_CAPS & VMMU_CAP_CACHES_ABSENT)
-		tree->hooks.flush(tree->hooks.ctx, &flush);
+	if (!(FMT_CAPS & VMMU_CAP_CACHES_ABSENT))
+		return;
+	vcpu->stats.local_flushes++;
+	tree->hooks.flush(tree->hooks.ctx, &flush);
 }
 
 /* All that comes before the lock: slot and PAGE found. Go on, or an outcome. */

@@ -72,6 +72,7 @@ static void stats_add(struct vmmu_stats *to, const struct vmmu_stats *from)
 	to->prefetched += from->prefetched;
 	to->prefaulted += from->prefaulted;
 	to->grouped += from->grouped;
+	to->local_flushes += from->local_flushes;
 }
 
 void vmmu_vcpu_destroy(struct vmmu_vcpu *vcpu)
@@ -342,7 +343,6 @@ void vmmu_vm_stats(struct vmmu_vm *vm, struct vmmu_stats *stats)
 	list_for_each(node, &vm->vcpus)
 		stats_add(stats, &container_of(node, struct vmmu_vcpu, link)->stats);
 	stats->flushes = atomic_load_explicit(&vm->flushes, memory_order_relaxed);
-	stats->local_flushes = atomic_load_explicit(&vm->local_flushes, memory_order_relaxed);
 	stats->aged = atomic_load_explicit(&vm->aged, memory_order_relaxed);
 	stats->invalidations = vm->invalidate.total;
 	for (unsigned level = 1; level <= VMMU_LEVELS_MAX; level++)

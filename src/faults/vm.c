@@ -131,8 +131,8 @@ static void vm_hook_flush(void *ctx, const struct vmmu_flush *flush)
 {
 	struct vmmu_vm *vm = ctx;
 
-	atomic_fetch_add_explicit(flush->local ? &vm->local_flushes : &vm->flushes, 1,
-				  memory_order_relaxed);
+	if (!flush->local)
+		atomic_fetch_add_explicit(&vm->flushes, 1, memory_order_relaxed);
 	if (vm->env.flush)
 		vm->env.flush(vm->env_ctx, flush);
 	vm_event(vm, .kind = VMMU_EVENT_FLUSH, .vcpu_id = flush->local ? flush->vcpu_id : ~0u,

@@ -72,7 +72,7 @@ struct vmmu_vm {
 	bool eager_split;
 	enum vmmu_mode mode;
 	_Atomic bool is_poisoned;
-	_Atomic uint64_t flushes, local_flushes;
+	_Atomic uint64_t flushes; /* of several vCPUs */
 	_Atomic uint64_t aged;
 	enum vmmu_root_mode root_mode; /* of vCPUs that do not ask for another */
 	enum vmmu_slot_zap slot_zap;

@@ -60,7 +60,6 @@ static const struct print_field vm_fields[] = {
 	FIELD(vmmu_vm, invalidate.gfn_end),
 	FIELD(vmmu_vm, is_poisoned),
 	FIELD(vmmu_vm, flushes),
-	FIELD(vmmu_vm, local_flushes),
 	FIELD(vmmu_vm, roots),
 	FIELD(vmmu_vm, other_roots),
 	FIELD(vmmu_vm, shared.is_claimed),
