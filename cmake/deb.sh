@@ -31,7 +31,7 @@ for package in libvmmu0 libvmmu-dev vmmu; do
 	dpkg-deb -x "$out/${package}_${version}_"*.deb "$out/unpacked"
 done
 library=$(dirname "$(find "$out/unpacked" -name libvmmu.so.0)")
-LD_LIBRARY_PATH=$library "$out/unpacked/usr/bin/vmmu" formats | grep -q '^ept4 '
+LD_LIBRARY_PATH=$library "$out/unpacked/usr/bin/vmmu" formats | grep '^ept4 ' >/dev/null
 cc -std=c17 -I "$out/unpacked/usr/include" "$root/examples/embed.c" -L "$library" -lvmmu -o "$out/unpacked/embed"
 LD_LIBRARY_PATH=$library "$root/tests/install/prints.sh" "gpa 0x5123 is at hpa 0x1005123" "$out/unpacked/embed"
 rm -rf "$out/unpacked"

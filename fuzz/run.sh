@@ -145,7 +145,7 @@ fuzz() {
 	mapfile -t all < <(targets)
 	[ ${#chosen[@]} -gt 0 ] || chosen=("${all[@]}")
 	for target in "${chosen[@]}"; do
-		printf '%s\n' "${all[@]}" | grep -qx "$target" || die "no target called $target; there are: ${all[*]}"
+		printf '%s\n' "${all[@]}" | grep -x "$target" >/dev/null || die "no target called $target; there are: ${all[*]}"
 	done
 	[ $engine = libfuzzer ] || build="build-afl"
 	build_targets "$([ $engine = libfuzzer ] && echo fuzz || echo afl)"

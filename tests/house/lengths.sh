@@ -8,7 +8,7 @@ function_lines=60
 file_lines=600
 columns=100
 
-command -v ctags >/dev/null && ctags --version | grep -q '^Universal Ctags' || {
+command -v ctags >/dev/null && ctags --version | grep '^Universal Ctags' >/dev/null || {
 	echo "lengths: needs universal-ctags (./dev deps)"
 	exit 1
 }

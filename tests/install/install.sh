@@ -44,7 +44,10 @@ for program in "$scratch"/pkg-config-{c,cc,static} "$scratch"/build/consumer-{c,
 done
 # The shared ones are that: they need the library by its soname, and the static ones do not.
 objdump -p "$scratch/pkg-config-c" "$scratch/build/consumer-cc" | grep -c 'NEEDED *libvmmu.so.0' | grep -qx 2
-! objdump -p "$scratch/pkg-config-static" "$scratch/build/consumer-static" | grep -q 'NEEDED *libvmmu'
+if objdump -p "$scratch/pkg-config-static" "$scratch/build/consumer-static" | grep 'NEEDED *libvmmu'; then
+	echo "install: a static program needs the shared library"
+	exit 1
+fi
 
 for file in bin/vmmu share/man/man1/vmmu.1 share/man/man3/libvmmu.3 share/bash-completion/completions/vmmu; do
 	[ -s "$prefix/$file" ] || {
@@ -60,5 +63,8 @@ if [ -e "$build/vmmu-trace-dat" ]; then
 	echo "install: trace.dat"
 fi
 # Nothing that was installed knows where it was built or first put.
-! grep -rlF -e "$scratch/first" "$prefix/include" "$prefix/share" "$libdir/cmake" "$libdir/pkgconfig"
+if grep -rlF -e "$scratch/first" "$prefix/include" "$prefix/share" "$libdir/cmake" "$libdir/pkgconfig"; then
+	echo "install: these files know where they were first put"
+	exit 1
+fi
 echo "install: moved prefix, command, manual pages, completion"

@@ -46,7 +46,7 @@ compare() {
 	read -ra options <<<"$(options "$config")"
 	version=$(cut -d . -f 1,2 <<<"$kernel")
 	# Of other versions the trace itself tells what they are most like.
-	! "$command" formats | grep -q "kvm-$version " || options+=(--kvm "$version")
+	! "$command" formats | grep "kvm-$version " >/dev/null || options+=(--kvm "$version")
 	options+=(--layout "$dir/$name.slots.txt" "$dir/$name.tracefs.txt")
 	json=$("$command" replay --compare --json "${options[@]}" 2>"$dir/$name.errors") || verdict=1
 	total=$(number total <<<"$json") agree=$(number agree <<<"$json") explained=$(number explained <<<"$json")
