@@ -7,6 +7,7 @@
 
 #include "base/sync_reader.h"
 #include "faults/map_impl.h"
+#include "walker/leaf_impl.h"
 
 /* Not an outcome: the next step decides. */
 #define FAULT_GO_ON VMMU_OUTCOMES
@@ -104,17 +105,10 @@ static inline void fault_report_leaf(struct vmmu_fault *fault, uint64_t pte, uns
 /* An aged leaf over gfn that hardware cannot mark as used: made anew of all that it says. */
 static inline uint64_t fast_fix_aged(uint64_t pte, uint64_t gfn, unsigned level)
 {
-	uint64_t alone = leaf_alone(pte, gfn, level), used;
-	struct vmmu_leaf leaf = {
-		.pfn = fmt_leaf_pfn(alone, level),
-		.access = fmt_access(alone, level),
-		.memtype = fmt_memtype(alone, level),
-		.host_writable = fmt_host_writable(alone, level),
-		.mmu_writable = fmt_mmu_writable(alone, level),
-		.accessed = true,
-		.dirty = fmt_is_dirty(alone, level),
-	};
+	struct vmmu_leaf leaf = leaf_parts(leaf_alone(pte, gfn, level), level);
+	uint64_t used;
 
+	leaf.accessed = true;
 	used = fmt_make_leaf(leaf, level);
 	return leaf_group_lg2(pte, level) ? leaf_grouped(used, level) : used;
 }

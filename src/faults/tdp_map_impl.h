@@ -97,15 +97,7 @@ static NEVER_INLINE uint64_t tdp_leaf_asked(struct vmmu_vcpu *vcpu, const struct
 					    uint64_t pte, unsigned level)
 {
 	unsigned policies = vcpu->vm->policies;
-	struct vmmu_leaf leaf = {
-		.pfn = fmt_leaf_pfn(pte, level),
-		.access = fmt_access(pte, level),
-		.memtype = fmt_memtype(pte, level),
-		.host_writable = fmt_host_writable(pte, level),
-		.mmu_writable = fmt_mmu_writable(pte, level),
-		.accessed = fmt_is_accessed(pte, level),
-		.dirty = fmt_is_dirty(pte, level),
-	};
+	struct vmmu_leaf leaf = leaf_parts(pte, level);
 
 	if ((policies & VMMU_POLICY_EXEC_BY_FETCH) && fault->access != VMMU_EXEC)
 		leaf.access &= ~(unsigned)VMMU_EXEC;

@@ -7,24 +7,11 @@ set -eu
 	echo "usage: compare.sh COMMAND ROOT [--report]" >&2
 	exit 2
 }
+. "${0%/*}/lib.sh"
 command=$1 root=$2 report=${3-}
 recordings=$root/tests/data/traces/kvm-live
 page=$root/docs/compare.md
 failed=0
-
-# The number behind "KEY": in the object "all" of the JSON on stdin.
-number() {
-	sed -n '/"all":/,/}/s/^ *"'"$1"'": *\([0-9]*\).*/\1/p'
-}
-
-# The options that configuration $1 wants.
-options() {
-	case $1 in
-	direct) echo --mode direct ;;
-	tdp) echo --mode tdp ;;
-	tdp-nx) echo --mode tdp --nx-huge ;;
-	esac
-}
 
 # One row of the table for recording $1 of configuration $2 of kernel $3.
 row() {

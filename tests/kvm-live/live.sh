@@ -6,6 +6,7 @@
 # Exit: 0 everything agrees; 1 something differs; 2 usage, or nothing could be recorded.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/lib.sh"
 
 die() {
 	printf 'kvm-live: %s\n' "$*" >&2
@@ -24,20 +25,6 @@ usage() {
 		  --out DIR        where recordings go (default build-kvm-live)
 		Environment: KVM_LIVE_CACHE, where kernels are kept; KVM_LIVE_TIMEOUT, seconds for a run (300).
 	TEXT
-}
-
-# The options that configuration $1 wants of a replay.
-options() {
-	case $1 in
-	direct) echo --mode direct ;;
-	tdp) echo --mode tdp ;;
-	tdp-nx) echo --mode tdp --nx-huge ;;
-	esac
-}
-
-# The number behind "KEY": in the object "all" of the JSON on stdin.
-number() {
-	sed -n '/"all":/,/}/s/^ *"'"$1"'": *\([0-9]*\).*/\1/p'
 }
 
 # Hold recording $2 in folder $1, of configuration $3 on the kernel $4, against the engine; a row of the table.
