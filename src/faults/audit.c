@@ -81,7 +81,7 @@ static void audit_lpage(struct audit_run *run, const struct memslot *slot, unsig
 static void audit_dirty_tail(struct audit_run *run, const struct memslot *slot)
 {
 	struct audit_place place = {slot->as_id, 0, slot->base_gfn, 0};
-	uint64_t tail = slot->gfns % 64;
+	uint64_t tail = slot->gfns % DIRTY_WORD_PAGES;
 
 	audit_check(run,
 		    !slot->dirty ==
@@ -89,7 +89,7 @@ static void audit_dirty_tail(struct audit_run *run, const struct memslot *slot)
 		    "dirty-bitmap", &place, "a bitmap exists just while writes are logged");
 	if (!slot->dirty || !tail)
 		return;
-	place.pte = atomic_load(&slot->dirty[slot->gfns / 64]);
+	place.pte = memslot_dirty_peek(slot, slot->gfns / DIRTY_WORD_PAGES);
 	audit_check(run, !(place.pte >> tail), "dirty-tail", &place,
 		    "bits beyond the slot are set");
 }

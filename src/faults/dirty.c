@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Dirty logs as the public API has them. Bits are taken first and entries looked at afterwards,
- * under the lock: see memslot_log_dirty() for why no write falls between.
+ * under the lock: see memory/dirty_log.h for why no write falls between.
  */
 #include <errno.h>
 #include <vmmu/dirty.h>
 
 #include "faults/vm.h"
-
-#define WORD_BITS 64
 
 /* What is under way for a slot whose log is read or cleared. */
 struct dirty_run {
@@ -17,19 +15,14 @@ struct dirty_run {
 	uint64_t count; /* bits found */
 };
 
-static uint64_t dirty_words(uint64_t pages)
-{
-	return pages / WORD_BITS + !!(pages % WORD_BITS);
-}
-
 /* Locked: pages MASK of word INDEX were taken out of the log; their next write must be seen. */
 static void dirty_taken(struct dirty_run *run, uint64_t index, uint64_t mask)
 {
 	if (!mask)
 		return;
 	run->count += (uint64_t)__builtin_popcountll(mask);
-	run->vm->engine->dirty_arm(run->vm, run->slot, run->slot->base_gfn + index * WORD_BITS,
-				   mask);
+	run->vm->engine->dirty_arm(run->vm, run->slot,
+				   run->slot->base_gfn + index * DIRTY_WORD_PAGES, mask);
 }
 
 /*
@@ -63,11 +56,7 @@ static void dirty_reap(struct dirty_run *run, uint64_t *bitmap)
 	vm_lock(run->vm);
 	dirty_collect(run);
 	for (uint64_t i = 0; i < words; i++) {
-		_Atomic uint64_t *word = &run->slot->dirty[i];
-
-		bitmap[i] = 0;
-		if (atomic_load_explicit(word, memory_order_relaxed))
-			bitmap[i] = atomic_exchange_explicit(word, 0, memory_order_acq_rel);
+		bitmap[i] = memslot_dirty_take(run->slot, i);
 		dirty_taken(run, i, bitmap[i]);
 	}
 	dirty_owe(run);
@@ -85,26 +74,9 @@ static void dirty_copy(struct dirty_run *run, uint64_t *bitmap)
 		vm_unlock(run->vm);
 	}
 	for (uint64_t i = 0; i < words; i++) {
-		bitmap[i] = atomic_load_explicit(&run->slot->dirty[i], memory_order_acquire);
+		bitmap[i] = memslot_dirty_peek(run->slot, i);
 		run->count += (uint64_t)__builtin_popcountll(bitmap[i]);
 	}
-}
-
-/*
- * Clear what WANTED has of word INDEX. Bits beyond the slot's end are never set, so that asking for
- * them does nothing.
- */
-static void dirty_clear_word(struct dirty_run *run, uint64_t index, uint64_t wanted)
-{
-	_Atomic uint64_t *word = &run->slot->dirty[index];
-	uint64_t found = atomic_load_explicit(word, memory_order_relaxed);
-
-	while (found & wanted)
-		if (atomic_compare_exchange_weak_explicit(word, &found, found & ~wanted,
-							  memory_order_acq_rel,
-							  memory_order_relaxed))
-			break;
-	dirty_taken(run, index, found & wanted);
 }
 
 /* Locked: large pages of what is about to be cleared become small ones, if that is asked for. */
@@ -113,14 +85,14 @@ static void dirty_split(const struct dirty_run *run, const struct vmmu_dirty_ran
 	uint64_t end = run->slot->base_gfn + run->slot->gfns, words = dirty_words(range->pages);
 	uint64_t gfn = run->slot->base_gfn + range->first;
 
-	for (uint64_t i = 0; i < words; i++, gfn += WORD_BITS) {
+	for (uint64_t i = 0; i < words; i++, gfn += DIRTY_WORD_PAGES) {
 		uint64_t wanted = range->bitmap[i];
 		struct slot_range part = {.slot = run->slot};
 
 		if (!wanted)
 			continue;
 		part.start = gfn + (unsigned)__builtin_ctzll(wanted);
-		part.end = min_u64(end, gfn + WORD_BITS - (unsigned)__builtin_clzll(wanted));
+		part.end = min_u64(end, gfn + DIRTY_WORD_PAGES - (unsigned)__builtin_clzll(wanted));
 		if (vm_split_range(run->vm, &part))
 			return;
 	}
@@ -132,8 +104,12 @@ static void dirty_clear(struct dirty_run *run, const struct vmmu_dirty_range *ra
 
 	vm_lock(run->vm);
 	dirty_split(run, range);
-	for (uint64_t i = 0; i < words; i++)
-		dirty_clear_word(run, range->first / WORD_BITS + i, range->bitmap[i]);
+	for (uint64_t i = 0; i < words; i++) {
+		uint64_t index = range->first / DIRTY_WORD_PAGES + i;
+
+		dirty_taken(run, index,
+			    memslot_dirty_take_some(run->slot, index, range->bitmap[i]));
+	}
 	dirty_owe(run);
 	vm_unlock(run->vm);
 }
@@ -164,7 +140,7 @@ int vmmu_dirty_get(struct vmmu_vm *vm, unsigned as_id, unsigned id, uint64_t *bi
 		return err;
 	pthread_mutex_lock(&vm->slots.lock);
 	err = dirty_find_slot(&run, as_id, id);
-	if (!err && bits < align_up(run.slot->gfns, WORD_BITS))
+	if (!err && bits < align_up(run.slot->gfns, DIRTY_WORD_PAGES))
 		err = -EINVAL;
 	if (!err && (vm->dirty_flags & VMMU_DIRTY_MANUAL))
 		dirty_copy(&run, bitmap);
@@ -184,7 +160,8 @@ static bool dirty_range_fits(const struct memslot *slot, const struct vmmu_dirty
 	if (range->first > slot->gfns)
 		return false;
 	room = slot->gfns - range->first;
-	return range->pages == room || (range->pages < room && is_aligned(range->pages, WORD_BITS));
+	return range->pages == room ||
+	       (range->pages < room && is_aligned(range->pages, DIRTY_WORD_PAGES));
 }
 
 int vmmu_dirty_clear(struct vmmu_vm *vm, const struct vmmu_dirty_range *range, uint64_t *count)
@@ -193,7 +170,7 @@ int vmmu_dirty_clear(struct vmmu_vm *vm, const struct vmmu_dirty_range *range, u
 	int err;
 
 	if (!vm || !range || !range->bitmap || !vm_has_slot_ids(vm, range->as_id, range->id) ||
-	    !is_aligned(range->first, WORD_BITS))
+	    !is_aligned(range->first, DIRTY_WORD_PAGES))
 		return -EINVAL;
 	err = dirty_may_ask(vm);
 	if (err)

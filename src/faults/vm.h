@@ -16,6 +16,7 @@
 #include "base/objcache.h"
 #include "faults/engine.h"
 #include "faults/tdp.h"
+#include "memory/dirty_log.h"
 #include "memory/ring.h"
 #include "memory/slots.h"
 #include "walker/tree.h"

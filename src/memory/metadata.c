@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What hangs on a memslot: why-not counts of large pages, reverse maps, dirty bitmap.
+ * What hangs on a memslot: why-not counts of large pages, reverse maps. Dirty logs: dirty_log.c.
  *
  * A count says for how many reasons a page of that level may not be mapped over its part of the
  * slot: the slot begins or ends inside it, gpa and hva do not lie alike in it, or somebody counted
@@ -12,8 +12,6 @@
 
 #include "base/bits.h"
 #include "base/mem.h"
-
-#define DIRTY_WORD_BITS 64
 
 static unsigned level_gfns_lg2(const struct vmmu_geometry *geometry, unsigned level)
 {
@@ -158,58 +156,4 @@ void memslot_lpage_add(struct memslot *slot, const struct vmmu_geometry *geometr
 			slot->lpage[level][memslot_index(slot, geometry, gfn, level)] +=
 				(uint32_t)delta;
 	}
-}
-
-int memslot_dirty_make(struct memslot *slot)
-{
-	uint64_t words = slot->gfns / DIRTY_WORD_BITS + !!(slot->gfns % DIRTY_WORD_BITS);
-
-	slot->dirty = mem_alloc_array(words, sizeof(*slot->dirty));
-	return slot->dirty ? 0 : -ENOMEM;
-}
-
-/* The word of gfn's bit, and the bit; NULL when there is no such bit. */
-static _Atomic uint64_t *dirty_word(const struct memslot *slot, uint64_t gfn, uint64_t *bit)
-{
-	uint64_t index = gfn - slot->base_gfn;
-
-	if (!slot->dirty || index >= slot->gfns)
-		return NULL;
-	*bit = BIT64(index % DIRTY_WORD_BITS);
-	return &slot->dirty[index / DIRTY_WORD_BITS];
-}
-
-void memslot_log_dirty(struct memslot *slot, uint64_t gfn)
-{
-	uint64_t bit;
-	_Atomic uint64_t *word = dirty_word(slot, gfn, &bit);
-
-	if (word)
-		atomic_fetch_or_explicit(word, bit, memory_order_acq_rel);
-}
-
-void memslot_dirty_fill(struct memslot *slot)
-{
-	uint64_t whole = slot->gfns / DIRTY_WORD_BITS, tail = slot->gfns % DIRTY_WORD_BITS;
-
-	for (uint64_t i = 0; i < whole; i++)
-		atomic_store_explicit(&slot->dirty[i], ~UINT64_C(0), memory_order_relaxed);
-	if (tail)
-		atomic_store_explicit(&slot->dirty[whole], BIT64(tail) - 1, memory_order_relaxed);
-}
-
-bool memslot_is_dirty(const struct memslot *slot, uint64_t gfn)
-{
-	uint64_t bit;
-	const _Atomic uint64_t *word = dirty_word(slot, gfn, &bit);
-
-	return word && atomic_load_explicit(word, memory_order_acquire) & bit;
-}
-
-bool memslot_is_all_dirty(const struct memslot *slot, uint64_t gfn, uint64_t count)
-{
-	for (uint64_t i = 0; i < count; i++)
-		if (!memslot_is_dirty(slot, gfn + i))
-			return false;
-	return true;
 }

@@ -22,13 +22,9 @@ int memslot_rmaps_make(struct memslot *slot, const struct vmmu_geometry *geometr
 void memslot_rmaps_free(struct memslot *slot);
 /*
  * Free them; the reverse maps are empty or their chains freed by the owner of the tables (SLOT is
- * in no set). The dirty bitmap is not touched.
+ * in no set). The dirty log is not touched.
  */
 void memslot_metadata_free(struct memslot *slot);
-/* A clean bitmap for SLOT. -ENOMEM. */
-int memslot_dirty_make(struct memslot *slot);
-/* Set the bits of all pages of SLOT, which nobody knows yet; those beyond its end stay clear. */
-void memslot_dirty_fill(struct memslot *slot);
 
 /* Arrays of a set, made before an update begins so that the update itself cannot fail. */
 struct slot_arrays {

@@ -20,6 +20,7 @@
 #include "base/bits.h"
 #include "base/mem.h"
 #include "base/sync.h"
+#include "memory/dirty_log.h"
 #include "memory/metadata.h"
 
 #define SLOT_FLAGS_KNOWN ((unsigned)VMMU_SLOT_LOG_DIRTY | VMMU_SLOT_READ_ONLY)
@@ -168,7 +169,7 @@ static struct memslot *memslot_make(const struct slots *slots, const struct vmmu
 
 /*
  * Free what hangs on SLOT alone, and SLOT. KEPT, the other side of the update, lives on:
- * re-flagging has the counts and reverse maps in common, and a dirty bitmap outlives whatever
+ * re-flagging has the counts and reverse maps in common, and a dirty log outlives whatever
  * change leaves logging on, or pages written before a move would be lost to whoever copies the
  * guest.
  */
@@ -194,7 +195,7 @@ static void update_cancel(struct slot_update *update)
 	mem_free(update->ids);
 }
 
-/* The dirty bitmap of NEW_SLOT, which logs: the one that is there, or a new one. */
+/* The dirty log of NEW_SLOT, which logs: the one that is there, or a new one. */
 static int prepare_dirty(const struct slots *slots, const struct memslot *old,
 			 struct memslot *new_slot)
 {

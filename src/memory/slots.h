@@ -31,8 +31,8 @@ struct memslot {
 	uint16_t id;
 	uint8_t as_id;
 	bool invalid; /* being deleted or moved: faults on it retry */
-	/* with LOG_DIRTY and slots.has_no_bitmaps false: one bit a page, words of 64; else NULL */
-	_Atomic uint64_t *dirty;
+	/* with LOG_DIRTY and slots.has_no_bitmaps false: memory/dirty_log.h; else NULL */
+	_Atomic uint8_t *dirty;
 	/* [2..]: why-not counts of a page at that level, and LPAGE_MIXED; 0: allowed */
 	uint32_t *lpage[VMMU_LEVELS_MAX + 1];
 	/*
@@ -262,24 +262,5 @@ unsigned memslot_max_level(const struct memslot *slot, const struct vmmu_geometr
 /* Add DELTA (+1, -1) to the why-not counts of every level >= 2 over gfn. Mmu lock held. */
 void memslot_lpage_add(struct memslot *slot, const struct vmmu_geometry *geometry, uint64_t gfn,
 		       int delta);
-
-/*
- * Dirty bitmap; lock-free. No-ops without a bitmap. Marking is one atomic or, also of a bit that
- * is set: it orders the mark after the change of the entry that made it necessary.
- *
- * 	here                                   dirty_reap(), dirty_clear_word()
- * 	WRITE given (compare-exchange)         bits taken (exchange)
- * 	bit set (or)                           entries of these bits looked at: WRITE taken away
- *
- * One of the two read-modify-writes of the word comes first. If it is the left one, the right one
- * reads from it, or from what follows it, and so the look at the entry sees WRITE. If it is the
- * right one, the bit stays set for the next time. A mere load that finds the bit set would not do:
- * it may be satisfied before the bits are taken while the entry, looked at afterwards, does not
- * show WRITE yet.
- */
-void memslot_log_dirty(struct memslot *slot, uint64_t gfn);
-bool memslot_is_dirty(const struct memslot *slot, uint64_t gfn);
-/* The same of all COUNT gfns from GFN on. */
-bool memslot_is_all_dirty(const struct memslot *slot, uint64_t gfn, uint64_t count);
 
 #endif

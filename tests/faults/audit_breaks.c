@@ -93,10 +93,10 @@ static void break_leaf_read_only(struct stage *stage)
 
 static void break_leaf_unseen_write(struct stage *stage)
 {
-	_Atomic uint64_t *word = &slot_of(stage, 0, 1)->dirty[1];
+	_Atomic uint8_t *mark = &slot_of(stage, 0, 1)->dirty[67];
 
-	cr_assert_eq(*word, UINT64_C(1) << (67 - 64));
-	POKE(stage, *word, 0);
+	cr_assert_eq(*mark, 1);
+	POKE(stage, *mark, 0);
 }
 
 static void break_leaf_level(struct stage *stage)
@@ -292,9 +292,7 @@ static void break_dirty_bitmap(struct stage *stage)
 
 static void break_dirty_tail(struct stage *stage)
 {
-	_Atomic uint64_t *word = &slot_of(stage, 0, 1)->dirty[1];
-
-	POKE(stage, *word, *word | UINT64_C(1) << (100 - 64));
+	POKE(stage, slot_of(stage, 0, 1)->dirty[100], 1);
 }
 
 static void break_slot_invalid(struct stage *stage)

@@ -19,7 +19,7 @@
 
 #include "base/bits.h"
 
-#define THREADS 2
+#define THREADS 3
 #define PLACES  5
 #define VALUES  8
 #define STEPS   10
@@ -39,7 +39,7 @@ enum kind {
 	ADD,   /* value */
 	SWAP,  /* for value */
 	LOCK,  /* from 0 to 1, waits */
-	MARK,  /* 1, unless the step before found something there */
+	CLEAR, /* to 0, if the step before found something there */
 	BARRIER,
 };
 
@@ -158,8 +158,8 @@ static void machine_step(struct state *state, unsigned thread, const struct step
 		value = machine_change(state, thread, step);
 		machine_store(state, thread, step, value + step->value);
 		break;
-	case MARK:
-		if (state->reg[thread][number - 1])
+	case CLEAR:
+		if (!state->reg[thread][number - 1])
 			break;
 		/* fallthrough */
 	case SWAP:
@@ -358,11 +358,12 @@ static bool old_page_is_mapped(const struct state *state)
 			{STORE, MMU_LOCK, RELEASE, 0},                                 \
 	}
 
-/* ---- memory/metadata.c: a fast fix, and the dirty log is read ---- */
+/* ---- memory/dirty_log.h: a fast fix, the log is read, somebody else marks the page too ---- */
 
 enum {
 	WRITABLE,
 	DIRTY,
+	NOWHERE, /* a sequentially consistent load of it is a fence and nothing else */
 };
 
 static int last_value(const struct state *state, unsigned place)
@@ -376,13 +377,19 @@ static bool write_is_unseen(const struct state *state)
 	return last_value(state, WRITABLE) && !last_value(state, DIRTY);
 }
 
-#define FIX(order)                                                                                \
-	{                                                                                         \
-		{SWAP, WRITABLE, order, 1}, {LOAD, DIRTY, RELAXED, 0}, {MARK, DIRTY, ACQ_REL, 1}, \
+#define FIX(fence)                                                       \
+	{                                                                \
+		{SWAP, WRITABLE, ACQ_REL, 1}, {LOAD, NOWHERE, fence, 0}, \
+			{STORE, DIRTY, RELEASE, 1},                      \
 	}
-#define HARVEST(order)                                                 \
-	{                                                              \
-		{SWAP, DIRTY, ACQ_REL, 0}, {SWAP, WRITABLE, order, 0}, \
+#define HARVEST(fence)                                                               \
+	{                                                                            \
+		{SWAP, DIRTY, ACQ_REL, 0}, {LOAD, NOWHERE, fence, 0},                \
+			{LOAD, WRITABLE, ACQUIRE, 0}, {CLEAR, WRITABLE, ACQ_REL, 0}, \
+	}
+#define HOST_MARK                           \
+	{                                   \
+		{STORE, DIRTY, RELEASE, 1}, \
 	}
 
 static const struct model models[] = {
@@ -414,9 +421,17 @@ static const struct model models[] = {
 	{"table", "walking", {0}, {WALK(RELAXED), LINK(RELEASE)}, table_is_empty},
 	{"slot set", NULL, {0}, {LOOKUP, PUBLISH(RELEASE)}, set_is_unstamped},
 	{"slot set", "publishing", {0}, {LOOKUP, PUBLISH(RELAXED)}, set_is_unstamped},
-	{"dirty log", NULL, {0, 1}, {FIX(ACQ_REL), HARVEST(ACQ_REL)}, write_is_unseen},
-	{"dirty log", "fixing", {0, 1}, {FIX(RELEASE), HARVEST(ACQ_REL)}, write_is_unseen},
-	{"dirty log", "protecting", {0, 1}, {FIX(ACQ_REL), HARVEST(ACQUIRE)}, write_is_unseen},
+	{"dirty log", NULL, {0, 1}, {FIX(SEQ_CST), HARVEST(SEQ_CST), HOST_MARK}, write_is_unseen},
+	{"dirty log",
+	 "marking",
+	 {0, 1},
+	 {FIX(RELAXED), HARVEST(SEQ_CST), HOST_MARK},
+	 write_is_unseen},
+	{"dirty log",
+	 "taking",
+	 {0, 1},
+	 {FIX(SEQ_CST), HARVEST(RELAXED), HOST_MARK},
+	 write_is_unseen},
 	{"end of an invalidation",
 	 NULL,
 	 {0, 1},

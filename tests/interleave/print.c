@@ -113,10 +113,10 @@ static bool print_dirty(const struct stage *stage, const volatile void *address,
 	if (!slot || !slot->dirty)
 		return false;
 	offset = (uint64_t)((const volatile char *)address - (char *)slot->dirty);
-	if (offset >= (slot->gfns + 63) / 64 * 8)
+	if (offset >= (slot->gfns + 63) / 64 * 64)
 		return false;
-	gfn = slot->base_gfn + offset * 8;
-	snprintf(text, room, "dirty bits from gfn %#llx on", gfn);
+	gfn = slot->base_gfn + offset;
+	snprintf(text, room, "dirty marks from gfn %#llx on", gfn);
 	return true;
 }
 

@@ -424,9 +424,14 @@ static void point_next(enum point_kind kind, uint64_t key, const volatile void *
 void point_at(enum point_kind kind, const volatile void *address, size_t bytes,
 	      const char *function)
 {
+	const volatile void *place = address;
+
 	if (!run.is_running)
 		return;
-	point_next(kind, memory_key(address), address, bytes, function);
+	/* Single bytes are also read, and taken, eight at a time (memory/dirty_log.c). */
+	if (bytes == 1)
+		place = (const volatile unsigned char *)address - (uintptr_t)address % 8;
+	point_next(kind, memory_key(place), address, bytes, function);
 }
 
 void point_touch(const volatile void *address, bool is_write)

@@ -4,8 +4,8 @@
 
 #include "base/bits.h"
 #include "base/mem.h"
+#include "memory/dirty_log.h"
 #include "memory/geometries.h"
-#include "memory/slots.h"
 
 static struct slots slots;
 static size_t live_before;
@@ -283,11 +283,56 @@ Test(dirty, bit_n__is_page_n_of_the_slot)
 	memslot_log_dirty(slot, 0x40003 + 64);
 	memslot_log_dirty(slot, 0x40003 + 129);
 	memslot_log_dirty(slot, 0x40003 + 129);
-	cr_assert_eq(slot->dirty[0], 0x8000000000000001);
-	cr_assert_eq(slot->dirty[1], 1);
-	cr_assert_eq(slot->dirty[2], 2);
+	cr_assert_eq(memslot_dirty_peek(slot, 0), 0x8000000000000001);
+	cr_assert_eq(memslot_dirty_peek(slot, 1), 1);
+	cr_assert_eq(memslot_dirty_peek(slot, 2), 2);
 	cr_assert(memslot_is_dirty(slot, 0x40003 + 63));
 	cr_assert_not(memslot_is_dirty(slot, 0x40003 + 62));
+	stop();
+}
+
+Test(dirty, word_taken__is_what_was_marked_and_clean_then)
+{
+	uint64_t bits = UINT64_C(0x8f01a3c500ff7e42);
+	struct memslot *slot;
+
+	start(&geometry_4k, 3);
+	slot = make(0x40000000, 192 * 0x1000, 0x40000000, VMMU_SLOT_LOG_DIRTY);
+	for (unsigned i = 0; i < 64; i++) {
+		if (bits >> i & 1)
+			memslot_log_dirty(slot, 0x40040 + i);
+	}
+	memslot_log_dirty(slot, 0x4003f);
+	memslot_log_dirty(slot, 0x40080);
+	cr_assert_eq(memslot_dirty_peek(slot, 1), bits);
+	cr_assert_eq(memslot_dirty_take(slot, 1), bits);
+	cr_assert_eq(memslot_dirty_peek(slot, 1), 0);
+	cr_assert_eq(memslot_dirty_take(slot, 1), 0);
+	cr_assert(memslot_is_dirty(slot, 0x4003f));
+	cr_assert(memslot_is_dirty(slot, 0x40080));
+	stop();
+}
+
+Test(dirty, part_of_a_word_taken__leaves_the_rest)
+{
+	uint64_t bits = UINT64_C(0xf00d00ff12345678), wanted = UINT64_C(0x80ff0f3301010101);
+	struct memslot *slot;
+
+	start(&geometry_4k, 3);
+	slot = make(0x40000000, 64 * 0x1000, 0x40000000, VMMU_SLOT_LOG_DIRTY);
+	for (unsigned i = 0; i < 64; i++) {
+		if (bits >> i & 1)
+			memslot_log_dirty(slot, 0x40000 + i);
+	}
+	cr_assert_eq(memslot_dirty_take_some(slot, 0, wanted), bits & wanted);
+	cr_assert_eq(memslot_dirty_peek(slot, 0), bits & ~wanted);
+	for (unsigned i = 0; i < 64; i++) {
+		uint64_t rest = memslot_dirty_peek(slot, 0);
+
+		cr_assert_eq(memslot_dirty_take_some(slot, 0, UINT64_C(1) << i),
+			     rest & UINT64_C(1) << i);
+	}
+	cr_assert_eq(memslot_dirty_peek(slot, 0), 0);
 	stop();
 }
 
@@ -300,7 +345,7 @@ Test(dirty, gfn_outside__is_ignored)
 	memslot_log_dirty(slot, 0x40002);
 	memslot_log_dirty(slot, 0x40006);
 	memslot_log_dirty(slot, UINT64_MAX);
-	cr_assert_eq(slot->dirty[0], 0);
+	cr_assert_eq(memslot_dirty_peek(slot, 0), 0);
 	cr_assert_not(memslot_is_dirty(slot, 0x40006));
 	stop();
 }
@@ -332,12 +377,12 @@ Test(dirty, moved_slot__keeps_what_was_written)
 	cr_assert_eq(change(0x50000000, 0x100000, 0x40000000, VMMU_SLOT_LOG_DIRTY), 0);
 	slot = slots_by_id(&slots, 0, 1);
 	cr_assert(memslot_is_dirty(slot, 0x50001));
-	cr_assert_eq(slot->dirty[0], 2);
+	cr_assert_eq(memslot_dirty_peek(slot, 0), 2);
 	/* Moved and no longer logging at once. */
 	cr_assert_eq(change(0x60000000, 0x100000, 0x40000000, 0), 0);
 	cr_assert_null(slots_by_id(&slots, 0, 1)->dirty);
 	/* Moved and logging again. */
 	cr_assert_eq(change(0x50000000, 0x100000, 0x40000000, VMMU_SLOT_LOG_DIRTY), 0);
-	cr_assert_eq(slots_by_id(&slots, 0, 1)->dirty[0], 0);
+	cr_assert_eq(memslot_dirty_peek(slots_by_id(&slots, 0, 1), 0), 0);
 	stop();
 }

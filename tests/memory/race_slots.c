@@ -18,8 +18,8 @@
 #include "base/mem.h"
 #include "base/race.h"
 #include "base/sync.h"
+#include "memory/dirty_log.h"
 #include "memory/geometries.h"
-#include "memory/slots.h"
 
 #define READERS    2 /* unless told otherwise */
 #define SLOT_GFNS  16
