@@ -49,6 +49,13 @@ enum workload {
 	TDP_DIRTY_100, /* all */
 	TDP_BLOCKS,    /* faults that map 64 GiB by 2M */
 	TDP_PREFAULT,  /* 1 GiB of 4K pages mapped ahead by one call; a page */
+	/* By updates that several may make at once: */
+	SHARE_ASCENDING, /* MAP_ASCENDING */
+	SHARE_RANDOM,    /* MAP_RANDOM */
+	SHARE_RANGE,     /* MAP_RANGE */
+	SHARE_BLOCKS,    /* MAP_BLOCKS */
+	SHARE_FIX,       /* FIX_ASCENDING */
+	SHARE_FIX_RANDOM,
 	/* N threads, each with a vCPU, fault 4 GiB in together; a page */
 	DISJOINT_1, /* each a part of its own */
 	DISJOINT_2,
@@ -100,6 +107,7 @@ struct bench_subject {
 	void (*cold_end)(struct bench_run *run);
 	void (*faults)(struct bench_run *run);
 	void (*tdp)(struct bench_run *run);
+	void (*share)(struct bench_run *run);
 	void (*threads)(struct bench_run *run, unsigned threads_lg2);
 	void (*memory)(struct bench_run *run);
 };
@@ -126,6 +134,8 @@ _Noreturn void bench_fail(const struct bench_run *run, const char *file, int lin
 void bench_faults(struct bench_run *run);
 /* vmmu_tdp.c */
 void bench_tdp(struct bench_run *run);
+/* vmmu_share.c */
+void bench_share(struct bench_run *run);
 /* vmmu_threads.c: the library's DISJOINT_*, SHARED_*. */
 void bench_threads(struct bench_run *run, unsigned threads_lg2);
 /* vmmu_memory.c: prints what a mapped GiB takes. */

@@ -64,7 +64,8 @@ static const struct argp_option options[] = {
 	{"reps", KEY_REPS, "N", 0, "Repetitions, 1 to 63; default 9", 0},
 	{"format", KEY_FORMAT, "NAME", 0, "Format of the library's tables; may be given again", 0},
 	{"group", KEY_GROUP, "NAME", 0,
-	 "Only pages, random, ranges, detach, blocks, hot, cold, faults, tdp, threads or memory",
+	 "Only pages, random, ranges, detach, blocks, hot, cold, faults, tdp, share, threads or "
+	 "memory",
 	 0},
 	{"no-floors", KEY_ALONE, NULL, 0, "The library alone", 0},
 	{"trace", KEY_TRACE, "FILE", 0, "What to replay", 0},
@@ -243,6 +244,7 @@ static void run_all(struct bench *bench)
 		run_group(bench, "cold", cold);
 		run_group(bench, "faults", faults);
 		run_group(bench, "tdp", tdp);
+		run_group(bench, "share", share);
 		if (!bench->is_counted)
 			run_timed(bench, rep);
 	}

@@ -169,6 +169,7 @@ const struct bench_subject bench_vmmu = {
 	.name = "vmmu",
 	.faults = bench_faults,
 	.tdp = bench_tdp,
+	.share = bench_share,
 	.threads = bench_threads,
 	.memory = bench_memory,
 	WORKLOAD_GROUPS,

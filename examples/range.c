@@ -29,6 +29,22 @@ static int build(struct vmmu_vm *vm)
 	return err;
 }
 
+/* 2 MiB more, as one of several threads that do so at once: each needs a vCPU. */
+static int build_more(struct vmmu_vm *vm)
+{
+	struct vmmu_update update;
+	struct vmmu_attr attr;
+	struct vmmu_vcpu *vcpu;
+	int err;
+
+	if (vmmu_attr_make(vm, VMMU_RWX, VMMU_MEM_WRITEBACK, &attr) ||
+	    vmmu_vcpu_create(vm, 0, &vcpu) || vmmu_update_begin_shared(vcpu, &update))
+		return 1;
+	err = vmmu_map(&update, 4 << 20, 0x90000000, 2 << 20, &attr, NULL);
+	vmmu_update_end(&update);
+	return err;
+}
+
 static int look(struct vmmu_vm *vm)
 {
 	uint64_t addresses[] = {0x1234, 0x200010, 0x201010};
@@ -61,7 +77,7 @@ int main(void)
 	vmmu_thread_register();
 	if (vmmu_vm_create(&options, &vm))
 		return 1;
-	err = build(vm) || look(vm);
+	err = build(vm) || build_more(vm) || look(vm);
 	vmmu_vm_destroy(vm);
 	vmmu_thread_unregister();
 	return err;

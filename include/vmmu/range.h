@@ -61,12 +61,14 @@ struct vmmu_range_ops {
 	void (*attr_make)(const struct vmmu_vm *vm, struct vmmu_attr *attr);
 	uint64_t (*translate_once)(struct vmmu_vm *vm, unsigned as_id, uint64_t gpa);
 	void (*settle)(struct vmmu_vm *vm);
+	const struct vmmu_range_ops *share; /* those of shared updates */
 };
 
-/* An exclusive section on the tables of one address space. All members are private. */
+/* A section that changes the tables of one address space. All members are private. */
 struct vmmu_update {
 	const struct vmmu_range_ops *ops;
 	struct vmmu_vm *vm;
+	struct vmmu_vcpu *vcpu;
 	void *root;
 	uint64_t root_hpa;
 	uint64_t offset;
@@ -98,6 +100,22 @@ VMMU_API int vmmu_attr_make(const struct vmmu_vm *vm, unsigned access, enum vmmu
  * -ENOMEM: no frame for the root; -EIO: poisoned.
  */
 VMMU_API int vmmu_update_begin(struct vmmu_vm *vm, unsigned as_id, struct vmmu_update *update);
+/*
+ * The same for several threads at once, each as a vCPU of its own (of VMMU_MODE_RANGES), in the
+ * vCPU's address space. They exclude vmmu_update_begin(), not each other. In such an update there
+ * are vmmu_map() and vmmu_write_allow(); the other calls give -EPERM. The tables are the same,
+ * whoever comes first; two that map a page differently: the second is told -EEXIST. Of groups of
+ * entries (contiguous bit, NAPOT), only whole tables are made.
+ *
+ * The first one of a vCPU makes every vmmu_update_begin() from then on, until the vCPU is
+ * destroyed, wait for sections like this to end.
+ *
+ * -EINVAL; -ENOTSUP, -ENOMEM, -EIO as vmmu_update_begin(); -EBUSY: VCPU is in such a section or in
+ * another call; -EDEADLK: the thread is inside a reader.
+ * Cost: no lock, no line that another vCPU writes; one compare-exchange for each leaf, or for each
+ * table that a range fills.
+ */
+VMMU_API int vmmu_update_begin_shared(struct vmmu_vcpu *vcpu, struct vmmu_update *update);
 /* Flush what is owed and let go of the lock. */
 VMMU_API void vmmu_update_end(struct vmmu_update *update);
 
@@ -114,7 +132,7 @@ VMMU_API void vmmu_update_end(struct vmmu_update *update);
  * What is mapped already in just this way counts as mapped.
  *
  * Cost: one page: a walk, three tests and a store, no lock, nothing allocated but a missing table.
- * Ranges go table by table.
+ * Ranges go table by table. In a shared update frames for tables come sixteen at a time.
  */
 static inline int vmmu_map(struct vmmu_update *update, uint64_t gpa, uint64_t hpa, uint64_t bytes,
 			   const struct vmmu_attr *attr, uint64_t *done)
@@ -161,6 +179,8 @@ static inline int vmmu_write_protect(struct vmmu_update *update, uint64_t gpa, u
 /*
  * Give WRITE back to all in [gpa, gpa + bytes) that was mapped with it: undoes
  * vmmu_write_protect(). Errors as vmmu_protect(). Cost: one page: a walk, three tests and a store.
+ *
+ * In a shared update: -ENOTSUP at a large page that the range cuts, which stays as it is.
  */
 static inline int vmmu_write_allow(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
 				   uint64_t *done)

@@ -179,7 +179,28 @@ static void current_attr_make(const struct vmmu_vm *vm, struct vmmu_attr *attr)
 	CURRENT_RUN(vm, range_attr_make(vm, attr));
 }
 
+static int current_share_map(struct vmmu_update *update, uint64_t gpa, uint64_t hpa, uint64_t bytes,
+			     const struct vmmu_attr *attr, uint64_t *done)
+{
+	CURRENT_RETURN(int, update->vm, share_map(update, gpa, hpa, bytes, attr, done));
+}
+
+static int current_share_write_allow(struct vmmu_update *update, uint64_t gpa, uint64_t bytes,
+				     uint64_t *done)
+{
+	CURRENT_RETURN(int, update->vm, share_write_allow(update, gpa, bytes, done));
+}
+
+static const struct vmmu_range_ops current_share_ops = {
+	.map = current_share_map,
+	.unmap = range_share_refuse,
+	.protect = range_share_refuse_access,
+	.write_protect = range_share_refuse,
+	.write_allow = current_share_write_allow,
+};
+
 static const struct vmmu_range_ops current_range_ops = {
+	.share = &current_share_ops,
 	.map = current_map,
 	.unmap = current_unmap,
 	.protect = current_protect,
@@ -215,4 +236,4 @@ const struct vmmu_engine ENGINE_OBJECT = {
 
 /* A call that is new in an engine is to be wrapped here too. */
 _Static_assert(sizeof(struct vmmu_engine) == 18 * sizeof(void *), "wrap every call");
-_Static_assert(sizeof(struct vmmu_range_ops) == 10 * sizeof(void *), "wrap every call");
+_Static_assert(sizeof(struct vmmu_range_ops) == 11 * sizeof(void *), "wrap every call");

@@ -201,6 +201,7 @@ static void audit_entries(struct audit_run *run, struct table *table)
 	}
 	if (table_mode(table) == VMMU_ROOT_TDP)
 		return;
+	table_recount(&run->vm->tree, table);
 	audit_check(run, used == table->used, "table-used", &place,
 		    "the table's count of used entries is wrong");
 	audit_check(run, table->has_volatile || (table->flags & TABLE_AGED) || !has_volatile,

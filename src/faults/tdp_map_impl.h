@@ -11,6 +11,7 @@
 #define VMMU_FAULTS_TDP_MAP_IMPL_H
 
 #include "faults/split_impl.h"
+#include "faults/tdp_table_impl.h"
 
 /* Times that a fault may run out of stock. */
 #define TDP_TRIES 8
@@ -23,35 +24,15 @@ static inline struct table *tdp_table_take(struct vmmu_vcpu *vcpu, const struct 
 					   unsigned flags)
 {
 	const struct tree *tree = &vcpu->vm->tree;
-	struct tdp_vcpu *tdp = &vcpu->tdp;
-	unsigned index = --tdp->stock_count;
-	struct table *table = tree_table_make(tree, tdp->stock[index], ref->table->as_id, ref->gfn,
-					      ref->level - 1);
+	bool is_zeroed;
+	struct table *table = tdp_table_make(vcpu, ref, TABLE_TDP | flags, &is_zeroed);
 
-	atomic_store_explicit(&table->flags, (uint8_t)(TABLE_TDP | flags), memory_order_relaxed);
-	atomic_store_explicit(&table->parents, (uintptr_t)ref->ptep, memory_order_relaxed);
-	if (!(tdp->stock_zeroed >> index & 1) || fmt_make_absent(table->level))
+	if (!is_zeroed || fmt_make_absent(table->level))
 		map_fill_absent(tree, table);
 	vm_event(vcpu->vm, .kind = VMMU_EVENT_TABLE_GET, .vcpu_id = ~0u, .as_id = ref->table->as_id,
 		 .level = table->level, .gfn = ref->gfn, .value = 1,
 		 .hpa = tree_table_hpa(tree, table));
 	return table;
-}
-
-/* TABLE, just taken, was not needed: nobody has seen it. */
-static inline void tdp_table_give_back(struct vmmu_vcpu *vcpu, struct table *table)
-{
-	struct tdp_vcpu *tdp = &vcpu->tdp;
-	unsigned bit = 1u << tdp->stock_count;
-	/* Else it is full: of absent entries of another value, or of leaves. */
-	bool is_zeroed = !pte_load(tree_entries(&vcpu->vm->tree, table));
-
-	/* A frame in stock is no table: entry_ref_of() tells by the level. */
-	atomic_store_explicit(&table->flags, 0, memory_order_relaxed);
-	atomic_store_explicit(&table->parents, 0, memory_order_relaxed);
-	table->level = 0;
-	tdp->stock_zeroed = is_zeroed ? tdp->stock_zeroed | bit : tdp->stock_zeroed & ~bit;
-	tdp->stock[tdp->stock_count++] = tree_entries(&vcpu->vm->tree, table);
 }
 
 /*
@@ -75,10 +56,8 @@ static NEVER_INLINE struct table *tdp_link(struct vmmu_vcpu *vcpu, const struct 
 	}
 	if (is_split)
 		tdp->books.leaves[table->level] += table_entry_count(table->level);
-	list_insert(&tdp->made, &table->link);
+	tdp_table_is_linked(vcpu, table);
 	tdp->books.nx_tables += !!(flags & TABLE_NX_POSSIBLE);
-	tdp->books.live++;
-	tdp->books.live_bytes += BIT64(tree->below_lg2);
 	return table;
 }
 

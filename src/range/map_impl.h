@@ -101,6 +101,24 @@ static int range_map_pages(struct range_map_state *s, struct entry_ref ref)
 	return 0;
 }
 
+/* Does what is left fill a table below LEVEL with leaves? Nobody may listen to each of them. */
+static inline bool range_map_fills(const struct range_map_state *s, unsigned level)
+{
+	unsigned below = level - 1;
+
+	return below && range_is_leaf_level(s->update->vm, below) &&
+	       s->bytes >= range_bytes(level) && is_aligned(s->gpa, range_bytes(level)) &&
+	       is_aligned(s->hpa, range_bytes(below)) && !s->update->vm->tree.hooks.event;
+}
+
+/* The first leaf of a table at LEVEL that what is left fills: in a group, if all can be. */
+static inline uint64_t range_map_first(const struct range_map_state *s, unsigned level)
+{
+	uint64_t leaf = range_leaf(s->attr, s->hpa, level);
+
+	return range_map_fits_group(s, level) ? leaf_grouped(leaf, level) : leaf;
+}
+
 /*
  * The entry at REF is absent: fill it with a large leaf, with a table full of leaves, or with an
  * empty table. 1: done, the range moved on; 0: a table stands there now.
@@ -108,9 +126,6 @@ static int range_map_pages(struct range_map_state *s, struct entry_ref ref)
 static int range_map_absent(struct range_map_state *s, const struct entry_ref *ref)
 {
 	struct vmmu_vm *vm = s->update->vm;
-	unsigned below = ref->level - 1;
-	uint64_t leaf;
-	bool is_full;
 
 	if (range_map_group(s, *ref))
 		return 1;
@@ -119,15 +134,9 @@ static int range_map_absent(struct range_map_state *s, const struct entry_ref *r
 		range_map_advance(s, range_bytes(ref->level));
 		return 1;
 	}
-	is_full = below && range_is_leaf_level(vm, below) && s->bytes >= range_bytes(ref->level) &&
-		  is_aligned(s->gpa, range_bytes(ref->level)) &&
-		  is_aligned(s->hpa, range_bytes(below)) && !vm->tree.hooks.event;
-	if (!is_full)
+	if (!range_map_fills(s, ref->level))
 		return range_link_empty(vm, ref) ? 0 : -ENOMEM;
-	leaf = range_leaf(s->attr, s->hpa, below);
-	if (range_map_fits_group(s, below))
-		leaf = leaf_grouped(leaf, below);
-	if (!range_link_full(vm, ref, leaf, UINT64_MAX))
+	if (!range_link_full(vm, ref, range_map_first(s, ref->level - 1), UINT64_MAX))
 		return -ENOMEM;
 	range_map_advance(s, range_bytes(ref->level));
 	return 1;
@@ -164,18 +173,25 @@ static int range_map_step(struct range_map_state *s)
 	return ret < 0 ? ret : 0;
 }
 
+/* Are gpa and hpa pages that can be translated, from and to? */
+static inline bool range_map_is_valid(uint64_t gpa, uint64_t hpa, uint64_t bytes)
+{
+	uint64_t limit = BIT64(fmt_geometry.pa_bits);
+
+	return range_is_valid(gpa, bytes) && is_aligned(hpa, RANGE_PAGE) && hpa < limit &&
+	       bytes <= limit - hpa;
+}
+
 static __attribute__((noinline)) int range_map_slow(struct vmmu_update *update, uint64_t gpa,
 						    uint64_t hpa, uint64_t bytes,
 						    const struct vmmu_attr *attr, uint64_t *done)
 {
 	struct range_map_state s = {update, attr, gpa, hpa, bytes};
-	uint64_t hpa_limit = BIT64(fmt_geometry.pa_bits);
 	int err = 0;
 
 	if (done)
 		*done = 0;
-	if (!range_is_valid(gpa, bytes) || !is_aligned(hpa, RANGE_PAGE) || hpa >= hpa_limit ||
-	    bytes > hpa_limit - hpa)
+	if (!range_map_is_valid(gpa, hpa, bytes))
 		return -EINVAL;
 	while (!err && s.bytes)
 		err = range_map_step(&s);
@@ -199,7 +215,7 @@ static inline __attribute__((always_inline)) bool range_map_leaf(struct vmmu_upd
 		return false;
 	if (unlikely(hpa & ~(BIT64(fmt_geometry.pa_bits) - range_bytes(level))))
 		return false;
-	if (unlikely(!range_find(update, gpa, level, &ref)))
+	if (unlikely(!range_find(update, gpa, level, memory_order_relaxed, &ref)))
 		return false;
 	if (unlikely(atomic_load_explicit(ref.ptep, memory_order_relaxed) !=
 		     fmt_make_absent(level)))

@@ -74,6 +74,7 @@ static void range_write_protect_run(struct vmmu_vm *vm, const struct entry_ref *
 	uint64_t first = ref->gfn - ref->table->gfn;
 	struct protect_changed changed = PROTECT_NONE;
 
+	table_recount(&vm->tree, ref->table);
 	if (count == table_entry_count(1) && !ref->table->has_volatile) {
 		protect_many(entries, count);
 		protect_changed_add(&changed, 0, count);
@@ -196,7 +197,7 @@ static inline __attribute__((always_inline)) bool range_grant_page(struct vmmu_u
 
 	if (unlikely((gpa & (RANGE_PAGE - 1)) || tree->hooks.event))
 		return false;
-	if (unlikely(!range_find(update, gpa, 1, &ref)))
+	if (unlikely(!range_find(update, gpa, 1, memory_order_relaxed, &ref)))
 		return false;
 	pte = atomic_load_explicit(ref.ptep, memory_order_relaxed);
 	if (unlikely(!funnel_can_grant(pte) || (base && fmt_access(pte, 1) != base)))
@@ -234,7 +235,7 @@ static inline bool range_take_page(struct vmmu_update *update, uint64_t gpa)
 
 	if (unlikely((gpa & (RANGE_PAGE - 1)) || tree->hooks.event))
 		return false;
-	if (unlikely(!range_find(update, gpa, 1, &ref)))
+	if (unlikely(!range_find(update, gpa, 1, memory_order_relaxed, &ref)))
 		return false;
 	pte = pte_load(ref.ptep);
 	if (unlikely(!spte_is_surely_leaf(pte)))

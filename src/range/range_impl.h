@@ -99,16 +99,19 @@ static inline uint64_t range_top_limit(unsigned levels)
 /*
  * The entry for gpa at LEVEL, if tables of the usual look lead there. False: something else stands
  * in the way, or gpa is beyond the input size. LEVEL is a constant where speed matters: the loop
- * unrolls to shifts and masks.
+ * unrolls to shifts and masks. ORDER of the loads: relaxed where nobody else makes tables, else
+ * acquire.
  */
 static inline __attribute__((always_inline)) bool range_find(const struct vmmu_update *update,
 							     uint64_t gpa, unsigned level,
+							     memory_order order,
 							     struct entry_ref *ref)
 {
 	unsigned levels = fmt_geometry.levels;
 	uint64_t top = range_top(gpa, levels), hpa = update->root_hpa;
 	_Atomic uint64_t *ptep;
 
+	(void)order; /* tests/interleave knows but one */
 	if (unlikely(top >= range_top_limit(levels)))
 		return false;
 	ptep = (_Atomic uint64_t *)update->root + top;
@@ -118,7 +121,7 @@ static inline __attribute__((always_inline)) bool range_find(const struct vmmu_u
 
 		if (l > levels)
 			continue;
-		pte = atomic_load_explicit(ptep, memory_order_relaxed);
+		pte = atomic_load_explicit(ptep, order);
 		if (unlikely(!spte_is_surely_table(pte, l)))
 			return false;
 		hpa = fmt_table_hpa(pte, l);
@@ -252,6 +255,7 @@ static inline bool range_split(struct vmmu_vm *vm, const struct entry_ref *ref, 
 
 #include "range/map_impl.h"
 #include "range/protect_impl.h"
+#include "range/share_impl.h"
 #include "range/translate_impl.h"
 #include "range/unmap_impl.h"
 
@@ -271,7 +275,16 @@ static void range_attr_make(const struct vmmu_vm *vm, struct vmmu_attr *attr)
 			attr->leaf[level] = fmt_make_leaf(leaf, level);
 }
 
+static const struct vmmu_range_ops range_share_ops = {
+	.map = share_map,
+	.unmap = range_share_refuse,
+	.protect = range_share_refuse_access,
+	.write_protect = range_share_refuse,
+	.write_allow = share_write_allow,
+};
+
 static const struct vmmu_range_ops range_ops = {
+	.share = &range_share_ops,
 	.map = range_map,
 	.unmap = range_unmap,
 	.protect = range_protect,

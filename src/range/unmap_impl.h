@@ -6,6 +6,7 @@
 /* Give back TABLE, which nothing points to any more, and all tables below it. Its flush is owed. */
 static void range_forget(struct vmmu_vm *vm, struct table *table)
 {
+	table_recount(&vm->tree, table);
 	if (table->level == 1) {
 		funnel_forget(&vm->tree, table);
 	} else {
@@ -146,7 +147,7 @@ static inline bool range_unmap_page(struct vmmu_update *update, uint64_t gpa)
 
 	if (unlikely(gpa & (RANGE_PAGE - 1)))
 		return false;
-	if (unlikely(!range_find(update, gpa, 1, &ref)))
+	if (unlikely(!range_find(update, gpa, 1, memory_order_relaxed, &ref)))
 		return false;
 	pte = pte_load(ref.ptep);
 	if (unlikely(!spte_is_surely_leaf(pte) || !funnel_can_clear(tree, pte, 1)))

@@ -481,17 +481,23 @@ static inline bool funnel_can_grant(uint64_t pte)
 	return spte_is_surely_grantable(pte);
 }
 
+/* OLD_PTE became NEW_PTE, with WRITE: is a flush of what it maps owed? */
+static inline bool funnel_grant_owes_flush(uint64_t old_pte, uint64_t new_pte)
+{
+#ifdef FMT_FLUSH_GRANT
+	return (void)old_pte, (void)new_pte, FMT_FLUSH_GRANT == VMMU_FLUSH_REMOTE;
+#else
+	return fmt_flush_needed(old_pte, new_pte, 1) == VMMU_FLUSH_REMOTE;
+#endif
+}
+
 /* Exclusive: do so; PTEP holds OLD_PTE. True: a flush of what it maps is owed, by the caller. */
 static inline bool funnel_grant(_Atomic uint64_t *ptep, uint64_t old_pte)
 {
 	uint64_t new_pte = fmt_write_allow(old_pte, 1);
 
 	atomic_store_explicit(ptep, new_pte, memory_order_release);
-#ifdef FMT_FLUSH_GRANT
-	return FMT_FLUSH_GRANT == VMMU_FLUSH_REMOTE;
-#else
-	return fmt_flush_needed(old_pte, new_pte, 1) == VMMU_FLUSH_REMOTE;
-#endif
+	return funnel_grant_owes_flush(old_pte, new_pte);
 }
 
 /*

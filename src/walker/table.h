@@ -24,6 +24,8 @@ enum table_flag {
 	/* a huge page could stand in its place but for the NX rule; counted in tree.nx_tables */
 	TABLE_NX_POSSIBLE = 1 << 5,
 	TABLE_GROUPED = 1 << 6, /* an entry may belong to a group; never clear when one does */
+	/* entries came while several threads mapped: used, has_volatile wait for table_recount() */
+	TABLE_BEHIND = 1 << 7,
 };
 
 struct table {

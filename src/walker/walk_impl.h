@@ -145,4 +145,38 @@ static ALWAYS_INLINE struct entry_ref walk_to(const struct tree *tree, const str
 	     ref.gfn - (parent)->gfn < table_entry_count((parent)->level) * level_gfns(ref.level); \
 	     ref.ptep++, ref.gfn += level_gfns(ref.level))
 
+/*
+ * Shared: an entry of TABLE, of no tdp root, is about to change by a compare-exchange alone; its
+ * record does not follow.
+ */
+static inline void table_falls_behind(struct table *table)
+{
+	if (!(atomic_load_explicit(&table->flags, memory_order_relaxed) & TABLE_BEHIND))
+		atomic_fetch_or_explicit(&table->flags, TABLE_BEHIND, memory_order_relaxed);
+}
+
+static NEVER_INLINE void table_recount_now(const struct tree *tree, struct table *table)
+{
+	const _Atomic uint64_t *entries = tree_entries(tree, table);
+	bool has_volatile = table->has_volatile;
+	uint32_t used = 0;
+
+	for (uint64_t i = 0; i < table_entry_count(table->level); i++) {
+		uint64_t pte = pte_load(&entries[i]);
+
+		used += pte != fmt_make_absent(table->level);
+		has_volatile |= fmt_is_volatile(pte, table->level);
+	}
+	table->used = used;
+	table->has_volatile = has_volatile;
+	atomic_fetch_and_explicit(&table->flags, (uint8_t)~TABLE_BEHIND, memory_order_relaxed);
+}
+
+/* Exclusive: TABLE's record says what its entries are, before used or has_volatile is relied on. */
+static inline void table_recount(const struct tree *tree, struct table *table)
+{
+	if (unlikely(atomic_load_explicit(&table->flags, memory_order_relaxed) & TABLE_BEHIND))
+		table_recount_now(tree, table);
+}
+
 #endif

@@ -86,6 +86,19 @@ static void random_op(struct stand *stand, struct random_state *random)
 	}
 }
 
+/* What a shared update may do. */
+static void random_shared_op(struct stand *stand, struct random_state *random)
+{
+	uint64_t gfn, pages;
+
+	random_range(stand, random, &gfn, &pages);
+	if (random_below(random, 3))
+		stand_map(stand, gfn, pages, random_pfn(stand, random, gfn), random_access(random),
+			  random_below(random, 16) ? VMMU_MEM_WRITEBACK : VMMU_MEM_DEVICE);
+	else
+		stand_write_allow(stand, gfn, pages);
+}
+
 static void random_run(struct stand *stand, uint64_t seed)
 {
 	struct random_state random = random_start(seed);
@@ -94,9 +107,14 @@ static void random_run(struct stand *stand, uint64_t seed)
 	for (unsigned i = 1; i <= updates; i++) {
 		uint64_t gfn = random_below(&random, stand->gfns);
 
-		stand_begin(stand);
+		bool is_shared = stand->vcpu && random_below(&random, 2);
+
+		if (is_shared)
+			stand_begin_shared(stand);
+		else
+			stand_begin(stand);
 		for (uint64_t ops = 1 + random_below(&random, 3); ops; ops--)
-			random_op(stand, &random);
+			(is_shared ? random_shared_op : random_op)(stand, &random);
 		stand_end(stand);
 		stand_check_gfn(stand, gfn);
 		stand_check_gfn(stand, stand_pages(stand, 2) - 1);
@@ -134,6 +152,19 @@ RANGE_TEST(range_random, any_ranges__the_tables_are_the_model)
 	random_run(stand, 100 + *index);
 	check_all_given_back(stand);
 	stand_destroy(stand);
+}
+
+RANGE_TEST(range_random, shared_updates_in_between__the_tables_are_the_model)
+{
+	struct stand_options options = {.has_events = *index % 2};
+	struct stand *stands[2] = {stand_create(*index, &options), stand_create_short(*index)};
+
+	for (unsigned i = 0; i < 2; i++) {
+		cr_assert_eq(vmmu_vcpu_create(stands[i]->vm, 0, &stands[i]->vcpu), 0);
+		random_run(stands[i], 500 + *index);
+		check_all_given_back(stands[i]);
+		stand_destroy(stands[i]);
+	}
 }
 
 /* Somebody listens to events: another way through the code, the same tables. */

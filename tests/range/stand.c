@@ -157,8 +157,15 @@ void stand_destroy(struct stand *stand)
 	vmmu_thread_unregister();
 }
 
+void stand_begin_shared(struct stand *stand)
+{
+	stand->is_shared = true;
+	cr_assert_eq(vmmu_update_begin_shared(stand->vcpu, &stand->update), 0);
+}
+
 void stand_begin(struct stand *stand)
 {
+	stand->is_shared = false;
 	cr_assert_eq(vmmu_update_begin(stand->vm, 0, &stand->update), 0);
 }
 
@@ -281,13 +288,30 @@ int stand_write_protect(struct stand *stand, uint64_t gfn, uint64_t pages)
 	return err;
 }
 
+/* A shared call stopped after DONE of PAGES from GFN on: before a large page that they cut. */
+static uint64_t stand_cut(struct stand *stand, uint64_t gfn, uint64_t pages, uint64_t done)
+{
+	uint64_t reach = done >> stand->page_shift, first;
+	struct vmmu_walk walk;
+
+	cr_assert(stand->is_shared && reach < pages);
+	cr_assert_eq(vmmu_walk(stand->vm, 0, (gfn + reach) << stand->page_shift, &walk), 0);
+	cr_assert(walk.entry.kind == VMMU_ENTRY_LEAF && walk.level > 1);
+	first = (gfn + reach) / stand_pages(stand, walk.level) * stand_pages(stand, walk.level);
+	cr_assert(first < gfn || first + stand_pages(stand, walk.level) > gfn + pages);
+	return reach;
+}
+
 int stand_write_allow(struct stand *stand, uint64_t gfn, uint64_t pages)
 {
 	unsigned shift = stand->page_shift;
 	uint64_t done = ~UINT64_C(0), reach;
 	int err = vmmu_write_allow(&stand->update, gfn << shift, pages << shift, &done);
 
-	reach = stand_reach(stand, err, 0, pages, done);
+	if (err == -ENOTSUP)
+		reach = stand_cut(stand, gfn, pages, done);
+	else
+		reach = stand_reach(stand, err, 0, pages, done);
 	for (uint64_t i = gfn; i < gfn + reach; i++)
 		if (stand->pages[i] & PAGE_MADE_WRITABLE)
 			model_set(stand, i, stand->pages[i] | VMMU_WRITE);

@@ -40,6 +40,7 @@ struct stand {
 	struct vmmu_flush last; /* the last flush */
 	void (*on_flush)(struct stand *stand);
 	struct vmmu_vcpu *vcpu; /* of a test that has one */
+	bool is_shared;         /* the update that is open */
 	int outcome;            /* what on_flush saw */
 	uint64_t events;
 	unsigned bugs;
@@ -62,6 +63,8 @@ struct stand *stand_create_short(unsigned format_index);
 /* Check everything, then destroy. */
 void stand_destroy(struct stand *stand);
 void stand_begin(struct stand *stand);
+/* The same, shared; STAND has a vCPU. Of what follows, maps and write_allow are for it. */
+void stand_begin_shared(struct stand *stand);
 void stand_end(struct stand *stand);
 
 /* In smallest pages. Each checks the call's result against the model, and returns it. */
