@@ -98,13 +98,16 @@ static int range_share_enter(struct vmmu_update *update)
 	struct table *root;
 
 	for (;;) {
-		tdp_enter(vcpu);
-		root = atomic_load_explicit(&vm->roots[update->as_id], memory_order_acquire);
-		if (likely(vcpu->may_share && root)) {
-			range_stand_on(update, root);
-			return 0;
+		if (likely(vcpu->may_share)) {
+			tdp_enter(vcpu);
+			root = atomic_load_explicit(&vm->roots[update->as_id],
+						    memory_order_acquire);
+			if (likely(root != NULL)) {
+				range_stand_on(update, root);
+				return 0;
+			}
+			tdp_leave(vcpu);
 		}
-		tdp_leave(vcpu);
 		vm_lock(vm);
 		tdp_vcpu_join(vcpu);
 		vcpu->may_share = true;
