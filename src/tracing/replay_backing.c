@@ -207,6 +207,9 @@ void replay_backing_forbid(struct replay_backing *backing, uint64_t start, uint6
 {
 	if (start >= end)
 		return;
+	/* Private pages of the pool wait for a write in every kernel. */
+	if (replay_spans_has(&backing->pool, start))
+		(void)replay_spans_remove(&backing->present, start, end);
 	split_edges(backing, start, end);
 	(void)replay_spans_add(&backing->write_denied, start, end);
 	if (backing->is_allowed_late)

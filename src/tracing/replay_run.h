@@ -45,6 +45,8 @@ struct replay_run {
 	unsigned nested_count;
 	/* Ids of slots that were smaller than a page of the format and so do not exist. */
 	uint64_t vanished[VMMU_ADDRESS_SPACES_MAX][(VMMU_SLOT_IDS + 63) / 64];
+	/* Ids of slots that had memory once. */
+	uint64_t backed[VMMU_ADDRESS_SPACES_MAX][(VMMU_SLOT_IDS + 63) / 64];
 	struct vmmu_vcpu *vcpus[REPLAY_VCPUS_MAX];
 	struct replay_queue queue;
 	struct replay_parallel *parallel; /* NULL: no threads */

@@ -121,17 +121,30 @@ static int hold(struct replay_run *run, const struct vmmu_slot *slot)
 	return 0;
 }
 
+/* The kit keeps the memory of a slot that goes: it backs one that is new to it, and no other. */
+static bool is_backed_now(struct replay_run *run, const struct vmmu_slot *slot)
+{
+	uint64_t *word, bit = BIT64(slot->id % 64);
+
+	if (!has_legal_ids(slot))
+		return false;
+	word = &run->backed[slot->as_id][slot->id / 64];
+	if (*word & bit)
+		return false;
+	*word |= bit;
+	return true;
+}
+
 /*
  * A slot call of a script, which may say how the host backs a new slot.
  */
 static int slot_script(struct replay_run *run, const struct vmmu_trace_event *event)
 {
 	struct vmmu_slot slot;
-	bool had_old = !vmmu_slot_get(run->vm, event->slot.as_id, event->slot.id, &slot);
 	int ret = replay_slot_call(run, &event->slot);
 
-	if (ret || had_old || !(event->count & VMMU_TRACE_BACKED) ||
-	    vmmu_slot_get(run->vm, event->slot.as_id, event->slot.id, &slot))
+	if (ret || vmmu_slot_get(run->vm, event->slot.as_id, event->slot.id, &slot) ||
+	    !is_backed_now(run, &slot))
 		return ret;
 	if (event->count & VMMU_TRACE_BACKED_POOL)
 		replay_backing_pool(&run->backing, slot.hva, slot.hva + slot.bytes);

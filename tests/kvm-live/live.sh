@@ -18,7 +18,9 @@ usage() {
 		usage: ./dev kvm-live [OPTION...] [SCRIPT...]
 		Record what a real KVM does with scripts (default: all of tests/kvm-live/scripts that suit it) and compare.
 
-		  --config NAME    tdp (default), tdp-nx or direct on x86; several times: one after another; all
+		  --arch NAME      x86 (default), arm64 or riscv64: that machine, emulated whole
+		  --config NAME    tdp (default), tdp-nx or direct on x86; several times: one after another; all.
+		                   arm64 has stage2 alone, riscv64 gstage
 		  --release NAME   the kernel of another Debian release, as trixie or sid; several times
 		  --random N       N random scripts instead
 		  --seed S         of the first of them (default 1); script S + i is the same on every machine
@@ -50,9 +52,10 @@ compare() {
 run() {
 	local release=$1 config=$2 kernel name failed=0
 	local dir=$out/${release:-here}/$config
+	[ "$arch" = x86 ] || dir=$out/$arch${release:+-$release}/$config
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	kernel=$(KVM_LIVE_RELEASE=$release "$here/kit/record.sh" "$config" "$dir" "${scripts[@]}") || return 2
+	kernel=$(KVM_LIVE_RELEASE=$release "$here/kit/record.sh" --arch "$arch" "$config" "$dir" "${scripts[@]}") || return 2
 	kernel=${kernel#kernel }
 	for name in "${scripts[@]}"; do
 		compare "$dir" "$(basename "$name" .txt)" "$config" "${kernel%% *}" || failed=1
@@ -60,17 +63,40 @@ run() {
 	return $failed
 }
 
-# The scripts of this run: those named, random ones, or all that there are for x86.
+# The configurations of this run; $arch is known. Sets configs.
+choose_configs() {
+	local known=(tdp tdp-nx direct) name
+	case $arch in
+	arm64) known=(stage2) ;;
+	riscv64) known=(gstage) ;;
+	esac
+	[ ${#configs[@]} -gt 0 ] || configs=("${known[0]}")
+	[ "${configs[*]}" != all ] || configs=("${known[@]}")
+	for name in "${configs[@]}"; do
+		[[ " ${known[*]} " == *" $name "* ]] || die "no configuration $name on $arch: ${known[*]}, all"
+	done
+}
+
+# The bundled scripts that build guest tables are for one architecture each.
+bundled_scripts() {
+	local name
+	for name in "$here"/scripts/*.txt; do
+		[[ $arch != x86 && $name == */guest-* ]] || scripts+=("$name")
+	done
+	[ ! -d "$here/scripts/$arch" ] || scripts+=("$here/scripts/$arch"/*.txt)
+}
+
+# The scripts of this run: those named, random ones, or all that there are for $arch.
 choose_scripts() {
 	local i
 	if [ "$random" -gt 0 ]; then
 		mkdir -p "$out/scripts"
 		for ((i = seed; i < seed + random; i++)); do
-			awk -v seed="$i" -f "$here/random.awk" >"$out/scripts/random-$i.txt"
+			awk -v seed="$i" -v arch="$arch" -f "$here/random.awk" >"$out/scripts/random-$i.txt"
 			scripts+=("$out/scripts/random-$i.txt")
 		done
 	elif [ ${#scripts[@]} -eq 0 ]; then
-		scripts=("$here"/scripts/*.txt)
+		bundled_scripts
 	fi
 	for i in "${scripts[@]}"; do
 		[ -f "$i" ] || die "no script $i"
@@ -80,18 +106,19 @@ choose_scripts() {
 main() {
 	local release config status worst=0
 	[ $# -ge 2 ] || die "usage: live.sh COMMAND ROOT [OPTION...]"
-	command=$1 out=$2/build-kvm-live random=0 seed=1
+	command=$1 out=$2/build-kvm-live random=0 seed=1 arch=x86
 	shift 2
 	configs=() releases=() scripts=()
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--help | -h) usage; exit ;;
-		--config | --release | --random | --seed | --out) [ $# -ge 2 ] || die "$1 takes a value" ;;&
-		--config)
-			[[ $2 =~ ^(tdp|tdp-nx|direct|all)$ ]] || die "no configuration $2: tdp, tdp-nx, direct, all"
-			[ "$2" = all ] && configs+=(tdp tdp-nx direct) || configs+=("$2")
+		--arch | --config | --release | --random | --seed | --out) [ $# -ge 2 ] || die "$1 takes a value" ;;&
+		--arch)
+			[[ $2 =~ ^(x86|arm64|riscv64)$ ]] || die "no architecture $2: x86, arm64, riscv64"
+			arch=$2
 			shift
 			;;
+		--config) configs+=("$2"); shift ;;
 		--release) releases+=("$2"); shift ;;
 		--random | --seed) [[ $2 =~ ^[0-9]{1,6}$ ]] || die "$1 takes a number, not '$2'" ;;&
 		--random) random=$2; shift ;;
@@ -102,10 +129,11 @@ main() {
 		esac
 		shift
 	done
+	choose_configs
 	choose_scripts
 	printf '| kernel | configuration | script | events | agree | explained | differ |\n|---|---|---|---|---|---|---|\n'
 	for release in "${releases[@]-}"; do
-		for config in "${configs[@]-tdp}"; do
+		for config in "${configs[@]}"; do
 			status=0
 			run "$release" "$config" || status=$?
 			[ $status -le $worst ] || worst=$status
