@@ -42,13 +42,15 @@ enum vmmu_event_kind {
 	VMMU_EVENT_FLUSH,   /* gfn, value = gfns */
 	VMMU_EVENT_OUTCOME, /* a fault ended: gpa, value = enum vmmu_outcome or -errno */
 	/*
-	 * eager_split met a large leaf: gfn, level, old_pte, value 0 or -errno
-	 * (kvm_mmu_split_huge_page)
+	 * a large leaf was split in place, by a fault or eager_split: gfn, level, old_pte, value 0;
+	 * or eager_split met one that it could not split: -errno (kvm_mmu_split_huge_page)
 	 */
 	VMMU_EVENT_SPLIT,
 	/* mappings of a range are taken away, or lose WRITE: gfn, value = gfns */
 	VMMU_EVENT_RANGE_UNMAP,
 	VMMU_EVENT_RANGE_PROTECT,
+	/* vmmu_remap(): as_id, gfn, pfn, value = 1 */
+	VMMU_EVENT_RANGE_REMAP,
 	VMMU_EVENTS,
 };
 

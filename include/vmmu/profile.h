@@ -67,7 +67,10 @@ enum vmmu_profile_rule {
 	VMMU_RULE_PROTECT_NEW = 1 << 25,
 	VMMU_RULE_RESIZE_BY_FAULTS = 1 << 26, /* as VMMU_RESIZE_BY_FAULTS */
 	VMMU_RULE_ZAP_SLOT_RANGE = 1 << 27,   /* as VMMU_SLOT_ZAP_RANGE */
-	VMMU_RULE_NO_RMAPS = 1 << 28,         /* tables are walked by range: tdp roots */
+	/* tables are walked by range: tdp roots; and, up to 6.9, as VMMU_POLICY_REMAP_ABSENT */
+	VMMU_RULE_NO_RMAPS = 1 << 28,
+	VMMU_RULE_STEP_WHOLE = 1 << 29,      /* as VMMU_POLICY_STEP_WHOLE */
+	VMMU_RULE_SPLIT_AT_FAULTS = 1 << 30, /* as VMMU_POLICY_SPLIT_AT_FAULTS */
 };
 
 struct vmmu_profile_info {

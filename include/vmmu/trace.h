@@ -27,6 +27,12 @@ enum vmmu_trace_kind {
 	VMMU_TRACE_FAULT_GVA,
 	/* host invalidation: hva; kvm_set_spte_hva, of a page that gets another frame: count 1 */
 	VMMU_TRACE_INVALIDATE,
+	VMMU_TRACE_INVALIDATE_END, /* kit probe: the last INVALIDATE of its thread is over */
+	/*
+	 * mm_collapse_huge_page: what its thread invalidated last is one huge page now if count is
+	 * 1, and as before if 0
+	 */
+	VMMU_TRACE_COLLAPSE,
 	VMMU_TRACE_AGE, /* kvm_age_hva: hva; kvm_test_age_hva, which only asks: count 1 */
 	/*
 	 * slot call: slot, whose hva is 0 when the trace does not say; count: enum

@@ -81,8 +81,8 @@ enum vmmu_policy {
 	/* a table that a large page will replace is frozen before it is absent (KVM 6.1) */
 	VMMU_POLICY_FREEZE_COLLAPSED = 1 << 1,
 	/*
-	 * a writable leaf in the place of an MMIO entry or a table is not dirty by itself: hardware
-	 * marks it (KVM 6.1)
+	 * a writable leaf in the place of an MMIO entry, or of a writable leaf, is not dirty by
+	 * itself: hardware marks it (KVM 6.1)
 	 */
 	VMMU_POLICY_CLEAN_OVER_OTHERS = 1 << 2,
 	/*
@@ -113,7 +113,24 @@ enum vmmu_policy {
 	VMMU_POLICY_LARGE_STAYS = 1 << 10,
 	/* a new slot that logs writes is write-protected like one that begins to */
 	VMMU_POLICY_PROTECT_NEW = 1 << 11,
-	VMMU_POLICIES = (1 << 12) - 1,
+	/*
+	 * with VMMU_RESIZE_ZAP: still, a fault that wants less than the large leaf that is there
+	 * splits it in place (KVM 6.12)
+	 */
+	VMMU_POLICY_SPLIT_AT_FAULTS = 1 << 12,
+	/*
+	 * a read-only page for vmmu_remap() is mapped for reads also where nothing is, if there is
+	 * a table to put it into (Arm, KVM up to 6.9)
+	 */
+	VMMU_POLICY_REMAP_ABSENT = 1 << 13,
+	/*
+	 * NOT SAFE, for comparisons: unmapping and write protection step over a range by what they
+	 * meet, so that an absent table behind a start within it takes them over part of what comes
+	 * next, which stays as it is; so do large leaves that are not in the range as a whole
+	 * (RISC-V 6.12). Slots that went may stay mapped.
+	 */
+	VMMU_POLICY_STEP_WHOLE = 1 << 14,
+	VMMU_POLICIES = (1 << 15) - 1,
 };
 
 /*

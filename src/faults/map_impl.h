@@ -180,15 +180,18 @@ static ALWAYS_INLINE uint64_t map_make_leaf(const struct vmmu_vm *vm, const stru
 
 /*
  * LEAF as the VM's policies have it where OLD_PTE, which is not absent, makes way for it. KVM 6.1
- * looks at the old entry's bit for WRITE, and takes what lies over an MMIO entry for a page that
- * was writable before, whose dirty bit is hardware's. Of tables it knows better.
+ * looks at the old entry's bit for WRITE, and leaves the dirty bit of what was writable before to
+ * hardware; what lies over an MMIO entry it takes for that. Of tables it knows better.
  */
 static NEVER_INLINE uint64_t map_leaf_over(const struct vmmu_vm *vm, uint64_t old_pte,
 					   uint64_t leaf, unsigned level)
 {
+	enum vmmu_entry_kind kind = fmt_classify(old_pte, level);
+	bool was_writable = kind == VMMU_ENTRY_MMIO ||
+			    (kind == VMMU_ENTRY_LEAF && fmt_access(old_pte, level) & VMMU_WRITE);
+
 	if (!(vm->policies & VMMU_POLICY_CLEAN_OVER_OTHERS) ||
-	    !(fmt_access(leaf, level) & VMMU_WRITE) ||
-	    fmt_classify(old_pte, level) != VMMU_ENTRY_MMIO)
+	    !(fmt_access(leaf, level) & VMMU_WRITE) || !was_writable)
 		return leaf;
 	return fmt_clear_dirty(leaf, level);
 }

@@ -54,8 +54,12 @@ static NEVER_INLINE struct table *tdp_link(struct vmmu_vcpu *vcpu, const struct 
 		tdp_table_give_back(vcpu, table);
 		return NULL;
 	}
-	if (is_split)
+	if (is_split) {
 		tdp->books.leaves[table->level] += table_entry_count(table->level);
+		vm_event(vcpu->vm, .kind = VMMU_EVENT_SPLIT, .vcpu_id = ~0u,
+			 .as_id = ref->table->as_id, .level = ref->level, .gfn = ref->gfn,
+			 .old_pte = old_pte);
+	}
 	tdp_table_is_linked(vcpu, table);
 	tdp->books.nx_tables += !!(flags & TABLE_NX_POSSIBLE);
 	return table;
@@ -64,7 +68,10 @@ static NEVER_INLINE struct table *tdp_link(struct vmmu_vcpu *vcpu, const struct 
 /* May a leaf at LEVEL give way to smaller ones in place? */
 static inline bool tdp_can_split(const struct vmmu_vm *vm, unsigned level)
 {
-	return vm->resize == VMMU_RESIZE_IN_PLACE && level_is_leaf(level - 1);
+	bool is_in_place = vm->resize == VMMU_RESIZE_IN_PLACE ||
+			   (vm->policies & VMMU_POLICY_SPLIT_AT_FAULTS);
+
+	return is_in_place && level_is_leaf(level - 1);
 }
 
 /*

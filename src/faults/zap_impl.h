@@ -98,14 +98,50 @@ static inline void zap_cut_groups(struct vmmu_vm *vm, const struct slot_range *r
 	zap_cut_at(vm, range, range->end - 1);
 }
 
-static void engine_zap_range(struct vmmu_vm *vm, const struct slot_range *range)
+/*
+ * VMMU_POLICY_STEP_WHOLE: the next part of RANGE, from *AT on, that is walked over. *AT gets behind
+ * it. False: there is no more.
+ */
+static NEVER_INLINE bool zap_next_step(struct vmmu_vm *vm, const struct slot_range *range,
+				       uint64_t *at, struct slot_range *part)
 {
-	zap_tell_range(vm, VMMU_EVENT_RANGE_UNMAP, range->slot, range->start, range->end);
+	struct table *root = tdp_first_root(vm, range->slot->as_id);
+	uint64_t last = min_u64(range->end, gfn_limit());
+
+	while (root && *at < last) {
+		uint64_t pte, start = *at;
+		struct entry_ref ref = walk_to(&vm->tree, root, start, 1, &pte);
+
+		*at += level_gfns(ref.level);
+		*part = (struct slot_range){range->slot, start, *at};
+		if (fmt_classify(pte, ref.level) == VMMU_ENTRY_LEAF && ref.gfn == start &&
+		    *at <= range->end)
+			return true;
+	}
+	return false;
+}
+
+/* Unmap RANGE, whatever way the ranges are walked. */
+static void zap_drop_range(struct vmmu_vm *vm, const struct slot_range *range)
+{
 	zap_cut_groups(vm, range);
 	tdp_for_leaves(vm, range, 1, vm->max_level, tdp_drop_leaf);
 	zap_for_levels(vm, range, 1, vm->max_level, zap_leaf);
 	if (vm->policies & VMMU_POLICY_FREE_EMPTY)
 		tdp_free_empty(vm, range);
+}
+
+static void engine_zap_range(struct vmmu_vm *vm, const struct slot_range *range)
+{
+	uint64_t at = range->start;
+	struct slot_range part;
+
+	zap_tell_range(vm, VMMU_EVENT_RANGE_UNMAP, range->slot, range->start, range->end);
+	if (unlikely(vm->policies & VMMU_POLICY_STEP_WHOLE))
+		while (zap_next_step(vm, range, &at, &part))
+			zap_drop_range(vm, &part);
+	else
+		zap_drop_range(vm, range);
 }
 
 /*
@@ -125,6 +161,14 @@ static inline void zap_replace_leaf(struct vmmu_vm *vm, const struct entry_ref *
 	vm->past.remapped++;
 }
 
+/* Map PAGE for reads at REF, where nothing is. */
+static NEVER_INLINE void zap_map_moved(struct vmmu_vm *vm, const struct entry_ref *ref,
+				       const struct vmmu_page *page)
+{
+	funnel_set(&vm->tree, ref,
+		   map_make_leaf_with(vm, ref->gfn, page, ref->level, 0, VMMU_READ));
+}
+
 /* The same in tdp roots. */
 static void zap_remap_tdp(struct vmmu_vm *vm, const struct slot_range *range,
 			  const struct vmmu_page *page)
@@ -140,6 +184,8 @@ static void zap_remap_tdp(struct vmmu_vm *vm, const struct slot_range *range,
 
 		if (fmt_classify(pte, ref.level) == VMMU_ENTRY_LEAF)
 			zap_replace_leaf(vm, &ref, range->slot, page);
+		else if ((vm->policies & VMMU_POLICY_REMAP_ABSENT) && ref.level == 1)
+			zap_map_moved(vm, &ref, page);
 	}
 }
 
@@ -150,6 +196,8 @@ static void engine_remap(struct vmmu_vm *vm, const struct slot_range *range,
 	struct rmap_iter iter;
 	rmap_ptep ptep;
 
+	vm_event(vm, .kind = VMMU_EVENT_RANGE_REMAP, .vcpu_id = ~0u, .as_id = slot->as_id,
+		 .gfn = range->start, .pfn = page->pfn, .value = 1);
 	zap_cut_groups(vm, range); /* one page's */
 	zap_remap_tdp(vm, range, page);
 	zap_for_levels(vm, range, page->writable ? 1 : 2, vm->max_level, zap_leaf);
@@ -242,14 +290,27 @@ static void zap_protect_table(struct vmmu_vm *vm, const struct slot_range *range
 	}
 }
 
-static void engine_protect_range(struct vmmu_vm *vm, const struct slot_range *range, unsigned level)
+/* Take WRITE from RANGE, from LEVEL on, whatever way the ranges are walked. */
+static void zap_protect_part(struct vmmu_vm *vm, const struct slot_range *range, unsigned level)
 {
-	zap_tell_range(vm, VMMU_EVENT_RANGE_PROTECT, range->slot, range->start, range->end);
 	if (level > 1)
 		tdp_for_leaves(vm, range, level, vm->max_level, zap_protect_next);
 	else if (range->start < range->end)
 		tdp_for_each_root(vm, range->slot->as_id, root) zap_protect_table(vm, range, root);
 	zap_for_levels(vm, range, level, vm->max_level, zap_protect_next);
+}
+
+static void engine_protect_range(struct vmmu_vm *vm, const struct slot_range *range, unsigned level)
+{
+	uint64_t at = range->start;
+	struct slot_range part;
+
+	zap_tell_range(vm, VMMU_EVENT_RANGE_PROTECT, range->slot, range->start, range->end);
+	if (unlikely(vm->policies & VMMU_POLICY_STEP_WHOLE))
+		while (zap_next_step(vm, range, &at, &part))
+			zap_protect_part(vm, &part, level);
+	else
+		zap_protect_part(vm, range, level);
 }
 
 /* Take TABLE out of every entry that points to it. */

@@ -65,13 +65,61 @@ static void compare_conclude(struct vmmu_compare *compare, struct compare_window
 	window->fault = (struct compare_fault){0};
 }
 
-/* Steps of a script are those of all threads. */
+/*
+ * Steps of a script are those of all threads but the host's own: what one of them began may come
+ * while the script is a line further.
+ */
 static struct compare_window *compare_window_of(struct vmmu_compare *compare,
 						const struct vmmu_trace_event *event)
 {
 	uint32_t key = event->pid ? event->pid : event->vcpu;
+	/* Before the first mark nobody knows whose the script is. */
+	bool is_host = compare->script_threads &&
+		       compare->host_threads & ~compare->script_threads & BIT64(key % 64);
 
-	return &compare->windows[compare->has_script ? 0 : key & (COMPARE_WINDOWS - 1)];
+	if (!compare->has_script)
+		return &compare->windows[key & (COMPARE_WINDOWS - 1)];
+	return &compare->windows[is_host ? 1 + key % (COMPARE_WINDOWS - 1) : 0];
+}
+
+bool compare_is_main(const struct vmmu_compare *compare, const struct compare_window *window)
+{
+	return !compare->has_script || window == compare->windows;
+}
+
+static void compare_use_window(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
+{
+	compare->window = compare_window_of(compare, event);
+	compare->window->is_used = true;
+}
+
+void compare_turn_to(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
+{
+	compare_use_window(compare, event);
+	/* In its place it will say nothing any more. */
+	if (event->kind == VMMU_TRACE_INVALIDATE)
+		compare->window->fault.is_moved = event->count;
+}
+
+/* Learn from EVENT what its thread is. */
+static void compare_meet_thread(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
+{
+	if (!event->pid)
+		return;
+	switch (event->kind) {
+	case VMMU_TRACE_FAULT:
+	case VMMU_TRACE_EXIT:
+	case VMMU_TRACE_HOST_PAGE:
+		compare->script_threads |= BIT64(event->pid % 64);
+		break;
+	case VMMU_TRACE_INVALIDATE:
+		compare->host_threads |= BIT64(event->pid % 64);
+		break;
+	default:
+		if (parse_is_script_line(event))
+			compare->script_threads |= BIT64(event->pid % 64);
+		break;
+	}
 }
 
 /*
@@ -109,7 +157,8 @@ static void compare_begin_step(struct vmmu_compare *compare, struct compare_wind
 {
 	compare_conclude(compare, window, COMPARE_ERROR);
 	compare_release(compare, window);
-	compare_reply(compare, window);
+	if (compare_is_main(compare, window))
+		compare_reply(compare, window);
 	compare_settle(compare, window);
 	window->step_line = event->line;
 	window->has_stopped = false;
@@ -335,16 +384,25 @@ static bool compare_is_look(const struct vmmu_compare *compare,
 	}
 }
 
+/* A line of the script, a fault without one, an invalidation of a thread of the host's own. */
+static bool compare_is_step(const struct vmmu_compare *compare, const struct vmmu_trace_event *event)
+{
+	if (!compare_is_main(compare, compare->window))
+		return event->kind == VMMU_TRACE_INVALIDATE;
+	return compare->has_script ? parse_is_script_line(event) : event->kind == VMMU_TRACE_FAULT;
+}
+
 int compare_recorded(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
 {
-	struct compare_window *window = compare_window_of(compare, event);
+	struct compare_window *window;
 	bool is_mark = parse_is_script_line(event);
 
-	compare->window = window;
-	window->is_used = true;
+	compare_meet_thread(compare, event);
+	compare_use_window(compare, event);
+	window = compare->window;
 	if (compare->has_looks && compare_is_look(compare, event))
 		compare_look(compare, window);
-	if (compare->has_script ? is_mark : event->kind == VMMU_TRACE_FAULT)
+	if (compare_is_step(compare, event))
 		compare_begin_step(compare, window, event);
 	if (is_mark)
 		compare_script_line(compare, event);
@@ -396,15 +454,16 @@ int compare_end(struct vmmu_compare *compare)
 {
 	for (unsigned i = 0; i < COMPARE_WINDOWS; i++) {
 		struct compare_window *window = &compare->windows[i];
+		bool is_last = window == (compare->has_script ? compare->windows : compare->window);
 
 		if (!window->is_used)
 			continue;
 		compare_release(compare, window);
-		if (compare->has_looks && window == compare->window)
+		if (compare->has_looks && is_last)
 			compare_look(compare, window);
 		compare_cut_teardown(compare, window);
 		compare_conclude(compare, window, COMPARE_ERROR);
-		if (compare->has_script && window == compare->window)
+		if (compare->has_script && is_last)
 			compare_reply(compare, window);
 		compare_settle(compare, window);
 	}

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Comparing a replay with its recording, inside: facts of both sides are collected in windows, one
- * for each thread of the recording, and compared when a window's step is over.
+ * for each thread of the recording, and compared when a window's step is over. Of a script's
+ * recording all threads but those of the host's own that change its memory share one window, and
+ * its steps are lines of the script.
  *
  * 	compare.c        the windows: what a step is, and what the recording says in it
  * 	compare_engine.c what the engine says
@@ -132,6 +134,9 @@ struct vmmu_compare {
 	uint64_t last_line;            /* of the recording, so far */
 	struct compare_window *window; /* of the input that is being applied */
 	struct compare_window windows[COMPARE_WINDOWS];
+	/* bits by thread % 64, of a script's recording: those of the script, and those of the host
+	 * that invalidate and are none of them */
+	uint64_t script_threads, host_threads;
 	uint64_t fact_count; /* in the lists of all of them */
 	struct compare_accesses accesses;
 	uint64_t *frames; /* [engine's table frame]: the kernel's hpa plus 1; 0: not known */
@@ -159,6 +164,11 @@ int compare_begin(struct vmmu_compare *compare, const struct vmmu_format *format
 		  enum vmmu_root_mode root, struct vmmu_vm *vm);
 /* EVENT comes next in the recording: before it is applied, as an input. -ENOMEM. */
 int compare_recorded(struct vmmu_compare *compare, const struct vmmu_trace_event *event);
+/*
+ * What is applied from here on is EVENT, ahead of its place in the recording, until the next one
+ * comes or another is turned to.
+ */
+void compare_turn_to(struct vmmu_compare *compare, const struct vmmu_trace_event *event);
 /* EVENT is a fault of a script's access, not applied yet: what the engine's tables say to it. */
 void compare_fault(struct vmmu_compare *compare, const struct vmmu_trace_event *event);
 /* For vmmu_env.event while an input is applied. */
@@ -188,6 +198,8 @@ uint64_t compare_table_pte(const struct vmmu_compare *compare, uint64_t pte, uin
 void compare_look(struct vmmu_compare *compare, struct compare_window *window);
 
 /* compare.c */
+/* Is WINDOW that of the script's own threads, or is there no script? */
+bool compare_is_main(const struct vmmu_compare *compare, const struct compare_window *window);
 void compare_add(struct vmmu_compare *compare, struct compare_list *list,
 		 const struct compare_fact *fact);
 

@@ -138,6 +138,8 @@ static enum vmmu_compare_event engine_event_of(const struct vmmu_event *event)
 		return VMMU_COMPARE_STAGE2_UNMAP;
 	case VMMU_EVENT_RANGE_PROTECT:
 		return VMMU_COMPARE_STAGE2_PROTECT;
+	case VMMU_EVENT_RANGE_REMAP:
+		return VMMU_COMPARE_STAGE2_MAP;
 	default:
 		return VMMU_COMPARE_EVENTS;
 	}
@@ -147,7 +149,8 @@ static enum vmmu_compare_event engine_event_of(const struct vmmu_event *event)
 static bool engine_is_unprobed(const struct vmmu_compare *compare, const struct vmmu_event *event)
 {
 	/* What the VMM's memory goes through before it becomes a slot. The first has no line. */
-	bool is_before_slot = compare->accesses.is_slot || !compare->window->step_line;
+	bool is_before_slot = compare_is_main(compare, compare->window) &&
+			      (compare->accesses.is_slot || !compare->window->step_line);
 
 	switch (event->kind) {
 	case VMMU_EVENT_OUTCOME:
@@ -156,6 +159,7 @@ static bool engine_is_unprobed(const struct vmmu_compare *compare, const struct 
 		return !compare->has_probes || is_before_slot;
 	case VMMU_EVENT_MAP_SET:
 	case VMMU_EVENT_RANGE_PROTECT:
+	case VMMU_EVENT_RANGE_REMAP:
 		return !compare->has_probes;
 	default:
 		return true;
@@ -172,6 +176,7 @@ static bool engine_is_untraced(const struct vmmu_compare *compare, const struct 
 	switch (event->kind) {
 	case VMMU_EVENT_RANGE_UNMAP:
 	case VMMU_EVENT_RANGE_PROTECT:
+	case VMMU_EVENT_RANGE_REMAP:
 		return true;
 	case VMMU_EVENT_ENTRY_CHANGED:
 		return compare->root == VMMU_ROOT_DIRECT;
@@ -212,6 +217,11 @@ static void engine_fill_special(const struct vmmu_compare *compare, const struct
 		fact->access = entry.access;
 		fact->old_pte = 0;
 		fact->pte_hpa = engine_pte_hpa(compare, event);
+		break;
+	case VMMU_EVENT_RANGE_REMAP:
+		fact->level = 1;
+		fact->access = VMMU_READ;
+		fact->value = 0;
 		break;
 	case VMMU_EVENT_FAST_FIX:
 		fact->level = 0;

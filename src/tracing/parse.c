@@ -26,6 +26,8 @@ static const struct parse_event parse_events[] = {
 	{"kvm_unmap_hva_range", parse_unmap},
 	{"kvm_unmap_hva", parse_set_hva},
 	{"kvm_set_spte_hva", parse_set_hva},
+	{"invalidate_end", parse_invalidate_end},
+	{"mm_collapse_huge_page", parse_collapse},
 	{"kvm_age_hva", parse_age},
 	{"kvm_test_age_hva", parse_test_age},
 	{"kvm_mmu_spte_requested", parse_requested},

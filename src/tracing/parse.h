@@ -61,6 +61,7 @@ parse_read parse_entry, parse_exit, parse_guest_fault;
 parse_read parse_mmio, parse_match_mmio, parse_fast_mmio, parse_arm_mmio, parse_mmio_fault;
 parse_read parse_userspace_exit;
 parse_read parse_unmap, parse_set_hva, parse_age, parse_test_age, parse_stage2;
+parse_read parse_invalidate_end, parse_collapse;
 parse_read parse_requested, parse_set_spte, parse_spte_changed, parse_mark_mmio, parse_check_mmio;
 parse_read parse_fast_fault, parse_get_page, parse_zap_page, parse_zap_all, parse_split;
 parse_read parse_script;

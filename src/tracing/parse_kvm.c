@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events of all architectures: MMIO, and what the host's memory management tells KVM; and the kit's
- * probes on arm64.
+ * Events of all architectures: MMIO, and what the host's memory management does and tells KVM; and
+ * the kit's probes.
  */
 #include <string.h>
 
@@ -13,6 +13,8 @@
 #define KVM_PAGE_BYTES UINT64_C(4096)
 /* KVM_EXIT_MMIO of the kernel's interface. */
 #define KVM_REASON_MMIO 6
+/* SCAN_SUCCEED of the kernel's huge_memory events. */
+#define KVM_COLLAPSED 1
 
 bool parse_mmio(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
@@ -135,6 +137,30 @@ bool parse_set_hva(struct parser *parser, const char *text, struct vmmu_trace_ev
 	hva &= ~(KVM_PAGE_BYTES - 1);
 	event->count = !strcmp(event->name, "kvm_set_spte_hva");
 	return kvm_hva_range(VMMU_TRACE_INVALIDATE, hva, hva + KVM_PAGE_BYTES, event);
+}
+
+/* Others have events of this name, too. */
+bool parse_invalidate_end(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	(void)parser;
+	event->kind = scan_after(text, "(kvm_mmu_notifier_invalidate_range_end+")
+			      ? VMMU_TRACE_INVALIDATE_END
+			      : VMMU_TRACE_OTHER;
+	return true;
+}
+
+/* The host's daemon, or a program's own call, made one huge page of small ones. */
+bool parse_collapse(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t status = 0;
+
+	(void)parser;
+	event->kind = VMMU_TRACE_COLLAPSE;
+	if (!strstr(text, "status=") || form_fields(text, "status", &status))
+		event->count = status == KVM_COLLAPSED;
+	else
+		event->count = strstr(text, "status=succeeded") != NULL;
+	return true;
 }
 
 bool parse_age(struct parser *parser, const char *text, struct vmmu_trace_event *event)

@@ -41,7 +41,7 @@ static const struct vmmu_bit_field role_7[] = {
 	 VMMU_RULE_FREEZE_ABSENT | VMMU_RULE_CLEAN_OVER_OTHERS | VMMU_RULE_EAGER_SPLIT)
 #define RULES_6_1 \
 	(RULES_6 | VMMU_RULE_FREEZE_COLLAPSED | VMMU_RULE_ALLOWED_LATE | VMMU_RULE_NX_ANY_TABLE)
-#define RULES_6_12 (RULES_6 | VMMU_RULE_ZAP_BY_LEVEL)
+#define RULES_6_12 (RULES_6 | VMMU_RULE_ZAP_BY_LEVEL | VMMU_RULE_SPLIT_AT_FAULTS)
 #define RULES_7                                                                          \
 	(VMMU_RULE_FLUSH_FORBID | VMMU_RULE_RECOVER_IN_PLACE | VMMU_RULE_LEAF_STAYS |    \
 	 VMMU_RULE_FREEZE_ABSENT | VMMU_RULE_ZAP_BY_LEVEL | VMMU_RULE_TELL_BELOW_FIRST | \
@@ -146,7 +146,8 @@ static const struct vmmu_profile profiles[] = {
 		  .verified = "kvm-live riscv64-6.12",
 		  .leaf_set = BIT64(7) | BIT64(6),
 		  .rules = RULES_WALKED | VMMU_RULE_HUGE_FROM_POOL_ONLY |
-			   VMMU_RULE_UNMAP_KEEPS_TABLES | VMMU_RULE_LOGGED_HUGE_EXISTS}},
+			   VMMU_RULE_UNMAP_KEEPS_TABLES | VMMU_RULE_LOGGED_HUGE_EXISTS |
+			   VMMU_RULE_STEP_WHOLE}},
 	/* the engine's own, whose entries the formats read; here as data, held to them by a test */
 	{.is_own = true,
 	 .info = {.name = "vmmu",
@@ -198,7 +199,7 @@ static const char *const rule_names[] = {
 	"tell-below-first", "allowed-late",        "eager-split",        "nx-any-table",
 	"exec-by-fetch",    "logged-read-only",    "no-mmio-entries",    "locked-fix",
 	"free-empty",       "protect-new",         "resize-by-faults",   "zap-slot-range",
-	"no-rmaps",
+	"no-rmaps",         "step-whole",          "split-at-faults",
 };
 
 const struct vmmu_profile *vmmu_profile_at(unsigned index)

@@ -177,6 +177,8 @@ static int run_events(struct replay *replay)
 		if (!ret && run->parallel)
 			replay_parallel_finish(run);
 		if (!ret)
+			replay_host_settle(run);
+		if (!ret)
 			return replay->options->compare ? compare_end(replay->options->compare) : 0;
 		ret = replay_run_event(run, &event);
 		if (!ret)

@@ -178,6 +178,30 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
 	(void)replay_spans_remove(&backing->touched, first, last);
 }
 
+/* Forget what NUMBER in TABLE was. */
+static void frame_forget(struct replay_frame *table, uint64_t number)
+{
+	struct replay_frame *frame = frame_slot(table, number);
+
+	if (frame->key == number + 1)
+		frame->key = 0;
+}
+
+void replay_backing_join(struct replay_backing *backing, uint64_t start)
+{
+	uint64_t first = align_down(start, HUGE_BYTES), end = first + HUGE_BYTES;
+
+	/* All of it has another frame. */
+	for (uint64_t at = first; at != end; at += BIT64(HOST_LG2))
+		frame_forget(backing->pages, at >> HOST_LG2);
+	frame_forget(backing->regions, first >> HUGE_LG2);
+	(void)replay_spans_remove(&backing->split, first, end);
+	(void)replay_spans_remove(&backing->unwritten, first, end);
+	(void)replay_spans_remove(&backing->written, first, end);
+	(void)replay_spans_add(&backing->present, first, end);
+	(void)replay_spans_add(&backing->touched, first, end);
+}
+
 static bool is_small_and_written(const struct replay_backing *backing, uint64_t hva)
 {
 	const struct replay_frame *known = frame_find(backing->pages, hva >> HOST_LG2);

@@ -71,6 +71,8 @@ void replay_backing_pool(struct replay_backing *backing, uint64_t start, uint64_
  * The host threw away hvas [start, end): what comes back is new, and huge again where it is whole.
  */
 void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_t end);
+/* The host made one huge page, writable and there, of all the small ones at hvas from START on. */
+void replay_backing_join(struct replay_backing *backing, uint64_t start);
 /* The host forbade, or allowed again, writing to hvas [start, end). */
 void replay_backing_forbid(struct replay_backing *backing, uint64_t start, uint64_t end);
 void replay_backing_allow(struct replay_backing *backing, uint64_t start, uint64_t end);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
-#include <vmmu/age.h>
 
 #include "base/bits.h"
 #include "base/mem.h"
@@ -14,59 +13,18 @@
 #include "tracing/replay_parallel.h"
 
 #define HOST_PAGE_LG2 12
-/* Faults that may stand between a fault and the host line of its access: bounds the look-ahead. */
-#define HOST_LOOK_AHEAD_FAULTS 16u
-/* Events among which the invalidations of a fault's own page lookup are looked for. */
-#define NESTED_LOOK_AHEAD 64u
-
-/* Of the kernel to be compared with; 0: none. */
-static unsigned rules_of(const struct vmmu_compare *compare)
-{
-	return compare ? vmmu_profile_info(compare->profile)->rules : 0;
-}
 
 /*
- * Is EVENT, an invalidation, about a page that got another frame and is left to faults? What was
- * mapped went before, by the invalidation around it.
- */
-static bool is_page_left(const struct replay_run *run, const struct vmmu_trace_event *event)
-{
-	return event->count && (rules_of(run->options->compare) & VMMU_RULE_NO_RMAPS);
-}
-
-static void invalidate(struct replay_run *run, const struct vmmu_trace_event *event)
-{
-	const struct vmmu_hva_range *range = &event->hva;
-
-	if (!replay_layout_meets(&run->layout, range->start, range->end)) {
-		run->report->invalidations_outside++;
-		return;
-	}
-	run->report->invalidations++;
-	if (is_page_left(run, event))
-		return;
-	if (vmmu_invalidate_begin(run->vm, range))
-		return;
-	(void)vmmu_invalidate_end(run->vm, range);
-}
-
-/*
- * The page lookup of a fault. What the host changed for its sake happens in here, as it did when
+ * The page lookup of a fault. What the host changed meanwhile happens in here, as it did when
  * recorded.
  */
 static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_request *request,
 					struct vmmu_page *page)
 {
 	struct replay_run *run = ctx;
-	unsigned i, count = request->flags & VMMU_RESOLVE_NO_FAULT ? 0 : run->nested_count;
 
-	for (i = 0; i < count; i++) {
-		invalidate(run, run->nested[i]);
-		run->nested[i]->kind =
-			VMMU_TRACE_OTHER; /* done: nothing is left for its own place */
-	}
-	if (count)
-		run->nested_count = 0;
+	if (!(request->flags & VMMU_RESOLVE_NO_FAULT))
+		replay_host_nested(run);
 	return replay_backing_page(&run->backing, request, page);
 }
 
@@ -109,7 +67,7 @@ static unsigned address_spaces(const struct replay_run *run)
 }
 
 /* What a kernel does in another way than the engine by itself. */
-static unsigned policies_of(const struct vmmu_compare *compare)
+static unsigned policies_of(const struct vmmu_replay_options *options)
 {
 	static const struct {
 		enum vmmu_profile_rule rule;
@@ -127,11 +85,14 @@ static unsigned policies_of(const struct vmmu_compare *compare)
 		{VMMU_RULE_FREE_EMPTY, VMMU_POLICY_FREE_EMPTY},
 		{VMMU_RULE_LOGGED_HUGE_EXISTS, VMMU_POLICY_LARGE_STAYS},
 		{VMMU_RULE_PROTECT_NEW, VMMU_POLICY_PROTECT_NEW},
+		{VMMU_RULE_SPLIT_AT_FAULTS, VMMU_POLICY_SPLIT_AT_FAULTS},
+		{VMMU_RULE_NO_RMAPS, VMMU_POLICY_REMAP_ABSENT},
+		{VMMU_RULE_STEP_WHOLE, VMMU_POLICY_STEP_WHOLE},
 	};
 	unsigned result = 0;
 
 	for (unsigned i = 0; i < ARRAY_COUNT(policies); i++)
-		if (rules_of(compare) & policies[i].rule)
+		if (replay_rules(options) & policies[i].rule)
 			result |= policies[i].policy;
 	return result;
 }
@@ -140,14 +101,14 @@ static unsigned policies_of(const struct vmmu_compare *compare)
 static bool splits_early(const struct vmmu_replay_options *options)
 {
 	return options->root == VMMU_ROOT_TDP &&
-	       (rules_of(options->compare) & VMMU_RULE_EAGER_SPLIT);
+	       (replay_rules(options) & VMMU_RULE_EAGER_SPLIT);
 }
 
 static enum vmmu_resize resize_of(const struct vmmu_replay_options *options)
 {
-	bool is_in_place = rules_of(options->compare) & VMMU_RULE_RECOVER_IN_PLACE;
+	bool is_in_place = replay_rules(options) & VMMU_RULE_RECOVER_IN_PLACE;
 
-	if (rules_of(options->compare) & VMMU_RULE_RESIZE_BY_FAULTS)
+	if (replay_rules(options) & VMMU_RULE_RESIZE_BY_FAULTS)
 		return VMMU_RESIZE_BY_FAULTS;
 	return options->root == VMMU_ROOT_TDP && is_in_place ? VMMU_RESIZE_IN_PLACE
 							     : VMMU_RESIZE_ZAP;
@@ -155,14 +116,19 @@ static enum vmmu_resize resize_of(const struct vmmu_replay_options *options)
 
 static enum vmmu_slot_zap slot_zap_of(const struct vmmu_replay_options *options)
 {
-	return rules_of(options->compare) & VMMU_RULE_ZAP_SLOT_RANGE ? VMMU_SLOT_ZAP_RANGE
+	return replay_rules(options) & VMMU_RULE_ZAP_SLOT_RANGE ? VMMU_SLOT_ZAP_RANGE
 								     : VMMU_SLOT_ZAP_ALL;
 }
 
 /* There is but one kind where KVM has no reverse maps. */
 static enum vmmu_root_mode root_of(const struct vmmu_replay_options *options)
 {
-	return rules_of(options->compare) & VMMU_RULE_NO_RMAPS ? VMMU_ROOT_TDP : options->root;
+	return replay_rules(options) & VMMU_RULE_NO_RMAPS ? VMMU_ROOT_TDP : options->root;
+}
+
+unsigned replay_rules(const struct vmmu_replay_options *options)
+{
+	return options->compare ? vmmu_profile_info(options->compare->profile)->rules : 0;
 }
 
 int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
@@ -183,7 +149,7 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 		.slot_zap = slot_zap_of(run->options),
 		.eager_split = splits_early(run->options),
 		.resize = resize_of(run->options),
-		.policies = policies_of(run->options->compare),
+		.policies = policies_of(run->options),
 	};
 	int ret;
 
@@ -195,8 +161,8 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 	ret = replay_backing_init(&run->backing, run->geometry, run->options->backing);
 	if (ret)
 		return ret;
-	run->backing.is_allowed_late = rules_of(run->options->compare) & VMMU_RULE_ALLOWED_LATE;
-	run->backing.is_huge_from_pool = rules_of(run->options->compare) &
+	run->backing.is_allowed_late = replay_rules(run->options) & VMMU_RULE_ALLOWED_LATE;
+	run->backing.is_huge_from_pool = replay_rules(run->options) &
 					 VMMU_RULE_HUGE_FROM_POOL_ONLY;
 	ret = vmmu_vm_create(&options, &run->vm);
 	if (!ret && run->options->compare)
@@ -235,30 +201,6 @@ struct vmmu_vcpu *replay_run_vcpu(struct replay_run *run, const struct vmmu_trac
 	if (!run->vcpus[id] && vmmu_vcpu_create(run->vm, id, &run->vcpus[id]))
 		run->vcpus[id] = NULL;
 	return run->vcpus[id];
-}
-
-/*
- * Learn what the host had behind the faulting page: its line comes after the access that it
- * describes.
- */
-static void look_for_host_line(struct replay_run *run, const struct vmmu_trace_fault *fault)
-{
-	const struct vmmu_trace_event *event;
-	unsigned i, faults = 0;
-
-	if (!run->scan->has_host)
-		return;
-	for (i = 0; faults < HOST_LOOK_AHEAD_FAULTS; i++) {
-		event = replay_queue_peek(&run->queue, i);
-		if (!event || parse_is_script_line(event))
-			return;
-		if (event->kind == VMMU_TRACE_HOST_PAGE &&
-		    event->host.gpa >> HOST_PAGE_LG2 == fault->gpa >> HOST_PAGE_LG2) {
-			replay_backing_learn(&run->backing, &event->host);
-			return;
-		}
-		faults += event->kind == VMMU_TRACE_FAULT;
-	}
 }
 
 /* The frame in a leaf of smallest pages; VMMU_PFN_NONE: it is no leaf. */
@@ -311,49 +253,6 @@ static void look_for_frames(struct replay_run *run)
 	}
 }
 
-/*
- * Find the invalidations that the fault's own thread causes before it does anything else: the
- * kernel's page lookup (breaking a shared page on a write, splitting a huge one) runs them between
- * its sequence check's two halves. Replayed afterwards they would take away what the fault mapped,
- * which the kernel did not map at all.
- */
-static void look_for_nested(struct replay_run *run, const struct vmmu_trace_event *fault)
-{
-	struct vmmu_trace_event *event;
-	bool is_moved = false;
-	unsigned i;
-
-	run->nested_count = 0;
-	for (i = 0; fault->pid && i < NESTED_LOOK_AHEAD && run->nested_count < REPLAY_NESTED_MAX;
-	     i++) {
-		event = replay_queue_peek(&run->queue, i);
-		if (!event)
-			return;
-		if (event->pid != fault->pid)
-			continue;
-		switch (event->kind) {
-		case VMMU_TRACE_INVALIDATE:
-			is_moved = event->count;
-			if (!is_page_left(run, event))
-				run->nested[run->nested_count++] = event;
-			break;
-		case VMMU_TRACE_STAGE2:
-			/* of the invalidation; else the fault's own doing */
-			if (event->count != VMMU_TRACE_STAGE2_UNMAP && !is_moved)
-				return;
-			is_moved = false;
-			break;
-		case VMMU_TRACE_AGE:
-		case VMMU_TRACE_FAST_FIX:
-		case VMMU_TRACE_MMIO_CHECK:
-		case VMMU_TRACE_OTHER:
-			break;
-		default:
-			return;
-		}
-	}
-}
-
 uint64_t replay_run_now_ns(void)
 {
 	struct timespec now;
@@ -385,9 +284,10 @@ static void apply_fault(struct replay_run *run, const struct vmmu_trace_event *e
 	struct vmmu_vcpu *vcpu = replay_run_vcpu(run, event);
 	int outcome = -ENOMEM;
 
-	look_for_host_line(run, &event->fault);
+	replay_host_look(run, event);
 	look_for_frames(run);
-	look_for_nested(run, event);
+	replay_host_foresee(run, event);
+	run->fault = *event;
 	if (vcpu)
 		outcome = replay_run_fault(vcpu, &event->fault, &run->histogram);
 	/* If no page was looked up, they happen where they stand. */
@@ -397,20 +297,6 @@ static void apply_fault(struct replay_run *run, const struct vmmu_trace_event *e
 		run->report->outcomes[outcome]++;
 	else
 		run->report->errors++;
-}
-
-/* Like an invalidation: the slots make guest pages of the host's. */
-static void apply_age(struct replay_run *run, const struct vmmu_trace_event *event)
-{
-	int young;
-
-	if (!replay_layout_meets(&run->layout, event->hva.start, event->hva.end)) {
-		run->report->ages_outside++;
-		return;
-	}
-	young = event->count ? vmmu_test_age(run->vm, &event->hva) : vmmu_age(run->vm, &event->hva);
-	run->report->ages++;
-	run->report->ages_young += young > 0;
 }
 
 static void apply_smm(struct replay_run *run, const struct vmmu_trace_event *event)
@@ -423,25 +309,6 @@ static void apply_smm(struct replay_run *run, const struct vmmu_trace_event *eve
 	vcpu = replay_run_vcpu(run, event);
 	if (vcpu)
 		(void)vmmu_vcpu_set_as(vcpu, event->writable ? 1 : 0);
-}
-
-/*
- * Script lines that change the host's memory: the invalidation they cause is an event of its own.
- */
-static void apply_host_change(struct replay_run *run, const struct vmmu_trace_event *event)
-{
-	struct vmmu_slot slot;
-	uint64_t start;
-
-	if (vmmu_slot_get(run->vm, event->slot.as_id, event->slot.id, &slot))
-		return;
-	start = slot.hva + event->gpa;
-	if (event->kind == VMMU_TRACE_DROP)
-		replay_backing_drop(&run->backing, start, start + event->bytes);
-	else if (event->writable)
-		replay_backing_allow(&run->backing, start, start + event->bytes);
-	else
-		replay_backing_forbid(&run->backing, start, start + event->bytes);
 }
 
 static int apply_zap_all(struct replay_run *run)
@@ -481,7 +348,7 @@ static enum replay_reach fault_reach(struct replay_run *run, const struct vmmu_t
 
 	if (run->scan->has_host || replay_backing_is_ordered(&run->backing))
 		return REPLAY_REACH_VM;
-	look_for_nested(run, fault);
+	replay_host_foresee(run, fault);
 	is_alone = !run->nested_count;
 	run->nested_count = 0;
 	return is_alone ? REPLAY_REACH_VCPU : REPLAY_REACH_VM;
@@ -504,6 +371,8 @@ enum replay_reach replay_run_reach(struct replay_run *run, const struct vmmu_tra
 		return replay_layout_meets(&run->layout, event->hva.start, event->hva.end)
 			       ? REPLAY_REACH_VM
 			       : REPLAY_REACH_NONE;
+	case VMMU_TRACE_INVALIDATE_END:
+	case VMMU_TRACE_COLLAPSE:
 	case VMMU_TRACE_SLOT:
 	case VMMU_TRACE_DIRTY_GET:
 	case VMMU_TRACE_HOST_PAGE:
@@ -547,10 +416,12 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		run->report->refused_gva++;
 		return 0;
 	case VMMU_TRACE_INVALIDATE:
-		invalidate(run, event);
+	case VMMU_TRACE_INVALIDATE_END:
+	case VMMU_TRACE_COLLAPSE:
+		replay_host_change(run, event);
 		return 0;
 	case VMMU_TRACE_AGE:
-		apply_age(run, event);
+		replay_host_age(run, event);
 		return 0;
 	case VMMU_TRACE_SLOT:
 		run->report->slot_calls++;
@@ -562,7 +433,7 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		return 0;
 	case VMMU_TRACE_DROP:
 	case VMMU_TRACE_PROTECT:
-		apply_host_change(run, event);
+		replay_host_script(run, event);
 		return 0;
 	case VMMU_TRACE_SMM:
 		apply_smm(run, event);

@@ -17,8 +17,19 @@
 
 /* vCPUs made; a trace with higher ids has them share these. */
 #define REPLAY_VCPUS_MAX 1024u
-/* Invalidations that one fault's own page lookup may cause. */
-#define REPLAY_NESTED_MAX 8u
+/* Changes of the host's that fall into one fault's page lookup. */
+#define REPLAY_NESTED_MAX 16u
+/* Invalidations under way; the oldest of more is taken for over. */
+#define REPLAY_OPEN_MAX 16u
+/* Threads whose last invalidation is remembered; two that share a place may lose one. */
+#define REPLAY_ENDED 16u
+
+/* An invalidation of the host's. */
+struct replay_invalidation {
+	struct vmmu_hva_range range;
+	uint32_t pid;
+	bool is_begun; /* it concerns a slot, and the VM knows of it */
+};
 
 struct replay_parallel;
 
@@ -40,9 +51,13 @@ struct replay_run {
 	size_t held_count, held_capacity, held_next;
 	uint64_t zaps_implied; /* slot deletes whose own zap of everything the trace has still to
 				  tell */
-	/* Invalidations that the fault under way causes, to happen inside its page lookup. */
+	/* The fault under way, and what the host does inside its page lookup. */
+	struct vmmu_trace_event fault;
 	struct vmmu_trace_event *nested[REPLAY_NESTED_MAX]; /* in the queue */
 	unsigned nested_count;
+	struct replay_invalidation open[REPLAY_OPEN_MAX]; /* in the order in which they began */
+	unsigned open_count;
+	struct replay_invalidation ended[REPLAY_ENDED]; /* by thread */
 	/* Ids of slots that were smaller than a page of the format and so do not exist. */
 	uint64_t vanished[VMMU_ADDRESS_SPACES_MAX][(VMMU_SLOT_IDS + 63) / 64];
 	/* Ids of slots that had memory once. */
@@ -90,6 +105,31 @@ uint64_t replay_run_now_ns(void);
  * Set a slot of an inferred layout. For replay_pages_slots(): CTX is the run; always 0 or -ENOMEM.
  */
 int replay_run_infer(void *ctx, const struct vmmu_slot *slot);
+
+/* Rules of the kernel to be compared with (enum vmmu_profile_rule); 0: none. */
+unsigned replay_rules(const struct vmmu_replay_options *options);
+
+/* replay_host.c */
+/* INVALIDATE, INVALIDATE_END or COLLAPSE. */
+void replay_host_change(struct replay_run *run, const struct vmmu_trace_event *event);
+/* Find what the host does while FAULT, just taken from the queue, looks its page up. */
+void replay_host_foresee(struct replay_run *run, const struct vmmu_trace_event *fault);
+/* FAULT (run->fault) looks its page up: what was foreseen happens. Within vmmu_env.resolve. */
+void replay_host_nested(struct replay_run *run);
+/*
+ * Learn what the host had behind the page of FAULT, just taken from the queue: its line comes after
+ * the access that it describes.
+ */
+void replay_host_look(struct replay_run *run, const struct vmmu_trace_event *fault);
+/* Invalidations whose end did not come are over: slots cannot change meanwhile. */
+void replay_host_settle(struct replay_run *run);
+/* AGE. Like an invalidation: the slots make guest pages of the host's. */
+void replay_host_age(struct replay_run *run, const struct vmmu_trace_event *event);
+/*
+ * DROP or PROTECT, script lines that change the host's memory: the invalidation they cause is an
+ * event of its own.
+ */
+void replay_host_script(struct replay_run *run, const struct vmmu_trace_event *event);
 
 /* replay_slots.c: slot calls and dirty-log reads. All as replay_run_event(). */
 int replay_slot_event(struct replay_run *run, const struct vmmu_trace_event *event);

@@ -173,6 +173,9 @@ int replay_scan_event(struct replay_scan *scan, const struct vmmu_trace_event *e
 	case VMMU_TRACE_ACCESS:
 		scan->has_script = true;
 		return 0;
+	case VMMU_TRACE_INVALIDATE_END:
+		scan->has_ends = true;
+		return 0;
 	case VMMU_TRACE_TABLE_GET:
 		if (event->level > scan->table_level)
 			scan->table_level = event->level;

@@ -31,6 +31,7 @@ struct replay_scan_hva {
 struct replay_scan {
 	bool has_slots, has_host;
 	bool has_script; /* accesses of a script */
+	bool has_ends;   /* it tells when invalidations are over */
 	/* of the tables that the trace tells of: the hardware's root is at the highest; 0: none */
 	unsigned table_level;
 	bool has_entries;     /* lines of entries that were read from tables */

@@ -77,6 +77,7 @@ int replay_slot_call(struct replay_run *run, const struct vmmu_slot *wanted)
 	bool had_old = !vmmu_slot_get(run->vm, wanted->as_id, wanted->id, &old);
 	int ret;
 
+	replay_host_settle(run);
 	slot = prepare(run, wanted, had_old ? &old : NULL);
 	if (has_vanished(run, &slot) && !wanted->bytes) {
 		clear_vanished(run, &slot);

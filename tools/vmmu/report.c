@@ -16,6 +16,8 @@ const char *report_kind_name(unsigned kind)
 		[VMMU_TRACE_FAULT] = "fault",
 		[VMMU_TRACE_FAULT_GVA] = "fault_gva",
 		[VMMU_TRACE_INVALIDATE] = "invalidate",
+		[VMMU_TRACE_INVALIDATE_END] = "invalidate_end",
+		[VMMU_TRACE_COLLAPSE] = "collapse",
 		[VMMU_TRACE_AGE] = "age",
 		[VMMU_TRACE_SLOT] = "slot",
 		[VMMU_TRACE_DIRTY_GET] = "dirty_get",
