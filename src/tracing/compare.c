@@ -293,13 +293,11 @@ static unsigned compare_level_of(const struct vmmu_compare *compare, uint64_t by
 }
 
 static void compare_judged_probe(const struct vmmu_compare *compare,
-				 const struct compare_window *window,
 				 const struct vmmu_trace_event *event, struct compare_fact *fact)
 {
 	fact->address = event->gpa >> COMPARE_PAGE_LG2;
 	fact->access = event->access;
 	fact->level = 0;
-	fact->is_moved = window->fault.is_moved;
 	if (event->count == VMMU_TRACE_STAGE2_MAP)
 		fact->level = compare_level_of(compare, event->bytes);
 	else
@@ -326,7 +324,7 @@ static void compare_judged(struct vmmu_compare *compare, struct compare_window *
 		compare_judged_entry(compare, event, &fact);
 		break;
 	case VMMU_TRACE_STAGE2:
-		compare_judged_probe(compare, window, event, &fact);
+		compare_judged_probe(compare, event, &fact);
 		break;
 	case VMMU_TRACE_MAP_SET:
 		fact.access = event->access;
@@ -385,7 +383,8 @@ static bool compare_is_look(const struct vmmu_compare *compare,
 }
 
 /* A line of the script, a fault without one, an invalidation of a thread of the host's own. */
-static bool compare_is_step(const struct vmmu_compare *compare, const struct vmmu_trace_event *event)
+static bool compare_is_step(const struct vmmu_compare *compare,
+			    const struct vmmu_trace_event *event)
 {
 	if (!compare_is_main(compare, compare->window))
 		return event->kind == VMMU_TRACE_INVALIDATE;

@@ -62,7 +62,6 @@ struct compare_fact {
 	uint64_t pte_hpa; /* bytes; MAP_SET: where it stands */
 	uint64_t generation, current;
 	int64_t value;
-	bool is_moved; /* a map, told behind the host's own change of the page */
 	uint64_t line; /* of the recording; the engine's: 0 */
 };
 

@@ -156,10 +156,9 @@ bool parse_collapse(struct parser *parser, const char *text, struct vmmu_trace_e
 
 	(void)parser;
 	event->kind = VMMU_TRACE_COLLAPSE;
-	if (!strstr(text, "status=") || form_fields(text, "status", &status))
-		event->count = status == KVM_COLLAPSED;
-	else
-		event->count = strstr(text, "status=succeeded") != NULL;
+	event->count = form_fields(text, "status", &status)
+			       ? status == KVM_COLLAPSED
+			       : strstr(text, "status=succeeded") != NULL;
 	return true;
 }
 

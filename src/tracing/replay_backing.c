@@ -85,6 +85,34 @@ static void touch(struct replay_backing *backing, uint64_t start, uint64_t end)
 			       align_up(end, HUGE_BYTES));
 }
 
+/* Forget what NUMBER in TABLE was. */
+static void frame_forget(struct replay_frame *table, uint64_t number)
+{
+	struct replay_frame *frame = frame_slot(table, number);
+
+	if (frame->key == number + 1)
+		frame->key = 0;
+}
+
+/*
+ * The huge page around HVA begins with frame PFN, 4 KiB: what was learned of another one in its
+ * place (the huge zero page, before a write) is over.
+ */
+static void forget_other(struct replay_backing *backing, uint64_t hva, uint64_t pfn)
+{
+	const struct replay_frame *region = frame_find(backing->regions, hva >> HUGE_LG2);
+	uint64_t first = align_down(hva, HUGE_BYTES) >> HOST_LG2;
+
+	if (!region || !region->huge || region->pfn == pfn)
+		return;
+	for (uint64_t i = 0; i <= HUGE_FRAME_MASK; i++) {
+		const struct replay_frame *page = frame_find(backing->pages, first + i);
+
+		if (page && page->huge && page->pfn != pfn + i)
+			frame_forget(backing->pages, first + i);
+	}
+}
+
 void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trace_host *host)
 {
 	uint64_t number = host->hva >> HOST_LG2;
@@ -95,6 +123,8 @@ void replay_backing_learn(struct replay_backing *backing, const struct vmmu_trac
 	/* A huge frame that is not where its address says cannot be mapped as one: a small page. */
 	if ((frame.pfn ^ number) & HUGE_FRAME_MASK)
 		frame.huge = false;
+	if (frame.huge)
+		forget_other(backing, host->hva, frame.pfn & ~HUGE_FRAME_MASK);
 	*frame_slot(backing->pages, number) = frame;
 	frame.key = (host->hva >> HUGE_LG2) + 1;
 	frame.pfn &= ~HUGE_FRAME_MASK;
@@ -176,15 +206,6 @@ void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_
 	if (first >= start)
 		(void)replay_spans_remove(&backing->split, first, last);
 	(void)replay_spans_remove(&backing->touched, first, last);
-}
-
-/* Forget what NUMBER in TABLE was. */
-static void frame_forget(struct replay_frame *table, uint64_t number)
-{
-	struct replay_frame *frame = frame_slot(table, number);
-
-	if (frame->key == number + 1)
-		frame->key = 0;
 }
 
 void replay_backing_join(struct replay_backing *backing, uint64_t start)

@@ -100,8 +100,7 @@ static unsigned policies_of(const struct vmmu_replay_options *options)
 /* KVM splits ahead in tdp roots alone, and zaps for the sake of large pages in all others. */
 static bool splits_early(const struct vmmu_replay_options *options)
 {
-	return options->root == VMMU_ROOT_TDP &&
-	       (replay_rules(options) & VMMU_RULE_EAGER_SPLIT);
+	return options->root == VMMU_ROOT_TDP && (replay_rules(options) & VMMU_RULE_EAGER_SPLIT);
 }
 
 static enum vmmu_resize resize_of(const struct vmmu_replay_options *options)
@@ -117,7 +116,7 @@ static enum vmmu_resize resize_of(const struct vmmu_replay_options *options)
 static enum vmmu_slot_zap slot_zap_of(const struct vmmu_replay_options *options)
 {
 	return replay_rules(options) & VMMU_RULE_ZAP_SLOT_RANGE ? VMMU_SLOT_ZAP_RANGE
-								     : VMMU_SLOT_ZAP_ALL;
+								: VMMU_SLOT_ZAP_ALL;
 }
 
 /* There is but one kind where KVM has no reverse maps. */
@@ -162,8 +161,7 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 	if (ret)
 		return ret;
 	run->backing.is_allowed_late = replay_rules(run->options) & VMMU_RULE_ALLOWED_LATE;
-	run->backing.is_huge_from_pool = replay_rules(run->options) &
-					 VMMU_RULE_HUGE_FROM_POOL_ONLY;
+	run->backing.is_huge_from_pool = replay_rules(run->options) & VMMU_RULE_HUGE_FROM_POOL_ONLY;
 	ret = vmmu_vm_create(&options, &run->vm);
 	if (!ret && run->options->compare)
 		ret = compare_begin(run->options->compare, run->format, root_of(run->options),

@@ -186,6 +186,90 @@ FORMAT_TEST(policy, protect_new__a_slot_made_with_a_log)
 	machine_destroy(machine);
 }
 
+/* Otherwise with VMMU_RESIZE_ZAP the large page goes, and what is beside the fault with it. */
+FORMAT_TEST(policy, split_at_faults__the_rest_stays_mapped)
+{
+	struct machine *machine = machine_of_large_page(*index, VMMU_POLICY_SPLIT_AT_FAULTS,
+							VMMU_RESIZE_ZAP);
+	uint64_t block = machine_pages(machine, 2);
+
+	machine_touch(machine, block + 5, VMMU_WRITE);
+	cr_assert_eq(machine_walk(machine, 0, block + 6).level, 1);
+	cr_assert_eq(machine_kind(machine, 0, block + 6), VMMU_ENTRY_LEAF);
+	cr_assert_eq(machine->events[VMMU_EVENT_SPLIT], 1);
+	machine_destroy(machine);
+}
+
+FORMAT_TEST(policy, remap_absent__for_reads_where_there_is_a_table)
+{
+	struct machine *machine = machine_with(*index, VMMU_POLICY_REMAP_ABSENT, 0);
+	uint64_t far = machine_pages(machine, 2) * 4;
+	struct vmmu_page page = {.pfn = 0x77, .level = 1, .memtype = VMMU_MEM_WRITEBACK};
+
+	machine_slot(machine, 1, far, 1, 60, 0);
+	machine_touch(machine, 33, VMMU_READ);
+	cr_assert_eq(vmmu_remap(machine->vm, machine_hva(machine, 2), &page), 0);
+	cr_assert_eq(machine_walk(machine, 0, 34).access, VMMU_READ);
+	cr_assert_eq(machine_walk(machine, 0, 34).entry.pfn, 0x77);
+	cr_assert_eq(vmmu_remap(machine->vm, machine_hva(machine, 60), &page), 0);
+	cr_assert_eq(machine_kind(machine, 0, far), VMMU_ENTRY_ABSENT);
+	cr_assert_eq(machine->events[VMMU_EVENT_RANGE_REMAP], 2);
+	machine_discard(machine);
+}
+
+/* Slot 0 is the last page of a block without a table, and the block behind it. */
+static struct machine *machine_of_steps(unsigned format_index, unsigned policies)
+{
+	struct machine_options options = {.policies = policies, .rest_level = 1};
+	struct machine *machine = machine_create(format_index, &options);
+	uint64_t block = machine_pages(machine, 2);
+
+	machine_slot(machine, 0, 2 * block - 1, block + 1, 2 * block - 1, 0);
+	machine_touch(machine, 2 * block + 3, VMMU_WRITE);
+	return machine;
+}
+
+/* The host takes COUNT pages from the one at gfn on, all of which are in slot 0. */
+static void take_away(struct machine *machine, uint64_t gfn, uint64_t count)
+{
+	struct vmmu_hva_range range = {.start = machine_hva(machine, gfn),
+				       .end = machine_hva(machine, gfn + count)};
+
+	cr_assert_eq(vmmu_invalidate_begin(machine->vm, &range), 0);
+	cr_assert_eq(vmmu_invalidate_end(machine->vm, &range), 0);
+}
+
+FORMAT_TEST(policy, step_whole__passes_over_what_is_behind_an_absent_table)
+{
+	struct machine *machine = machine_of_steps(*index, VMMU_POLICY_STEP_WHOLE);
+	uint64_t block = machine_pages(machine, 2);
+	struct vmmu_slot slot = machine->slots[0].set;
+
+	slot.flags = VMMU_SLOT_LOG_DIRTY;
+	cr_assert_eq(vmmu_slot_set(machine->vm, &slot), 0);
+	cr_assert_eq(machine_walk(machine, 0, 2 * block + 3).access & VMMU_WRITE, VMMU_WRITE);
+	take_away(machine, 2 * block - 1, block + 1);
+	cr_assert_eq(machine_kind(machine, 0, 2 * block + 3), VMMU_ENTRY_LEAF);
+	take_away(machine, 2 * block, block);
+	cr_assert_eq(machine_kind(machine, 0, 2 * block + 3), VMMU_ENTRY_ABSENT);
+	machine_discard(machine);
+}
+
+FORMAT_TEST(policy, step_whole__large_pages_go_as_a_whole_or_not_at_all)
+{
+	struct machine *machine = machine_of_large_page(*index, VMMU_POLICY_STEP_WHOLE,
+							VMMU_RESIZE_BY_FAULTS);
+	uint64_t block = machine_pages(machine, 2);
+
+	take_away(machine, block, block - 1);
+	cr_assert_eq(machine_walk(machine, 0, block).level, 2);
+	take_away(machine, block + 1, block - 1);
+	cr_assert_eq(machine_walk(machine, 0, block).level, 2);
+	take_away(machine, block, block);
+	cr_assert_eq(machine_kind(machine, 0, block), VMMU_ENTRY_ABSENT);
+	machine_discard(machine);
+}
+
 FORMAT_TEST(policy, unknown__refused)
 {
 	struct machine *machine = machine_with(*index, 0, 0);

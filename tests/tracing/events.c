@@ -121,6 +121,22 @@ static const struct {
 	{COLUMNS
 	 "kvm_mmio_emulate: Emulate MMIO at: 0x00000080000000 (instr: b9000020, cpsr: 600003c5)\n",
 	 {.kind = VMMU_TRACE_OTHER}},
+	/* the host */
+	{COLUMNS "invalidate_end: (kvm_mmu_notifier_invalidate_range_end+0x0/0xd0 [kvm])\n",
+	 {.kind = VMMU_TRACE_INVALIDATE_END, .vcpu = UINT32_MAX}},
+	{COLUMNS "invalidate_end: (something_else+0x0/0xd0)\n",
+	 {.kind = VMMU_TRACE_OTHER, .vcpu = UINT32_MAX}},
+	{COLUMNS "mm_collapse_huge_page: mm=0000000064b20f89, isolated=1, status=succeeded\n",
+	 {.kind = VMMU_TRACE_COLLAPSE, .count = 1, .vcpu = UINT32_MAX}},
+	{COLUMNS
+	 "mm_collapse_huge_page: mm=00000000f749c80e, isolated=1, status=succeeded, order=9\n",
+	 {.kind = VMMU_TRACE_COLLAPSE, .count = 1, .vcpu = UINT32_MAX}},
+	{COLUMNS "mm_collapse_huge_page: mm=0000000064b20f89, isolated=0, status=pte_non_present\n",
+	 {.kind = VMMU_TRACE_COLLAPSE, .vcpu = UINT32_MAX}},
+	{COLUMNS "mm_collapse_huge_page: [FAILED TO PARSE] mm=0x1 isolated=1 status=1\n",
+	 {.kind = VMMU_TRACE_COLLAPSE, .count = 1, .vcpu = UINT32_MAX}},
+	{COLUMNS "mm_collapse_huge_page: [FAILED TO PARSE] mm=0x1 isolated=1 status=3\n",
+	 {.kind = VMMU_TRACE_COLLAPSE, .vcpu = UINT32_MAX}},
 	/* what the MMU did */
 	{COLUMNS "kvm_mmu_spte_requested: gfn fffff pfn 11f382 level 1\n",
 	 {.kind = VMMU_TRACE_MAP_REQUESTED,

@@ -315,3 +315,43 @@ Test(replay_backing, small_pages_that_were_written__are_writable_when_allowed_ag
 	cr_expect(page_at(HVA + 2 * MIB, VMMU_WRITE).writable);
 	cr_expect(page_at(HVA + 2 * MIB, VMMU_READ).writable, "it was written since");
 }
+
+Test(replay_backing, pool_page_forbidden__waits_for_a_write_when_allowed_again, .fini = end)
+{
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	replay_backing_pool(&backing, HVA, HVA + 4 * MIB);
+	learn(HVA, 0x10400, "h");
+	cr_expect(page_at(HVA, VMMU_WRITE).writable);
+	replay_backing_forbid(&backing, HVA, HVA + 2 * MIB);
+	replay_backing_allow(&backing, HVA, HVA + 2 * MIB);
+	cr_expect_not(page_at(HVA + 0x1000, VMMU_READ).writable);
+	cr_expect(page_at(HVA + 0x2000, VMMU_WRITE).writable);
+	cr_expect(page_at(HVA + 0x1000, VMMU_READ).writable);
+}
+
+Test(replay_backing, pages_put_together__are_one_of_other_frames, .fini = end)
+{
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	backing.is_allowed_late = true;
+	learn(HVA + 0x1000, 0x2a01, "h");
+	replay_backing_forbid(&backing, HVA + 0x1000, HVA + 0x3000);
+	replay_backing_allow(&backing, HVA + 0x1000, HVA + 0x3000);
+	learn(HVA + 2 * MIB, 0x10600, "");
+	replay_backing_join(&backing, HVA);
+	/* Nothing tells of it yet. */
+	expect_page(page_at(HVA + 0x1000, VMMU_READ), (HVA + 0x1000) >> 12, 1, true);
+	expect_page(page_at(HVA + 2 * MIB, VMMU_READ), 0x10600, 1, true);
+	learn(HVA + 0x5000, 0x10405, "h");
+	expect_page(page_at(HVA + 0x1000, VMMU_READ), 0x10401, 2, true);
+	cr_expect(is_there_ahead(HVA + 0x1000));
+}
+
+Test(replay_backing, another_huge_page_in_its_place__holds_for_all_of_it, .fini = end)
+{
+	begin(&small_pages, VMMU_BACKING_AUTO);
+	learn(HVA + 0x1000, 0x3601, "hz");
+	learn(HVA + 0x2000, 0x3602, "hz");
+	cr_expect_not(page_at(HVA + 0x2000, VMMU_READ).writable);
+	learn(HVA + 0x1000, 0xf201, "h");
+	expect_page(page_at(HVA + 0x2000, VMMU_READ), 0xf202, 2, true);
+}
