@@ -44,7 +44,7 @@ enum vmmu_profile_rule {
 	/* policies */
 	VMMU_RULE_ZAP_TO_RECOVER = 1 << 6,      /* logging off: huge pages return by faults */
 	VMMU_RULE_RECOVER_IN_PLACE = 1 << 7,    /* logging off: huge pages are put together */
-	VMMU_RULE_LEAF_STAYS = 1 << 8,          /* a leaf that allows the access is not rewritten */
+	VMMU_RULE_LEAF_STAYS = 1 << 8,          /* as VMMU_POLICY_LEAF_STAYS */
 	VMMU_RULE_HUGE_FROM_POOL_ONLY = 1 << 9, /* transparent huge pages map small */
 	VMMU_RULE_UNMAP_KEEPS_TABLES = 1 << 10,
 	VMMU_RULE_LOGGED_HUGE_EXISTS = 1 << 11, /* logged write to what is mapped huge: EEXIST */

@@ -130,7 +130,9 @@ enum vmmu_policy {
 	 * (RISC-V 6.12). Slots that went may stay mapped.
 	 */
 	VMMU_POLICY_STEP_WHOLE = 1 << 14,
-	VMMU_POLICIES = (1 << 15) - 1,
+	/* a fault for what a leaf of the wanted size grants already changes nothing (KVM 7.2) */
+	VMMU_POLICY_LEAF_STAYS = 1 << 15,
+	VMMU_POLICIES = (1 << 16) - 1,
 };
 
 /*

@@ -274,6 +274,10 @@ static NEVER_INLINE int tdp_set_leaf_told(struct vmmu_vcpu *vcpu, struct memslot
 {
 	int outcome;
 
+	if ((vcpu->vm->policies & VMMU_POLICY_LEAF_STAYS) &&
+	    fmt_classify(pte, ref->level) == VMMU_ENTRY_LEAF &&
+	    (fmt_access(pte, ref->level) & fault->access))
+		return VMMU_SPURIOUS;
 	if (vcpu->vm->policies & VM_POLICIES_ASKED)
 		leaf = tdp_leaf_asked(vcpu, slot, fault, pte, leaf, ref->level);
 	leaf = map_leaf_over(vcpu->vm, pte, leaf, ref->level);

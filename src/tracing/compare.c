@@ -194,6 +194,18 @@ static void compare_follow_probe(struct compare_window *window,
 				 (is_map && !window->fault.is_moved);
 }
 
+/* The access is over, and did not get through if it faulted last. */
+static void compare_give_up(struct vmmu_compare *compare, struct compare_window *window)
+{
+	struct compare_accesses *accesses = &compare->accesses;
+
+	if (!window->fault.is_open)
+		return;
+	compare_conclude(compare, window, COMPARE_ERROR);
+	accesses->is_emulated = accesses->has_engine_emulated = false;
+	accesses->done++;
+}
+
 /* What has no place in the order of facts, but says how faults ended. */
 static void compare_follow(struct vmmu_compare *compare, struct compare_window *window,
 			   const struct vmmu_trace_event *event)
@@ -207,6 +219,9 @@ static void compare_follow(struct vmmu_compare *compare, struct compare_window *
 		compare_conclude(compare, window, COMPARE_AGAIN);
 		window->has_stopped = true;
 		window->stop_count = window->kernel.count;
+		break;
+	case VMMU_TRACE_HOST_PAGE:
+		compare_give_up(compare, window);
 		break;
 	case VMMU_TRACE_MMIO:
 		window->fault.has_mmio = true;
@@ -364,21 +379,33 @@ static bool compare_is_judged(const struct vmmu_trace_event *event)
 }
 
 /*
+ * A line of the script is over. What the host's own threads changed then, and was not told before
+ * the next line began, the kit sees in that one.
+ */
+static bool compare_is_line_look(struct vmmu_compare *compare)
+{
+	bool is_look = compare->has_changed || !compare->is_host_change_new;
+
+	compare->is_host_change_new = false;
+	return is_look;
+}
+
+/*
  * Had the kit read the tables before it, or at it, told EVENT? It does so when an access is over,
  * before its `host` line, and when a line is.
  */
-static bool compare_is_look(const struct vmmu_compare *compare,
-			    const struct vmmu_trace_event *event)
+static bool compare_is_look(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
 {
 	switch (event->kind) {
 	case VMMU_TRACE_ENTRY_CHANGED:
 		return true;
 	case VMMU_TRACE_HOST_PAGE:
+		return compare->is_look_due || compare->window->fault.is_open;
 	case VMMU_TRACE_FAULT:
 	case VMMU_TRACE_EXIT:
 		return compare->is_look_due;
 	default:
-		return parse_is_script_line(event);
+		return parse_is_script_line(event) && compare_is_line_look(compare);
 	}
 }
 
@@ -458,7 +485,7 @@ int compare_end(struct vmmu_compare *compare)
 		if (!window->is_used)
 			continue;
 		compare_release(compare, window);
-		if (compare->has_looks && is_last)
+		if (compare->has_looks && is_last && compare_is_line_look(compare))
 			compare_look(compare, window);
 		compare_cut_teardown(compare, window);
 		compare_conclude(compare, window, COMPARE_ERROR);

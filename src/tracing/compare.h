@@ -148,6 +148,8 @@ struct vmmu_compare {
 	bool has_looks;
 	bool has_probes;  /* and the recording has the kit's probes */
 	bool has_changed; /* entries, since the last look */
+	/* the same by a thread of the host's own; and the kit has not looked since, as far as known */
+	bool has_host_changed, is_host_change_new;
 	bool is_look_due; /* an access is over, and the tables were not read since */
 	struct compare_look looks[2];
 	unsigned look_index;  /* the last one */

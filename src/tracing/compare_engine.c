@@ -310,6 +310,15 @@ static void engine_drop_write(struct vmmu_compare *compare, const struct vmmu_ev
 	}
 }
 
+/* An entry is not what it was. */
+static void engine_changed(struct vmmu_compare *compare)
+{
+	if (!compare->window || compare_is_main(compare, compare->window))
+		compare->has_changed = true;
+	else
+		compare->has_host_changed = compare->is_host_change_new = true;
+}
+
 void compare_engine(struct vmmu_compare *compare, const struct vmmu_event *event)
 {
 	struct compare_fact fact = {
@@ -321,7 +330,8 @@ void compare_engine(struct vmmu_compare *compare, const struct vmmu_event *event
 		.value = event->value,
 	};
 
-	compare->has_changed |= event->kind == VMMU_EVENT_ENTRY_CHANGED;
+	if (event->kind == VMMU_EVENT_ENTRY_CHANGED)
+		engine_changed(compare);
 	compare->accesses.has_engine_emulated |= event->kind == VMMU_EVENT_OUTCOME &&
 						 event->value == VMMU_EMULATE;
 	if (event->kind == VMMU_EVENT_OUTCOME)

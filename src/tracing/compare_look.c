@@ -185,9 +185,9 @@ void compare_look(struct vmmu_compare *compare, struct compare_window *window)
 	struct compare_look *now = &compare->looks[!compare->look_index];
 
 	compare->is_look_due = false;
-	if (!compare->has_changed)
+	if (!compare->has_changed && !compare->has_host_changed)
 		return;
-	compare->has_changed = false;
+	compare->has_changed = compare->has_host_changed = false;
 	now->count = 0;
 	if (vmmu_visit(compare->vm, look_visit, now)) {
 		compare->error = -ENOMEM;

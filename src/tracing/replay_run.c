@@ -88,6 +88,7 @@ static unsigned policies_of(const struct vmmu_replay_options *options)
 		{VMMU_RULE_SPLIT_AT_FAULTS, VMMU_POLICY_SPLIT_AT_FAULTS},
 		{VMMU_RULE_NO_RMAPS, VMMU_POLICY_REMAP_ABSENT},
 		{VMMU_RULE_STEP_WHOLE, VMMU_POLICY_STEP_WHOLE},
+		{VMMU_RULE_LEAF_STAYS, VMMU_POLICY_LEAF_STAYS},
 	};
 	unsigned result = 0;
 

@@ -200,6 +200,25 @@ FORMAT_TEST(policy, split_at_faults__the_rest_stays_mapped)
 	machine_destroy(machine);
 }
 
+/* A fetch splits the large page, whose parts a protection had made read-only: they grant it. */
+FORMAT_TEST(policy, leaf_stays__what_grants_the_access_is_not_written_again)
+{
+	struct machine_options options = {
+		.policies = VMMU_POLICY_LEAF_STAYS, .rest_level = 2, .nx_huge = true};
+	struct machine *machine = machine_create(*index, &options);
+	uint64_t block = machine_pages(machine, 2);
+
+	machine_slot(machine, 0, block, block, block, 0);
+	machine_touch(machine, block + 1, VMMU_WRITE);
+	machine_slot(machine, 0, block, block, block, VMMU_SLOT_LOG_DIRTY);
+	machine_slot(machine, 0, block, block, block, 0);
+	cr_assert_eq(machine_walk(machine, 0, block + 2).level, 2);
+	machine_touch(machine, block + 2, VMMU_EXEC);
+	cr_assert_eq(machine_walk(machine, 0, block + 2).level, 1);
+	cr_assert_eq(machine_walk(machine, 0, block + 2).access, VMMU_READ | VMMU_EXEC);
+	machine_destroy(machine);
+}
+
 FORMAT_TEST(policy, remap_absent__for_reads_where_there_is_a_table)
 {
 	struct machine *machine = machine_with(*index, VMMU_POLICY_REMAP_ABSENT, 0);
