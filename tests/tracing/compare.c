@@ -52,11 +52,62 @@ static void expect_agreement(const char *config, const char *version, enum vmmu_
 	cr_expect_geq(total, least);
 }
 
-/* Random scripts that found something: a frame used again, tables without pages in the way. */
-Test(compare, random_scripts__as_kvm_6_1)
+/*
+ * Random scripts that found something: a frame used again, tables without pages in the way, pages
+ * that the host put together, an invalidation that lasted while a fault waited for it, another huge
+ * page in the place of one.
+ */
+Test(compare, random_scripts__agree)
 {
 	cr_expect_geq(expect_one("x86-6.1/direct", "random-1", "6.1", VMMU_ROOT_DIRECT), 600);
 	cr_expect_geq(expect_one("x86-6.1/tdp-nx", "random-37", "6.1", VMMU_ROOT_TDP), 13000);
+	cr_expect_geq(expect_one("x86-6.1/tdp", "random-16", "6.1", VMMU_ROOT_TDP), 17000);
+	cr_expect_geq(expect_one("x86-6.1/direct", "random-44", "6.1", VMMU_ROOT_DIRECT), 1300);
+	cr_expect_geq(expect_one("x86-7.2/direct", "random-15", "7.2", VMMU_ROOT_DIRECT), 1600);
+}
+
+/* What the host forbids and allows again, and slots that come back. */
+Test(compare, rights_of_the_host__agree)
+{
+	cr_expect_geq(expect_one("x86-6.1/direct", "host-rights", "6.1", VMMU_ROOT_DIRECT), 170);
+	cr_expect_geq(expect_one("x86-6.12/direct", "host-rights", "6.12", VMMU_ROOT_DIRECT), 170);
+	cr_expect_geq(expect_one("x86-7.2/direct", "host-rights", "7.2", VMMU_ROOT_DIRECT), 170);
+}
+
+/* Fetches from large pages: zapped on 6.1, split in place since. */
+Test(compare, fetches_from_large_pages__agree)
+{
+	cr_expect_geq(expect_one("x86-6.1/tdp-nx", "nx-split", "6.1", VMMU_ROOT_TDP), 2000);
+	cr_expect_geq(expect_one("x86-6.12/tdp-nx", "nx-split", "6.12", VMMU_ROOT_TDP), 2000);
+	cr_expect_geq(expect_one("x86-7.2/tdp-nx", "nx-split", "7.2", VMMU_ROOT_TDP), 2000);
+}
+
+/* Without word of pages put together, or of an invalidation's end, KVM did something else. */
+Test(compare, what_the_host_did_missing__noticed)
+{
+	static const struct {
+		struct recorded recorded;
+		const char *word;
+	} missing[] = {
+		{{.config = "x86-6.1/tdp", .name = "random-16", .root = VMMU_ROOT_TDP},
+		 "mm_collapse_huge_page: "},
+		{{.config = "x86-6.1/direct",
+		  .name = "random-44",
+		  .version = "6.1",
+		  .root = VMMU_ROOT_DIRECT},
+		 "invalidate_end: "},
+	};
+
+	for (size_t i = 0; i < sizeof(missing) / sizeof(*missing); i++) {
+		char *text = compare_text_of(&missing[i].recorded), *word;
+		struct compared compared;
+
+		while ((word = strstr(text, missing[i].word)))
+			*word = '#';
+		compared = compare_run(&missing[i].recorded, text, false);
+		cr_expect_not(compare_agrees(&compared), "%s", missing[i].word);
+		free(text);
+	}
 }
 
 Test(compare, direct__as_kvm_6_1)
