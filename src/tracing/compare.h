@@ -148,7 +148,7 @@ struct vmmu_compare {
 	bool has_looks;
 	bool has_probes;  /* and the recording has the kit's probes */
 	bool has_changed; /* entries, since the last look */
-	/* the same by a thread of the host's own; and the kit has not looked since, as far as known */
+	/* the same by a thread of the host's own; nor has the kit, as far as known */
 	bool has_host_changed, is_host_change_new;
 	bool is_look_due; /* an access is over, and the tables were not read since */
 	struct compare_look looks[2];
