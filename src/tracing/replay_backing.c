@@ -250,10 +250,12 @@ static void forbid_late(struct replay_backing *backing, uint64_t start, uint64_t
 
 void replay_backing_forbid(struct replay_backing *backing, uint64_t start, uint64_t end)
 {
+	bool is_pool = replay_spans_has(&backing->pool, start);
+
 	if (start >= end)
 		return;
 	/* Private pages of the pool wait for a write in every kernel. */
-	if (replay_spans_has(&backing->pool, start))
+	if (is_pool)
 		(void)replay_spans_remove(&backing->present, start, end);
 	split_edges(backing, start, end);
 	(void)replay_spans_add(&backing->write_denied, start, end);
