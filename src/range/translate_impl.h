@@ -3,6 +3,7 @@
 #ifndef VMMU_RANGE_TRANSLATE_IMPL_H
 #define VMMU_RANGE_TRANSLATE_IMPL_H
 
+#include "base/sanitize.h"
 #include "base/sync_reader.h"
 
 /* Addresses whose cache misses are overlapped. */
