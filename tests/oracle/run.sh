@@ -88,6 +88,8 @@ report() {
 	local format
 	echo '# Emulators as judges: the last full run'
 	echo
+	echo 'Real kernels as judges, each difference that was met with its fix or reason: [compare.md](compare.md).'
+	echo
 	echo "Written by \`./dev oracle --report\`: $(date -u +%F), commit $(git -C "$root" describe --always --dirty \
 		2>/dev/null || echo unknown), ${random:-200000} random probes a format, seed $seed."
 	echo
