@@ -136,6 +136,9 @@ void replay_host_nested(struct replay_run *run)
 {
 	unsigned count = run->nested_count;
 
+	/* Threads that replay vCPUs have nothing nested, and write nothing here. */
+	if (!count)
+		return;
 	run->nested_count = 0;
 	for (unsigned i = 0; i < count; i++) {
 		if (run->options->compare)
@@ -144,7 +147,7 @@ void replay_host_nested(struct replay_run *run)
 		/* done: nothing is left for its own place */
 		run->nested[i]->kind = VMMU_TRACE_OTHER;
 	}
-	if (count && run->options->compare)
+	if (run->options->compare)
 		compare_turn_to(run->options->compare, &run->fault);
 }
 

@@ -173,6 +173,7 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 void replay_run_end(struct replay_run *run)
 {
 	replay_parallel_end(run);
+	replay_host_settle(run);
 	/* vCPUs go with their VM. */
 	vmmu_vm_destroy(run->vm);
 	run->vm = NULL;
