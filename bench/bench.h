@@ -48,7 +48,10 @@ enum workload {
 	TDP_DIRTY_50,  /* 50 % */
 	TDP_DIRTY_100, /* all */
 	TDP_BLOCKS,    /* faults that map 64 GiB by 2M */
-	TDP_PREFAULT,  /* 1 GiB of 4K pages mapped ahead by one call; a page */
+	/* 1 GiB of 4K pages mapped ahead by one call, the host asked for each; a page */
+	TDP_PREFAULT_EACH,
+	TDP_PREFAULT,        /* the same, and the host tells of many at once */
+	TDP_PREFAULT_BLOCKS, /* 64 GiB by 2M; a block */
 	/* By updates that several may make at once: */
 	SHARE_ASCENDING, /* MAP_ASCENDING */
 	SHARE_RANDOM,    /* MAP_RANDOM */

@@ -26,17 +26,45 @@ static enum vmmu_resolve_status guest_resolve_block(void *ctx,
 	return VMMU_RESOLVE_OK;
 }
 
+/* All of it is in one piece. */
+static unsigned guest_resolve_ahead(void *ctx, const struct vmmu_page_request *request,
+				    uint64_t count, struct vmmu_page_run *runs, unsigned max)
+{
+	(void)max;
+	runs->pages = count;
+	guest_resolve(ctx, request, &runs->page);
+	return 1;
+}
+
+static unsigned guest_resolve_ahead_blocks(void *ctx, const struct vmmu_page_request *request,
+					   uint64_t count, struct vmmu_page_run *runs, unsigned max)
+{
+	(void)max;
+	runs->pages = count;
+	guest_resolve_block(ctx, request, &runs->page);
+	return 1;
+}
+
 void guest_open(struct bench_run *run, struct guest *guest, uint64_t pages,
 		enum vmmu_root_mode root, unsigned level)
 {
+	guest_open_for(run, guest, &(struct guest_options){pages, root, level, false});
+}
+
+void guest_open_for(struct bench_run *run, struct guest *guest, const struct guest_options *wanted)
+{
+	unsigned level = wanted->level;
+	uint64_t pages = wanted->pages;
 	struct vmmu_env env = {.size = sizeof(env),
 			       .resolve = level > 1 ? guest_resolve_block : guest_resolve};
 	struct vmmu_vm_options options = {.size = sizeof(options),
 					  .format = run->format,
 					  .env = &env,
-					  .root = root,
+					  .root = wanted->root,
 					  .dirty_flags = VMMU_DIRTY_MANUAL};
 
+	if (wanted->tells_ahead)
+		env.resolve_ahead = level > 1 ? guest_resolve_ahead_blocks : guest_resolve_ahead;
 	*guest = (struct guest){.pages = pages,
 				.step = level > 1 ? GUEST_BLOCK : GUEST_PAGE,
 				.level = level,

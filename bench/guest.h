@@ -26,9 +26,17 @@ struct guest {
 	unsigned level; /* of the host's mappings */
 };
 
+struct guest_options {
+	uint64_t pages;
+	enum vmmu_root_mode root;
+	unsigned level;   /* 1 or 2 */
+	bool tells_ahead; /* the host tells of many pages at once, see vmmu_env.resolve_ahead */
+};
+
 /* Nothing mapped. LEVEL: 1 or 2. What fails here ends the program, as everywhere in the bench. */
 void guest_open(struct bench_run *run, struct guest *guest, uint64_t pages,
 		enum vmmu_root_mode root, unsigned level);
+void guest_open_for(struct bench_run *run, struct guest *guest, const struct guest_options *wanted);
 void guest_close(struct guest *guest);
 /*
  * Nothing is mapped any more, and there are frames for all of it that have been in use before: the

@@ -69,23 +69,37 @@ static void tdp_blocks(struct bench_run *run)
 	guest_close(&guest);
 }
 
-static void tdp_prefault(struct bench_run *run)
+static void tdp_prefault(struct bench_run *run, enum workload workload,
+			 const struct guest_options *options)
 {
-	uint64_t pages = run->sizes->pages, done;
+	uint64_t bytes = options->pages * GUEST_PAGE, done;
 	struct guest guest;
 
-	guest_open(run, &guest, pages, VMMU_ROOT_TDP, 1);
+	guest_open_for(run, &guest, options);
 	guest_warm(run, &guest);
 	bench_begin(run);
-	bench_expect(run, !vmmu_prefault(guest.vcpu, GUEST_GPA, pages * GUEST_PAGE, &done));
-	bench_end(run, TDP_PREFAULT, pages);
-	bench_expect(run, done == pages * GUEST_PAGE);
+	bench_expect(run, !vmmu_prefault(guest.vcpu, GUEST_GPA, bytes, &done));
+	bench_end(run, workload, bytes / guest.step);
+	bench_expect(run, done == bytes);
 	guest_close(&guest);
+}
+
+static void tdp_ahead(struct bench_run *run)
+{
+	struct guest_options options = {
+		.pages = run->sizes->pages, .root = VMMU_ROOT_TDP, .level = 1};
+
+	tdp_prefault(run, TDP_PREFAULT_EACH, &options);
+	options.tells_ahead = true;
+	tdp_prefault(run, TDP_PREFAULT, &options);
+	options.pages = run->sizes->blocks * (GUEST_BLOCK / GUEST_PAGE);
+	options.level = 2;
+	tdp_prefault(run, TDP_PREFAULT_BLOCKS, &options);
 }
 
 void bench_tdp(struct bench_run *run)
 {
 	tdp_pages(run);
 	tdp_blocks(run);
-	tdp_prefault(run);
+	tdp_ahead(run);
 }

@@ -65,6 +65,13 @@ struct vmmu_page {
 	bool writable;
 };
 
+/* Pages that the host has in one piece. */
+struct vmmu_page_run {
+	struct vmmu_page page; /* the first one */
+	/* those, smallest ones, that follow one another: frames; all else as the first */
+	uint64_t pages;
+};
+
 /* What a flush covers. */
 struct vmmu_flush {
 	uint64_t gfn_start, gfn_end; /* half-open; 0 and UINT64_MAX: everything */
@@ -134,6 +141,16 @@ struct vmmu_env {
 	 * invalidates what it is about to change. NULL: always 0. Locked.
 	 */
 	unsigned (*host_span)(void *ctx, uint64_t hva, uint64_t gfn);
+	/*
+	 * resolve() for COUNT pages, 1 at least, from REQUEST's on, all of one slot: the host's part
+	 * of vmmu_prefault() in tdp roots. Write to RUNS, which has room for MAX, what is behind the
+	 * first of them, one run after another without gaps, COUNT pages at most, and return how many
+	 * runs there are. Only pages that resolve() would answer with RESOLVE_OK. It is called again
+	 * for those that are left; for the first page of a call that returned 0 resolve() is.
+	 * NULL: resolve() is asked for each. Not locked; may sleep, and call what resolve() may.
+	 */
+	unsigned (*resolve_ahead)(void *ctx, const struct vmmu_page_request *request,
+				  uint64_t count, struct vmmu_page_run *runs, unsigned max);
 };
 
 /* All that must be there of a caller's struct vmmu_env: up to resolve. See vmmu/vm.h. */

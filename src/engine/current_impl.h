@@ -37,6 +37,12 @@ static int current_fault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
 	CURRENT_RETURN(int, vcpu->vm, engine_fault(vcpu, fault));
 }
 
+static int current_prefault(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault, uint64_t gfns,
+			    uint64_t *done)
+{
+	CURRENT_RETURN(int, vcpu->vm, engine_prefault(vcpu, fault, gfns, done));
+}
+
 static struct table *current_root_get(struct vmmu_vm *vm, unsigned as_id)
 {
 	CURRENT_RETURN(struct table *, vm, map_root_get(vm, as_id));
@@ -216,6 +222,7 @@ static const struct vmmu_range_ops current_range_ops = {
 const struct vmmu_engine ENGINE_OBJECT = {
 	.range = &current_range_ops,
 	.fault = current_fault,
+	.prefault = current_prefault,
 	.root_get = current_root_get,
 	.table_zap = current_table_zap,
 	.zap_range = current_zap_range,
@@ -235,5 +242,5 @@ const struct vmmu_engine ENGINE_OBJECT = {
 };
 
 /* A call that is new in an engine is to be wrapped here too. */
-_Static_assert(sizeof(struct vmmu_engine) == 18 * sizeof(void *), "wrap every call");
+_Static_assert(sizeof(struct vmmu_engine) == 19 * sizeof(void *), "wrap every call");
 _Static_assert(sizeof(struct vmmu_range_ops) == 11 * sizeof(void *), "wrap every call");

@@ -18,6 +18,7 @@
 const struct vmmu_engine ENGINE_OBJECT = {
 	.range = &range_ops,
 	.fault = engine_fault,
+	.prefault = engine_prefault,
 	.root_get = map_root_get,
 	.table_zap = engine_table_zap,
 	.zap_range = engine_zap_range,

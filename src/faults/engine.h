@@ -39,6 +39,14 @@ struct vmmu_engine {
 	 * where it needs it.
 	 */
 	int (*fault)(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault);
+	/*
+	 * For vmmu_prefault(), FAULT as it goes to fault(); VCPU's root is of the tdp kind, and nobody
+	 * listens: map what is not mapped of GFNS gfns from fault->gfn on, many at once. In *done how
+	 * many are mapped, or were, which may be more. FIXED: all that the host was asked for; RETRY:
+	 * the next one needs a fault of its own; else an outcome or -errno for the next one.
+	 */
+	int (*prefault)(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault, uint64_t gfns,
+			uint64_t *done);
 	/* Locked: the root of an address space, made if need be; NULL: no frame for it. */
 	struct table *(*root_get)(struct vmmu_vm *vm, unsigned as_id);
 	/*

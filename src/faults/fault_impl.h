@@ -447,7 +447,7 @@ static ALWAYS_INLINE int fault_map(struct fault_state *s)
 	return outcome;
 }
 
-#include "faults/tdp_map_impl.h"
+#include "faults/ahead_impl.h"
 
 /*
  * Tell the faulting vCPU's TLB, where it may have kept that there was nothing, or less. Also due

@@ -17,22 +17,37 @@
 #define TDP_TRIES 8
 
 /*
- * A table for REF's range from the stock, which is not empty, all absent. FLAGS: more of enum
- * table_flag.
+ * A table for REF's range from the stock, which is not empty; all 0 if *is_zeroed, else its entries
+ * are uninitialised. FLAGS: more of enum table_flag.
  */
 static inline struct table *tdp_table_take(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
-					   unsigned flags)
+					   unsigned flags, bool *is_zeroed)
 {
 	const struct tree *tree = &vcpu->vm->tree;
-	bool is_zeroed;
-	struct table *table = tdp_table_make(vcpu, ref, TABLE_TDP | flags, &is_zeroed);
+	struct table *table = tdp_table_make(vcpu, ref, TABLE_TDP | flags, is_zeroed);
 
-	if (!is_zeroed || fmt_make_absent(table->level))
-		map_fill_absent(tree, table);
 	vm_event(vcpu->vm, .kind = VMMU_EVENT_TABLE_GET, .vcpu_id = ~0u, .as_id = ref->table->as_id,
 		 .level = table->level, .gfn = ref->gfn, .value = 1,
 		 .hpa = tree_table_hpa(tree, table));
 	return table;
+}
+
+/*
+ * Put TABLE, just taken and filled, below REF, which holds OLD_PTE. False: not any more, and the
+ * table is back in stock.
+ */
+static inline bool tdp_link_table(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
+				  uint64_t old_pte, struct table *table)
+{
+	const struct tree *tree = &vcpu->vm->tree;
+	uint64_t pte = fmt_make_table(tree_table_hpa(tree, table), ref->level);
+
+	if (unlikely(!funnel_swap(tree, &vcpu->tdp.books, ref, old_pte, pte))) {
+		tdp_table_give_back(vcpu, table);
+		return false;
+	}
+	tdp_table_is_linked(vcpu, table);
+	return true;
 }
 
 /*
@@ -42,26 +57,23 @@ static inline struct table *tdp_table_take(struct vmmu_vcpu *vcpu, const struct 
 static NEVER_INLINE struct table *tdp_link(struct vmmu_vcpu *vcpu, const struct entry_ref *ref,
 					   uint64_t old_pte, unsigned flags)
 {
-	bool is_split = fmt_classify(old_pte, ref->level) == VMMU_ENTRY_LEAF;
-	struct tree *tree = &vcpu->vm->tree;
-	struct tdp_vcpu *tdp = &vcpu->tdp;
-	struct table *table = tdp_table_take(vcpu, ref, flags);
-	uint64_t pte = fmt_make_table(tree_table_hpa(tree, table), ref->level);
+	bool is_split = fmt_classify(old_pte, ref->level) == VMMU_ENTRY_LEAF, is_zeroed;
+	struct table *table = tdp_table_take(vcpu, ref, flags, &is_zeroed);
+	struct tree_books *books = &vcpu->tdp.books;
 
 	if (is_split)
 		split_fill(vcpu->vm, table, old_pte);
-	if (unlikely(!funnel_swap(tree, &tdp->books, ref, old_pte, pte))) {
-		tdp_table_give_back(vcpu, table);
+	else if (!is_zeroed || fmt_make_absent(table->level))
+		map_fill_absent(&vcpu->vm->tree, table);
+	if (!tdp_link_table(vcpu, ref, old_pte, table))
 		return NULL;
-	}
 	if (is_split) {
-		tdp->books.leaves[table->level] += table_entry_count(table->level);
+		books->leaves[table->level] += table_entry_count(table->level);
 		vm_event(vcpu->vm, .kind = VMMU_EVENT_SPLIT, .vcpu_id = ~0u,
 			 .as_id = ref->table->as_id, .level = ref->level, .gfn = ref->gfn,
 			 .old_pte = old_pte);
 	}
-	tdp_table_is_linked(vcpu, table);
-	tdp->books.nx_tables += !!(flags & TABLE_NX_POSSIBLE);
+	books->nx_tables += !!(flags & TABLE_NX_POSSIBLE);
 	return table;
 }
 

@@ -33,6 +33,20 @@ enum attributes_extent attributes_extent(const struct attributes *attributes, ui
 	return range->start <= start && range->end >= end ? ATTRIBUTES_ALL : ATTRIBUTES_SOME;
 }
 
+uint64_t attributes_reach(const struct attributes *attributes, uint64_t start, uint64_t end,
+			  enum attributes_extent extent)
+{
+	size_t i = attributes_first(attributes, start);
+	const struct gfn_range *range;
+
+	if (!attributes || i == attributes->count)
+		return extent == ATTRIBUTES_NONE ? end : start;
+	range = &attributes->ranges[i];
+	if (extent == ATTRIBUTES_NONE)
+		return min_u64(end, max_u64(start, range->start));
+	return range->start <= start ? min_u64(end, range->end) : start;
+}
+
 /* RANGE behind all others, one with the last if they touch. */
 static void attributes_append(struct attributes *attributes, struct gfn_range range)
 {

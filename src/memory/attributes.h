@@ -28,6 +28,12 @@ enum attributes_extent {
 enum attributes_extent attributes_extent(const struct attributes *attributes, uint64_t start,
 					 uint64_t end);
 /*
+ * Where gfns [start, end) cease to be all private or (ATTRIBUTES_NONE) all shared: END, or the first
+ * that is not. O(log n).
+ */
+uint64_t attributes_reach(const struct attributes *attributes, uint64_t start, uint64_t end,
+			  enum attributes_extent extent);
+/*
  * OLD (or NULL) with gfns [start, end), not empty, made all private or (ATTRIBUTES_NONE) all
  * shared, in *next; NULL: nothing is private. -ENOMEM. O(n).
  */
