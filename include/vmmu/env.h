@@ -142,11 +142,12 @@ struct vmmu_env {
 	 */
 	unsigned (*host_span)(void *ctx, uint64_t hva, uint64_t gfn);
 	/*
-	 * resolve() for COUNT pages, 1 at least, from REQUEST's on, all of one slot: the host's part
-	 * of vmmu_prefault() in tdp roots. Write to RUNS, which has room for MAX, what is behind the
-	 * first of them, one run after another without gaps, COUNT pages at most, and return how many
-	 * runs there are. Only pages that resolve() would answer with RESOLVE_OK. It is called again
-	 * for those that are left; for the first page of a call that returned 0 resolve() is.
+	 * resolve() for COUNT pages, 1 at least, from REQUEST's on, all of one slot: the
+	 * host's part of vmmu_prefault() in tdp roots. Write to RUNS, which has room for MAX,
+	 * what is behind the first of them, one run after another without gaps, COUNT pages at
+	 * most, and return how many runs there are. Only pages that resolve() would answer
+	 * with RESOLVE_OK. It is called again for those that are left; for the first page of a
+	 * call that returned 0 resolve() is.
 	 * NULL: resolve() is asked for each. Not locked; may sleep, and call what resolve() may.
 	 */
 	unsigned (*resolve_ahead)(void *ctx, const struct vmmu_page_request *request,

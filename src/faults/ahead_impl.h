@@ -41,7 +41,8 @@ struct ahead {
 	uint64_t end;
 	uint64_t flush_start; /* up to s.gfn: the vCPU's TLB may have kept that there was nothing */
 	struct ahead_at at;   /* the run that s.gfn is in */
-	int stopped;          /* FAULT_GO_ON, or the outcome for the page at end */
+	unsigned goal_run; /* all of whose pages that lie in this table have the same goal level */
+	int stopped;       /* FAULT_GO_ON, or the outcome for the page at end */
 	unsigned run_count;
 	struct vmmu_page_run runs[AHEAD_RUNS];
 };
@@ -192,7 +193,7 @@ static int ahead_find(struct ahead *a, uint64_t gfns)
 	return a->run_count ? FAULT_GO_ON : a->stopped;
 }
 
-/* Shared: the level at which the next gfn is to be mapped, unless some of it is being invalidated. */
+/* Shared: the level to map the next gfn at, unless some of it is being invalidated. */
 static unsigned ahead_goal(const struct ahead *a)
 {
 	struct vmmu_page page = ahead_page(a);
@@ -209,8 +210,8 @@ static uint64_t ahead_table_end(const struct ahead *a, unsigned level)
 }
 
 /*
- * A large page that resolve() gave speaks for what a leaf of its size maps. That is not to be, LEVEL
- * is the goal: it speaks for one smaller leaf, and nothing is known of what follows.
+ * A large page that resolve() gave speaks for what a leaf of its size maps. Where that is not to
+ * be, as LEVEL is the goal, it speaks for one smaller leaf, and what follows is not known.
  */
 static void ahead_forget(struct ahead *a, unsigned level)
 {
@@ -241,13 +242,15 @@ static int ahead_pass(struct ahead *a, const struct walk_stop *at)
 	return VMMU_FIXED;
 }
 
-/* Leaves at level 1 for the next COUNT gfns, which are in one run. */
-static inline void ahead_make_leaves(const struct ahead *a, uint64_t *leaves, uint64_t count)
+/* COUNT leaves at LEVEL for the next gfn and those behind it, which are in one run. */
+static inline void ahead_make_leaves(const struct ahead *a, uint64_t *leaves, uint64_t count,
+				     unsigned level)
 {
 	struct vmmu_page page = ahead_page(a);
+	uint64_t leaf = map_make_leaf(a->s.vm, a->s.slot, a->s.gfn, &page, level,
+				      VMMU_RESOLVE_NO_FAULT);
 
-	leaf_fill(leaves, count,
-		  map_make_leaf(a->s.vm, a->s.slot, a->s.gfn, &page, 1, VMMU_RESOLVE_NO_FAULT), 1);
+	leaf_fill(leaves, count, leaf, level);
 }
 
 /* Shared: will faults make groups of leaves at LEVEL, if the host has them? */
@@ -293,7 +296,7 @@ static int ahead_link_full(struct ahead *a, const struct entry_ref *ref)
 	while (a->s.gfn < end) {
 		uint64_t count = ahead_run_end(a, end) - a->s.gfn;
 
-		ahead_make_leaves(a, entries + (a->s.gfn - first), count);
+		ahead_make_leaves(a, entries + (a->s.gfn - first), count, 1);
 		ahead_go_on(a, 1, count);
 	}
 	if (!tdp_link_table(vcpu, ref, fmt_make_absent(ref->level), table)) {
@@ -335,7 +338,7 @@ static int ahead_make_way(struct ahead *a, struct walk_stop *at, unsigned goal, 
 	return FAULT_GO_ON;
 }
 
-/* Shared: the next COUNT gfns, from FIRST on at level LEVEL, are mapped now by LEAF and its like. */
+/* Shared: COUNT entries at LEVEL, from the next gfn on, are LEAF and its like now. */
 static void ahead_note(struct ahead *a, uint64_t leaf, unsigned level, uint64_t count)
 {
 	uint64_t first = align_down(a->s.gfn, level_gfns(level));
@@ -348,17 +351,32 @@ static void ahead_note(struct ahead *a, uint64_t leaf, unsigned level, uint64_t 
 		vcpu_mark_dirty(a->s.vcpu, a->s.slot, first + i * level_gfns(level));
 }
 
-/* Shared: map the next gfns from PTEP on, of a run that ends behind END, at level 1. */
-static uint64_t ahead_put_pages(struct ahead *a, _Atomic uint64_t *ptep, uint64_t end)
+/*
+ * Shared: is LEVEL, at which others of its run are mapped in this table, the goal level of gfn too?
+ * What the slot forbids is all that differs, and for levels above it is the same.
+ */
+static inline bool ahead_is_allowed(const struct ahead *a, uint64_t gfn, unsigned level)
 {
-	uint64_t count = min_u64(ahead_run_end(a, end) - a->s.gfn, AHEAD_LEAVES), done = 0;
+	const struct memslot *slot = a->s.slot;
+
+	return level == 1 || !slot->lpage[level][memslot_index(slot, &fmt_geometry, gfn, level)];
+}
+
+/* Shared: map the next gfns, of one run, from PTEP on at LEVEL until END. Returns the entries. */
+static uint64_t ahead_put_many(struct ahead *a, _Atomic uint64_t *ptep, unsigned level,
+			       uint64_t end)
+{
+	uint64_t gfns = level_gfns(level), first = align_down(a->s.gfn, gfns), done = 0;
+	uint64_t count = (ahead_run_end(a, end) - first + gfns - 1) / gfns;
 	uint64_t leaves[AHEAD_LEAVES];
 
-	ahead_make_leaves(a, leaves, count);
-	while (done < count &&
-	       funnel_put_silent(&a->s.vcpu->tdp.books, &ptep[done], 1, leaves[done]))
+	count = min_u64(count, AHEAD_LEAVES);
+	ahead_make_leaves(a, leaves, count, level);
+	while (done < count && ahead_is_allowed(a, first + done * gfns, level) &&
+	       funnel_put_uncounted(&ptep[done], level, leaves[done]))
 		done++;
-	ahead_note(a, leaves[0], 1, done);
+	a->s.vcpu->tdp.books.leaves[level] += done;
+	ahead_note(a, leaves[0], level, done);
 	return done;
 }
 
@@ -375,36 +393,36 @@ static NEVER_INLINE bool ahead_put_group(struct ahead *a, _Atomic uint64_t *ptep
 	return true;
 }
 
-/* Shared: map the next gfn at PTEP, at LEVEL, by one leaf or by the first one of a group. */
-static uint64_t ahead_put_one(struct ahead *a, _Atomic uint64_t *ptep, unsigned level)
+/* Shared: has the next gfn the goal LEVEL, as those before it in its table had? */
+static bool ahead_has_goal(struct ahead *a, unsigned level)
 {
-	struct vmmu_page page = ahead_page(a);
-	uint64_t leaf = map_make_leaf(a->s.vm, a->s.slot, a->s.gfn, &page, level,
-				      VMMU_RESOLVE_NO_FAULT);
-
-	if (group_is_made(level) && ahead_put_group(a, ptep, level, leaf))
-		return 1;
-	if (!funnel_put_silent(&a->s.vcpu->tdp.books, ptep, level, leaf))
-		return 0;
-	ahead_note(a, leaf, level, 1);
-	return 1;
+	if (likely(a->goal_run == a->at.run))
+		return ahead_is_allowed(a, a->s.gfn, level);
+	a->goal_run = a->at.run;
+	return ahead_goal(a) == level;
 }
 
-/* Shared: map the next gfn, and more, from PTEP on, at LEVEL. How many entries are done; 0: none. */
+/* Shared: map the next gfn, and more, from PTEP on, at LEVEL. Returns the entries done. */
 static uint64_t ahead_put(struct ahead *a, _Atomic uint64_t *ptep, unsigned level, uint64_t end)
 {
 	uint64_t pte = pte_load(ptep);
 
-	if (ahead_goal(a) != level)
+	if (!ahead_has_goal(a, level))
 		return 0;
 	if (pte != fmt_make_absent(level))
 		return fmt_classify(pte, level) == VMMU_ENTRY_LEAF;
-	if (level > 1 || ahead_may_group(a, level))
-		return ahead_put_one(a, ptep, level);
-	return ahead_put_pages(a, ptep, end);
+	if (ahead_may_group(a, level)) {
+		uint64_t leaf;
+
+		ahead_make_leaves(a, &leaf, 1, level);
+		if (ahead_put_group(a, ptep, level, leaf))
+			return 1;
+		end = min_u64(end, a->s.gfn + 1);
+	}
+	return ahead_put_many(a, ptep, level, end);
 }
 
-/* Shared: map the gfns from the next one on, at PTEP, until END at LEVEL, or what can be of them. */
+/* Shared: map the next gfns, from PTEP on, at LEVEL until END, or what can be of them. */
 static int ahead_fill(struct ahead *a, _Atomic uint64_t *ptep, unsigned level, uint64_t end)
 {
 	uint64_t first = a->s.gfn, done;
@@ -425,6 +443,7 @@ static NEVER_INLINE int ahead_map_table(struct ahead *a)
 	uint64_t end;
 	int outcome;
 
+	a->goal_run = a->at.run;
 	ahead_forget(a, goal);
 	/* What is mapped stays as it is. */
 	if (fmt_classify(at.pte, at.level) == VMMU_ENTRY_LEAF)

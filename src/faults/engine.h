@@ -40,10 +40,11 @@ struct vmmu_engine {
 	 */
 	int (*fault)(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault);
 	/*
-	 * For vmmu_prefault(), FAULT as it goes to fault(); VCPU's root is of the tdp kind, and nobody
-	 * listens: map what is not mapped of GFNS gfns from fault->gfn on, many at once. In *done how
-	 * many are mapped, or were, which may be more. FIXED: all that the host was asked for; RETRY:
-	 * the next one needs a fault of its own; else an outcome or -errno for the next one.
+	 * For vmmu_prefault(), FAULT as it goes to fault(); VCPU's root is of the tdp kind, and
+	 * nobody listens: map what is not mapped of GFNS gfns from fault->gfn on, many at once. In
+	 * *done how many are mapped, or were, which may be more. FIXED: all that the host was asked
+	 * for; RETRY: the next one needs a fault of its own; else an outcome or -errno for the next
+	 * one.
 	 */
 	int (*prefault)(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault, uint64_t gfns,
 			uint64_t *done);

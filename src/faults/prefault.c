@@ -32,8 +32,8 @@ struct prefault {
 	struct vmmu_vcpu *vcpu;
 	uint64_t gpa, left; /* bytes */
 	/*
-	 * Pages that are asked for at once: fewer where what was found was overtaken, since then all
-	 * was asked for in vain
+	 * Pages that are asked for at once: fewer where what was found was overtaken, since then
+	 * all was asked for in vain
 	 */
 	uint64_t most;
 };

@@ -28,8 +28,8 @@ enum attributes_extent {
 enum attributes_extent attributes_extent(const struct attributes *attributes, uint64_t start,
 					 uint64_t end);
 /*
- * Where gfns [start, end) cease to be all private or (ATTRIBUTES_NONE) all shared: END, or the first
- * that is not. O(log n).
+ * Where gfns [start, end) cease to be all private or (ATTRIBUTES_NONE) all shared: END, or the
+ * first that is not. O(log n).
  */
 uint64_t attributes_reach(const struct attributes *attributes, uint64_t start, uint64_t end,
 			  enum attributes_extent extent);

@@ -350,15 +350,21 @@ static inline bool funnel_swap(const struct tree *tree, struct tree_books *books
 
 /*
  * funnel_swap() at PTEP, an entry at LEVEL, where nothing was, LEAF is sane, no flush is due but a
- * local one and nobody listens: a fault's way, one compare-exchange and one count.
+ * local one and nobody listens. The caller counts it.
  */
-static inline bool funnel_put_silent(struct tree_books *books, _Atomic uint64_t *ptep,
-				     unsigned level, uint64_t leaf)
+static inline bool funnel_put_uncounted(_Atomic uint64_t *ptep, unsigned level, uint64_t leaf)
 {
 	uint64_t found = fmt_make_absent(level);
 
-	if (unlikely(!atomic_compare_exchange_strong_explicit(
-		    ptep, &found, leaf, memory_order_acq_rel, memory_order_acquire)))
+	return atomic_compare_exchange_strong_explicit(ptep, &found, leaf, memory_order_acq_rel,
+						       memory_order_acquire);
+}
+
+/* The same, counted: a fault's way, one compare-exchange and one count. */
+static inline bool funnel_put_silent(struct tree_books *books, _Atomic uint64_t *ptep,
+				     unsigned level, uint64_t leaf)
+{
+	if (unlikely(!funnel_put_uncounted(ptep, level, leaf)))
 		return false;
 	books->leaves[level]++;
 	return true;

@@ -264,7 +264,7 @@ Test(ahead, nonsense__is_not_believed)
 	expect_lie((struct vmmu_page_run){page, 0}, 1, 0);
 	beyond.pfn = UINT64_MAX;
 	expect_lie((struct vmmu_page_run){beyond, 64}, 1, 0);
-	/* the last one is; alone the first is as good as any, and then it asks for one after another */
+	/* the last one is; alone the first is as good as any, and then one by one is asked for */
 	beyond.pfn = (UINT64_C(1) << 40) - 63;
 	expect_lie((struct vmmu_page_run){beyond, 64}, 1, 63);
 	page.memtype = VMMU_MEM_DEVICE + 1;

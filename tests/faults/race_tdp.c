@@ -9,6 +9,7 @@
  * 	a mapped frame is one that the host has had for that very page
  * 	when all is quiet: frames are the current ones, the audit is clean
  */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -52,6 +53,8 @@ static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_reques
 	uint64_t index = (request->hva - HVA) >> 12, state;
 
 	MUST(index < BLOCKS * BLOCK);
+	if (request->flags & VMMU_RESOLVE_PRIVATE)
+		return VMMU_RESOLVE_UNMAPPED;
 	state = atomic_load(&world->blocks[index / BLOCK]);
 	*page = (struct vmmu_page){
 		.pfn = frame_of(state, index),
@@ -59,6 +62,18 @@ static enum vmmu_resolve_status resolve(void *ctx, const struct vmmu_page_reques
 		.writable = !world->is_shy || request->access == VMMU_WRITE,
 	};
 	return VMMU_RESOLVE_OK;
+}
+
+/* A block at a time, and where pages are not shy. */
+static unsigned resolve_ahead(void *ctx, const struct vmmu_page_request *request, uint64_t count,
+			      struct vmmu_page_run *runs, unsigned max)
+{
+	uint64_t left = BLOCK - ((request->hva - HVA) >> 12) % BLOCK;
+	enum vmmu_resolve_status status = resolve(ctx, request, &runs->page);
+
+	MUST(max);
+	runs->pages = count < left ? count : left;
+	return status == VMMU_RESOLVE_OK;
 }
 
 static unsigned host_level(void *ctx, uint64_t hva, uint64_t gfn)
@@ -125,6 +140,19 @@ static void ride_once(struct rider *rider, struct random_state *random)
 		sched_yield();
 }
 
+/* Map some of a block, or of two, ahead. */
+static void prefault(struct rider *rider, struct random_state *random)
+{
+	uint64_t block = random_u64(random) % BLOCKS, page = random_u64(random) % 2 * 5;
+	uint64_t count = random_u64(random) % 2 ? 6 : BLOCK + 3, done;
+	int err = vmmu_prefault(rider->vcpu, GPA(block * BLOCK + page), GPA(count), &done);
+
+	/* -EFAULT: private pages */
+	MUST(!err || err == -ENOENT || err == -EAGAIN || err == -EFAULT);
+	MUST(!err == (done > 0));
+	check_walk(rider->world, block * BLOCK + page);
+}
+
 static void *ride(void *arg)
 {
 	struct rider *rider = arg;
@@ -133,7 +161,10 @@ static void *ride(void *arg)
 	vmmu_thread_register();
 	/* some at least, however late this thread comes */
 	for (unsigned n = 0; n < 64 || !atomic_load(&rider->world->is_over); n++)
-		ride_once(rider, &random);
+		if (random_u64(&random) % 32)
+			ride_once(rider, &random);
+		else
+			prefault(rider, &random);
 	vmmu_thread_unregister();
 	return NULL;
 }
@@ -261,12 +292,14 @@ static void run_threads(struct world *world, struct rider *riders, unsigned coun
 
 static void run(const char *format, enum vmmu_slot_zap slot_zap, unsigned count)
 {
-	const struct vmmu_env env = {.size = sizeof(env),
-				     .resolve = resolve,
-				     .host_level = host_level,
-				     .host_span = host_span,
-				     .flush = flush,
-				     .on_bug = on_bug};
+	const struct vmmu_env env = {
+		.size = sizeof(env),
+		.resolve = resolve,
+		.host_level = host_level,
+		.host_span = host_span,
+		.resolve_ahead = slot_zap == VMMU_SLOT_ZAP_RANGE ? resolve_ahead : NULL,
+		.flush = flush,
+		.on_bug = on_bug};
 	const struct vmmu_geometry *geometry = vmmu_format_info(vmmu_format_find(format))->geometry;
 	struct world world = {.race = race_begin(WAYS, 400),
 			      .slots_race = race_begin(WAYS, 100),
@@ -301,10 +334,11 @@ static void run(const char *format, enum vmmu_slot_zap slot_zap, unsigned count)
 		tried += riders[i].outcomes[VMMU_RETRY];
 	}
 	vmmu_vm_stats(world.vm, &stats);
-	printf("%s: %llu fixed, %llu retried, groups %llu - %llu\n", format,
+	printf("%s: %llu fixed, %llu retried, %llu ahead, groups %llu - %llu\n", format,
 	       (unsigned long long)fixed, (unsigned long long)tried,
-	       (unsigned long long)stats.grouped, (unsigned long long)stats.ungrouped);
-	MUST(fixed && (!world.is_shy || (stats.grouped && stats.ungrouped)));
+	       (unsigned long long)stats.prefaulted, (unsigned long long)stats.grouped,
+	       (unsigned long long)stats.ungrouped);
+	MUST(fixed && stats.prefaulted && (!world.is_shy || (stats.grouped && stats.ungrouped)));
 	vmmu_vm_destroy(world.vm);
 }
 

@@ -118,7 +118,8 @@ static bool task_is_wanted(const struct settings *settings, const struct task *t
 	const char *format = vmmu_format_info(task->kind.format)->name;
 	bool has_groups = vmmu_format_info(task->kind.format)->geometry->group_lg2[1];
 
-	if (has_groups != task->scenario->has_groups)
+	if (has_groups != task->scenario->has_groups ||
+	    (task->scenario->is_tdp && task->kind.root != VMMU_ROOT_TDP))
 		return false;
 	if (task->scenario->dirty_source == VMMU_DIRTY_BY_BITS &&
 	    !(vmmu_format_info(task->kind.format)->caps & VMMU_CAP_HW_DIRTY))

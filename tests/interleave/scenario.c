@@ -17,6 +17,11 @@ static void setup_mapped(struct stage *stage)
 	stage_touch(stage, 0, PAGE, VMMU_WRITE);
 }
 
+static void setup_other(struct stage *stage)
+{
+	stage_touch(stage, 0, OTHER, VMMU_READ);
+}
+
 /* Logged, written, reported: a write may have its permission back. A neighbour is dirty. */
 static void setup_protected(struct stage *stage)
 {
@@ -158,7 +163,28 @@ static void do_unmerge(struct stage *stage, unsigned cpu)
 
 static void do_prefault(struct stage *stage, unsigned cpu)
 {
-	stage_prefault(stage, cpu, PAGE);
+	stage_prefault(stage, cpu, PAGE, 1);
+}
+
+/* Both in a table that is there. */
+static void do_prefault_two(struct stage *stage, unsigned cpu)
+{
+	stage_prefault(stage, cpu, PAGE, 2);
+}
+
+/* A whole table. */
+static void do_prefault_all(struct stage *stage, unsigned cpu)
+{
+	stage_prefault(stage, cpu, 0, STAGE_PAGES);
+}
+
+/* The same where nobody takes any of it away. */
+static void do_prefault_for_good(struct stage *stage, unsigned cpu)
+{
+	do_prefault_all(stage, cpu);
+	stage_expect_mapped(stage, 0);
+	stage_expect_mapped(stage, NEAR);
+	stage_expect_mapped(stage, STAGE_PAGES - 1);
 }
 
 static void do_harvest(struct stage *stage, unsigned cpu)
@@ -260,6 +286,16 @@ static const struct scenario scenarios[] = {
 	 .threads = 2, .thread = {do_age, do_zap_all}},
 	{"prefault-move", "a page is mapped ahead, and the host moves it", .threads = 2,
 	 .thread = {do_prefault, do_move}},
+	{"prefault-two-move", "two pages are mapped ahead, and the host moves one", .is_tdp = true,
+	 .setup = setup_other, .threads = 2, .thread = {do_prefault_two, do_move_near}},
+	{"prefault-two-fault", "two pages are mapped ahead, and one is written to", .is_tdp = true,
+	 .setup = setup_other, .threads = 2, .thread = {do_prefault_two, do_write_near}},
+	{"prefault-all-move", "a table is mapped ahead at once, and the host moves a page",
+	 .is_tdp = true, .threads = 2, .thread = {do_prefault_all, do_move}},
+	{"prefault-all-fault", "a table is mapped ahead at once, and a fault makes one",
+	 .is_tdp = true, .threads = 2, .thread = {do_prefault_for_good, do_write}},
+	{"prefault-all-log", "a table is mapped ahead at once, and logging begins", .is_tdp = true,
+	 .threads = 2, .thread = {do_prefault_all, do_log}},
 	{"fault-merge", "a read, and the host puts a read-only page in its place", .threads = 2,
 	 .thread = {do_read, do_merge}},
 	{"fix-unmerge", "a fast fix, and the host puts a writable page in its place",

@@ -18,6 +18,7 @@ struct scenario {
 	enum vmmu_dirty_source dirty_source; /* BY_BITS: of formats that can */
 	bool is_large;                       /* the host maps large pages */
 	bool has_rings;
+	bool is_tdp;     /* on tdp roots alone */
 	bool has_groups; /* for the formats that have groups, and for these alone */
 };
 

@@ -52,6 +52,32 @@ static enum vmmu_resolve_status stage_resolve(void *ctx, const struct vmmu_page_
 	return VMMU_RESOLVE_OK;
 }
 
+/* The same for many at once, runs of pages that the host moved alike. */
+static unsigned stage_resolve_ahead(void *ctx, const struct vmmu_page_request *request,
+				    uint64_t count, struct vmmu_page_run *runs, unsigned max)
+{
+	struct stage *stage = ctx;
+	unsigned used = 0;
+
+	point_at(POINT_LOAD, &stage->moves, sizeof(stage->moves), "resolve_ahead");
+	for (uint64_t gfn = request->gfn; gfn < request->gfn + count; gfn++) {
+		bool is_same = used && stage->edition[gfn] == stage->edition[gfn - 1] &&
+			       stage->is_read_only[gfn] == stage->is_read_only[gfn - 1];
+
+		if (!is_same && used == max)
+			break;
+		if (is_same)
+			runs[used - 1].pages++;
+		else
+			runs[used++] = (struct vmmu_page_run){
+				.page = {.pfn = stage_pfn(stage, gfn),
+					 .level = stage->is_large ? 2 : 1,
+					 .writable = !stage->is_read_only[gfn]},
+				.pages = 1};
+	}
+	return used;
+}
+
 static unsigned stage_host_level(void *ctx, uint64_t hva, uint64_t gfn)
 {
 	struct stage *stage = ctx;
@@ -193,6 +219,7 @@ static void stage_make_vm(struct stage *stage)
 			       .resolve = stage_resolve,
 			       .host_level = stage_host_level,
 			       .host_span = stage_host_span,
+			       .resolve_ahead = stage_resolve_ahead,
 			       .flush = stage_flush,
 			       .kick = stage_kick,
 			       .on_bug = stage_bug};
@@ -362,13 +389,23 @@ void stage_unmerge(struct stage *stage, uint64_t gfn)
 	stage_remap(stage, gfn, false);
 }
 
-void stage_prefault(struct stage *stage, unsigned cpu, uint64_t gfn)
+void stage_prefault(struct stage *stage, unsigned cpu, uint64_t gfn, uint64_t count)
 {
-	int err = vmmu_prefault(stage->vcpu[cpu], stage_gpa(stage, gfn), stage_gpa(stage, 1), NULL);
+	int err = vmmu_prefault(stage->vcpu[cpu], stage_gpa(stage, gfn), stage_gpa(stage, count),
+				NULL);
 
 	/* The host may have it just then. */
 	if (err && err != -EAGAIN)
 		schedule_blame(VERDICT_CHECK, "vmmu_prefault() failed: %d", err);
+}
+
+void stage_expect_mapped(struct stage *stage, uint64_t gfn)
+{
+	struct vmmu_walk walk;
+
+	if (vmmu_walk(stage->vm, 0, stage_gpa(stage, gfn), &walk) ||
+	    walk.entry.kind != VMMU_ENTRY_LEAF)
+		schedule_blame(VERDICT_CHECK, "gfn %#llx is not mapped", (unsigned long long)gfn);
 }
 
 void stage_other_root(struct stage *stage, unsigned cpu)

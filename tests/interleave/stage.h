@@ -84,8 +84,10 @@ void stage_move(struct stage *stage, uint64_t gfn, uint64_t count, bool is_large
 /* The host puts a read-only frame behind gfn, or a writable one, and says so by vmmu_remap(). */
 void stage_merge(struct stage *stage, uint64_t gfn);
 void stage_unmerge(struct stage *stage, uint64_t gfn);
-/* vmmu_prefault() of gfn by CPU. */
-void stage_prefault(struct stage *stage, unsigned cpu, uint64_t gfn);
+/* vmmu_prefault() of COUNT pages from gfn on by CPU. */
+void stage_prefault(struct stage *stage, unsigned cpu, uint64_t gfn, uint64_t count);
+/* Nobody can have taken gfn away. */
+void stage_expect_mapped(struct stage *stage, uint64_t gfn);
 /* CPU runs on tables of the other kind from here on. */
 void stage_other_root(struct stage *stage, unsigned cpu);
 /* Read the dirty log, and copy what it says. */
