@@ -237,8 +237,9 @@ struct vmmu_stats {
 	uint64_t nx_tables;
 	uint64_t nx_recovered; /* of those taken away by vmmu_nx_recover(), since creation */
 	/*
-	 * groups of entries (see vmmu_geometry.group_lg2), since creation: made by faults; taken
-	 * apart, whoever made them, because a part of them was to change
+	 * groups of entries (see vmmu_geometry.group_lg2), since creation: made by faults, or put
+	 * together again when logging ended; taken apart, whoever made them, because a part of
+	 * them was to change
 	 */
 	uint64_t grouped, ungrouped;
 };

@@ -11,6 +11,7 @@
 #define VMMU_FAULTS_COLLAPSE_IMPL_H
 
 #include "faults/adjust.h"
+#include "faults/regroup_impl.h"
 #include "faults/zap_impl.h"
 #include "walker/leaf_impl.h"
 
@@ -194,7 +195,7 @@ static void collapse_root(struct vmmu_vm *vm, const struct slot_range *range,
 		collapse_table(vm, range, root);
 }
 
-static void engine_collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
+static void collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
 {
 	if (!vm->env.host_level || vm->max_level == 1 || vm->resize == VMMU_RESIZE_BY_FAULTS)
 		return;
@@ -203,6 +204,13 @@ static void engine_collapse_range(struct vmmu_vm *vm, const struct slot_range *r
 		collapse_root(vm, range, VMMU_ROOT_DIRECT);
 	else
 		zap_for_levels(vm, range, 1, vm->max_level - 1, collapse_zap_leaf);
+}
+
+static void engine_collapse_range(struct vmmu_vm *vm, const struct slot_range *range)
+{
+	collapse_range(vm, range);
+	/* What stays small, and large pages beside each other. */
+	regroup_range(vm, range);
 }
 
 #endif

@@ -37,11 +37,11 @@ static bool group_is_allowed(const struct vmmu_vm *vm, const struct memslot *slo
 }
 
 /*
- * Locked, or shared: are LEAF of SLOT, which comes to stand at REF, and its neighbours to be a
- * group? The host is asked last, and may not be taking away any of it.
+ * Locked, or shared: may LEAF of SLOT, which stands for REF alone, and its neighbours be a group?
+ * The host is asked last, and may not be taking away any of it.
  */
-static NEVER_INLINE bool group_is_wanted(const struct vmmu_vm *vm, const struct memslot *slot,
-					 const struct entry_ref *ref, uint64_t leaf)
+static inline bool group_can_be(const struct vmmu_vm *vm, const struct memslot *slot,
+				const struct entry_ref *ref, uint64_t leaf)
 {
 	uint64_t gfns = group_gfns(ref->level);
 	struct entry_ref first = group_first(ref);
@@ -51,12 +51,21 @@ static NEVER_INLINE bool group_is_wanted(const struct vmmu_vm *vm, const struct 
 	if (vm->policies & VM_POLICIES_ASKED)
 		return false;
 	if (!vm->env.host_span || !is_aligned(fmt_leaf_pfn(leaf, ref->level) ^ ref->gfn, gfns) ||
-	    !group_is_absent(ref) || !group_is_allowed(vm, slot, &first) ||
+	    !group_is_allowed(vm, slot, &first) ||
 	    vm_is_invalidating(vm, first.gfn, first.gfn + gfns))
 		return false;
 	lg2 = vm->env.host_span(vm->env_ctx, memslot_hva(slot, ref->gfn, fmt_geometry.page_shift),
 				ref->gfn);
 	return lg2 >= (unsigned)__builtin_ctzll(gfns);
+}
+
+/*
+ * The same of LEAF that comes to stand at REF: is it to be a group, where nothing is mapped?
+ */
+static NEVER_INLINE bool group_is_wanted(const struct vmmu_vm *vm, const struct memslot *slot,
+					 const struct entry_ref *ref, uint64_t leaf)
+{
+	return group_is_absent(ref) && group_can_be(vm, slot, ref, leaf);
 }
 
 /* Is something mapped where REF's group would stand, by a table that is not linked? */

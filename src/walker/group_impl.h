@@ -210,6 +210,66 @@ static inline void funnel_ungroup(struct tree *tree, const struct entry_ref *fir
 }
 
 /*
+ * Exclusive: freeze the places of the group at FIRST, which holds leaves that stand alone, or
+ * nothing. An accessed bit, and WRITE, that come just now are lost: the group will have them.
+ */
+static inline void group_take(struct tree *tree, const struct entry_ref *first)
+{
+	uint64_t frozen = fmt_make_frozen(first->level);
+
+	group_for_each(first, at)
+	{
+		uint64_t old_pte = atomic_exchange_explicit(at.ptep, frozen, memory_order_acq_rel);
+
+		funnel_count(tree, &at, spte_effects(old_pte, frozen, at.level));
+		funnel_event(tree, &at, old_pte, frozen);
+	}
+}
+
+/* Exclusive: the frozen places of the group at FIRST hold LEAF's group. */
+static inline void group_put(struct tree *tree, const struct entry_ref *first, uint64_t leaf)
+{
+	uint64_t frozen = fmt_make_frozen(first->level);
+
+	group_note(first->table);
+	group_for_each(first, at)
+	{
+		uint64_t member = group_member_at(leaf, &at);
+
+		first->table->has_volatile |= fmt_is_volatile(member, at.level);
+		atomic_store_explicit(at.ptep, member, memory_order_release);
+		funnel_count(tree, &at, spte_effects(frozen, member, at.level));
+		funnel_event(tree, &at, frozen, member);
+	}
+}
+
+/*
+ * Exclusive: of COUNT groups, FUNNEL_GROUPS at most, the first of which begins at BEGIN, those
+ * whose LEAF is not 0 come to be: it stands for what is mapped there, by leaves that stand alone,
+ * and for what is not. One flush for all.
+ */
+static inline void funnel_group(struct tree *tree, const struct entry_ref *begin,
+				const uint64_t *leaf, uint64_t count)
+{
+	uint64_t entries = BIT64(level_group_lg2(begin->level)), taken = 0;
+	struct entry_ref at = *begin;
+
+	for (uint64_t i = 0; i < count; i++, at.ptep += entries, at.gfn += group_gfns(at.level)) {
+		if (!leaf[i])
+			continue;
+		group_take(tree, &at);
+		taken++;
+	}
+	if (!taken)
+		return;
+	group_flush_now(tree, begin, count); /* frozen: no TLB meets a member before */
+	at = *begin;
+	for (uint64_t i = 0; i < count; i++, at.ptep += entries, at.gfn += group_gfns(at.level))
+		if (leaf[i])
+			group_put(tree, &at, leaf[i]);
+}
+
+/*
  * Exclusive: COUNT entries from REF on, all of one table, are about to change: groups that they are
  * in stand alone from now on. Costs a look at the table where it has no groups, nothing in formats
  * without.

@@ -3,100 +3,9 @@
  * Faults that map a whole group (Arm's contiguous bit, Svnapot), and what takes it apart. The
  * hardware model, written from the manuals, says what a TLB may hold as one.
  */
-#include <string.h>
-#include <vmmu/hw.h>
+#include "faults/group_stand.h"
 
-#include "base/bits.h"
-#include "faults/bus.h"
-#include "faults/harness.h"
-
-static const char *const formats[] = {"arm-s2-4k-cont", "arm-s2-16k-cont", "arm-s2-64k-cont",
-				      "sv39x4-napot"};
-
-#define GROUP_TEST(name)                                                             \
-	ParameterizedTestParameters(faults_group, name)                              \
-	{                                                                            \
-		static unsigned indexes[] = {0, 1, 2, 3};                            \
-		return cr_make_param_array(unsigned, indexes, ARRAY_COUNT(indexes)); \
-	}                                                                            \
-	ParameterizedTest(unsigned *index, faults_group, name)
-
-/* Groups in slot 0, which begins at gfn GROUP, behind host pages of the same numbers. */
-#define GROUPS 4
-
-struct stand {
-	struct machine *machine;
-	uint64_t group; /* pages */
-	unsigned lg2;
-};
-
-/* The same slot, with FLAGS. */
-static void set_slot(struct stand stand, unsigned flags)
-{
-	machine_slot(stand.machine, 0, stand.group, GROUPS * stand.group, stand.group, flags);
-}
-
-static struct stand stand_with(unsigned index, struct machine_options options)
-{
-	struct stand stand = {0};
-	unsigned format = outside_index(formats[index]);
-
-	options.vcpus = 2;
-	options.host_pages = 2048;
-	if (!options.span_lg2_max)
-		options.span_lg2_max = 20;
-	stand.machine = machine_create(format, &options);
-	stand.lg2 = stand.machine->geometry->group_lg2[1];
-	stand.group = BIT64(stand.lg2);
-	machine_attributes_init(stand.machine, 0, 8 * stand.group);
-	set_slot(stand, 0);
-	return stand;
-}
-
-static struct stand stand_of(unsigned index)
-{
-	return stand_with(index, (struct machine_options){0});
-}
-
-static void stand_end(struct stand stand)
-{
-	machine_check_tlb(stand.machine);
-	machine_check_range(stand.machine, 0, 0, (GROUPS + 2) * stand.group);
-	machine_destroy(stand.machine);
-}
-
-/* A page of the second group in the slot. */
-static uint64_t page(struct stand stand, uint64_t number)
-{
-	return 2 * stand.group + number;
-}
-
-/* What hardware makes of gfn: lg2 pages that a TLB may hold as one; -1: nothing is there. */
-static int range_of(struct stand stand, uint64_t gfn)
-{
-	struct vmmu_hw_bus bus = hardware_bus(stand.machine);
-	struct vmmu_hw_walk walk = bus_walk(vmmu_cpu_registers(stand.machine->vcpu[0].cpu), &bus,
-					    machine_gpa(stand.machine, gfn), VMMU_READ, 0);
-
-	if (walk.status != VMMU_HW_OK)
-		return -1;
-	cr_assert_eq(walk.stage2.output, machine_gpa(stand.machine, HOST_PFN + gfn));
-	return (int)(walk.stage2.range_lg2 - stand.machine->page_shift);
-}
-
-/* All of COUNT pages from FIRST of the second group on are held as 2^LG2. */
-static void expect_ranges(struct stand stand, uint64_t first, uint64_t count, int lg2)
-{
-	for (uint64_t i = first; i < first + count; i++)
-		cr_assert_eq(range_of(stand, page(stand, i)), lg2, "%s page %llu: %d",
-			     stand.machine->info->name, (unsigned long long)i,
-			     range_of(stand, page(stand, i)));
-}
-
-static struct vmmu_stats stats(struct stand stand)
-{
-	return machine_stats(stand.machine);
-}
+#define GROUP_TEST(name) GROUP_NAMED(faults_group, name)
 
 GROUP_TEST(first_touch__maps_all_of_the_group)
 {
@@ -413,20 +322,6 @@ GROUP_TEST(prefault__maps_groups)
 	cr_assert_eq(stats(stand).grouped, 2);
 	cr_assert_eq(stats(stand).prefaulted, 2);
 	stand_end(stand);
-}
-
-/* Blocks: 16 of 2M are 32M. */
-
-static struct stand blocks_with(struct machine_options options)
-{
-	struct stand stand = {.lg2 = 13, .group = BIT64(13)};
-
-	options.vcpus = 2;
-	options.rest_level = 2;
-	options.span_lg2_max = 13;
-	stand.machine = machine_create(outside_index("arm-s2-4k-cont"), &options);
-	machine_slot(stand.machine, 0, stand.group, 2 * stand.group, stand.group, 0);
-	return stand;
 }
 
 Test(faults_group, blocks__are_a_group)
