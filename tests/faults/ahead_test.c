@@ -19,6 +19,7 @@ struct host {
 	uint64_t shift;
 	uint64_t pages;    /* of the slot */
 	uint64_t edition;  /* of all pages */
+	bool has_large;    /* they are large ones, but for that 1 */
 	uint64_t run_most; /* pages of a run at most */
 	unsigned runs_most;
 	uint64_t silent_gfn, missing_gfn; /* it does not tell of one ahead, and does not have one */
@@ -43,8 +44,9 @@ static void change_pages(struct host *host)
 /* The answer is out of date by the time that it is given. */
 static struct vmmu_page page_of(struct host *host, uint64_t gfn)
 {
-	struct vmmu_page page = {.pfn = PFN + 1 + host->edition * EDITION + (gfn - BASE),
-				 .level = 1,
+	struct vmmu_page page = {.pfn = PFN + !host->has_large + host->edition * EDITION +
+					(gfn - BASE),
+				 .level = host->has_large ? 2 : 1,
 				 .writable = true};
 
 	if (host->change_every && ++host->questions % host->change_every == 0)
@@ -237,6 +239,26 @@ Test(ahead, pages_not_told_of__are_asked_for_alone)
 	expect_mapped(&host, BASE, BASE + 1500);
 	cr_assert_eq(prefault(&host, BASE + 1500, 10, &pages), -EFAULT);
 	cr_assert_eq(pages, 0);
+	vmmu_vm_destroy(host.vm);
+}
+
+/* The last large page would reach beyond the slot. */
+Test(ahead, large_pages__as_far_as_the_slot_goes)
+{
+	struct host host = {.pages = 1124, .has_large = true};
+	struct vmmu_stats stats;
+	struct vmmu_audit audit;
+	uint64_t pages;
+
+	host_open(&host, "ept4", NULL, 0);
+	cr_assert_eq(prefault(&host, BASE, 1124, &pages), 0);
+	cr_assert_eq(pages, 1124);
+	cr_assert_eq(host.asked_ahead, 1);
+	vmmu_vm_stats(host.vm, &stats);
+	cr_assert_eq(stats.mapped[2], 2);
+	cr_assert_eq(stats.mapped[1], 100);
+	cr_assert_eq(vmmu_audit(host.vm, &audit, NULL, NULL), 0);
+	cr_assert_eq(audit.violations, 0);
 	vmmu_vm_destroy(host.vm);
 }
 
