@@ -91,6 +91,8 @@ RANGE_TEST(range_share, page_by_page__same_tables)
 	for (uint64_t gfn = 1; gfn < large; gfn++)
 		stand_write_allow(stand, gfn, 1);
 	stand_write_allow(stand, large, large);
+	/* and again, for what comes after they were */
+	stand_map(stand, 2 * large - 1, 1, PFN + 2 * large - 1, VMMU_RWX, VMMU_MEM_WRITEBACK);
 	stand_end(stand);
 	stand_check(stand);
 	stand_begin(stand);
