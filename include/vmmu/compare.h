@@ -51,9 +51,10 @@ enum vmmu_compare_event {
 	VMMU_COMPARE_OUTCOME,
 	/* an access of a script that the guest got through: the tables must grant it */
 	VMMU_COMPARE_ACCESS,
-	/* what the kit's VMM printed: could the guest make a line's access? */
+	/* what the kit's VMM printed: could the guest make a line's access, did a call succeed? */
 	VMMU_COMPARE_RESULT,
-	VMMU_COMPARE_DIRTY, /* and how many pages had a dirty log? */
+	VMMU_COMPARE_DIRTY, /* and how many pages had a dirty log, or all dirty rings? */
+	VMMU_COMPARE_PAGE,  /* a page that was in a dirty ring */
 	VMMU_COMPARE_EVENTS,
 };
 

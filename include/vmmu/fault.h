@@ -114,14 +114,16 @@ VMMU_API int vmmu_fault_ready(struct vmmu_vcpu *vcpu, struct vmmu_fault *fault);
  * Map gpas [gpa, gpa + bytes) of VCPU's address space for reading (and for writing, where the host
  * page may be written) ahead of any access, as KVM_PRE_FAULT_MEMORY does: page after page, each as
  * large as a fault would map it, until all is mapped or one cannot be. What is mapped already stays
- * as it is. Pages mapped so count as unused (vmmu/age.h) where hardware can tell. In tdp roots,
- * where nobody listens to events, many pages are mapped at once, and vmmu_env.resolve_ahead is
- * asked for them.
+ * as it is, but for what a fault would map smaller now. Pages mapped so count as unused
+ * (vmmu/age.h) where hardware can tell. In direct roots neighbours are mapped along, as by faults.
+ * In tdp roots, where nobody listens to events, many pages are mapped at once, and
+ * vmmu_env.resolve_ahead is asked for them.
  *
  * 0: at least one page was mapped, or was so already; *done (may be NULL) tells how many of BYTES
  * from gpa on are mapped, and a page that failed shows when the call is repeated from there. Else:
  *   -EINVAL     gpa or bytes not page aligned; bytes 0; gpa + bytes wraps
- *   -ENOENT     no slot there, or beyond the format's input size
+ *   -ENOENT     no slot there: an entry says so now, as after a fault; or beyond the format's
+ *               input size
  *   -EAGAIN     its slot is just going away, or the host keeps taking the page away: try again
  *   -ENOBUFS    VCPU's dirty ring is full (VMMU_EXIT_RING_FULL)
  *   -EINTR      the page lookup was interrupted by a signal

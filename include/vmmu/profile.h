@@ -72,6 +72,10 @@ enum vmmu_profile_rule {
 	VMMU_RULE_STEP_WHOLE = 1 << 29,      /* as VMMU_POLICY_STEP_WHOLE */
 	VMMU_RULE_SPLIT_AT_FAULTS = 1 << 30, /* as VMMU_POLICY_SPLIT_AT_FAULTS */
 };
+/* As VMMU_POLICY_SPLIT_BUT_LAST. One more of them, but no int, as enumerators are. */
+#define VMMU_RULE_SPLIT_BUT_LAST (1u << 31)
+/* Rules that there may be; some bits have none. */
+#define VMMU_RULES_MAX 32
 
 struct vmmu_profile_info {
 	const char *name;         /* "kvm-6.12"; unique within an architecture */

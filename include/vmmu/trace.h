@@ -40,6 +40,16 @@ enum vmmu_trace_kind {
 	 */
 	VMMU_TRACE_SLOT,
 	VMMU_TRACE_DIRTY_GET, /* dirty log read: slot.as_id, slot.id */
+	/*
+	 * part of a dirty log cleared: slot.as_id, slot.id, gfn = first page of the slot, count =
+	 * pages; stride: which of each 64, a bit for each
+	 */
+	VMMU_TRACE_DIRTY_CLEAR,
+	VMMU_TRACE_DIRTY_MANUAL,  /* for all of the trace: count = enum vmmu_dirty_flag */
+	VMMU_TRACE_DIRTY_RING,    /* for all of the trace: bytes of each vCPU's ring */
+	VMMU_TRACE_DIRTY_HARVEST, /* all rings are emptied, and reset */
+	VMMU_TRACE_PREFAULT,      /* KVM_PRE_FAULT_MEMORY: gpa, bytes */
+	VMMU_TRACE_RECLAIM,       /* the host looks for bytes that it can take back */
 	VMMU_TRACE_HOST_PAGE, /* what the host has behind a page: host */
 	VMMU_TRACE_DROP,      /* script "dontneed": slot.as_id, slot.id, gpa = offset, bytes */
 	VMMU_TRACE_PROTECT,   /* script "protect": as DROP, and writable */
@@ -86,6 +96,7 @@ enum vmmu_trace_kind {
 	 * bits of input
 	 */
 	VMMU_TRACE_STAGE2,
+	VMMU_TRACE_DIRTY_PAGE, /* found in a ring: slot.as_id, slot.id, gfn = page of the slot */
 	VMMU_TRACE_OTHER, /* understood as an event, of no use here; counted by name */
 	VMMU_TRACE_KINDS,
 };
@@ -142,9 +153,9 @@ struct vmmu_trace_event {
 	unsigned level, access;
 	bool writable;
 	/*
-	 * a line of a kit's script for which the layout file has a reply: pages of a dirty log, or
-	 * -1; of an access 0, an exit's reason, -1 (the guest could not go on) or -2 (it took an
-	 * exception of its own)
+	 * a line of a kit's script for which the layout file has a reply: pages of a dirty log or
+	 * of all rings, or -1; of another call -1 if it failed; of an access 0, an exit's reason,
+	 * -1 (the guest could not go on) or -2 (it took an exception of its own)
 	 */
 	bool has_reply;
 	int64_t reply;

@@ -132,7 +132,17 @@ enum vmmu_policy {
 	VMMU_POLICY_STEP_WHOLE = 1 << 14,
 	/* a fault for what a leaf of the wanted size grants already changes nothing (KVM 7.2) */
 	VMMU_POLICY_LEAF_STAYS = 1 << 15,
-	VMMU_POLICIES = (1 << 16) - 1,
+	/*
+	 * what vmmu_dirty_clear() splits ends before the last page that is cleared of each 64: a
+	 * large page of which that is the first stays whole, protected (KVM 6.1)
+	 */
+	VMMU_POLICY_SPLIT_BUT_LAST = 1 << 16,
+	/*
+	 * vmmu_prefault() writes what is mapped already once more, as unused: what hardware marked
+	 * is gone (KVM 6.12). With VMMU_DIRTY_BY_FAULTS
+	 */
+	VMMU_POLICY_PREFAULT_ANEW = 1 << 17,
+	VMMU_POLICIES = (1 << 18) - 1,
 };
 
 /*

@@ -179,6 +179,8 @@ static int ahead_find(struct ahead *a, uint64_t gfns)
 	a->stopped = fault_find_slot(&a->s);
 	if (a->stopped != FAULT_GO_ON)
 		return a->stopped;
+	if (!a->s.slot)
+		return VMMU_RETRY;
 	/* Each page in a ring needs room of its own. */
 	if (((slot->flags & VMMU_SLOT_LOG_DIRTY) && a->s.vcpu->ring) ||
 	    vm_is_being_invalidated(a->s.vm, a->s.gfn))
@@ -238,7 +240,8 @@ static int ahead_pass(struct ahead *a, const struct walk_stop *at)
 	do {
 		ahead_go_on(a, at->level, 1);
 		ptep++;
-	} while (a->s.gfn < end && fmt_classify(pte_load(ptep), at->level) == VMMU_ENTRY_LEAF);
+	} while (at->level == 1 && a->s.gfn < end &&
+		 fmt_classify(pte_load(ptep), 1) == VMMU_ENTRY_LEAF);
 	return VMMU_FIXED;
 }
 
@@ -445,9 +448,9 @@ static NEVER_INLINE int ahead_map_table(struct ahead *a)
 
 	a->goal_run = a->at.run;
 	ahead_forget(a, goal);
-	/* What is mapped stays as it is. */
+	/* What is mapped stays as it is, if it is not to be smaller. */
 	if (fmt_classify(at.pte, at.level) == VMMU_ENTRY_LEAF)
-		return ahead_pass(a, &at);
+		return at.level > goal ? VMMU_RETRY : ahead_pass(a, &at);
 	end = ahead_table_end(a, goal);
 	if (at.level < goal || vm_is_invalidating(vm, align_down(a->s.gfn, level_gfns(goal)),
 						  align_up(end, level_gfns(goal))))

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <vmmu/dirty.h>
 
+#include "base/bits.h"
 #include "faults/vm.h"
 
 /* What is under way for a slot whose log is read or cleared. */
@@ -79,23 +80,28 @@ static void dirty_copy(struct dirty_run *run, uint64_t *bitmap)
 	}
 }
 
-/* Locked: large pages of what is about to be cleared become small ones, if that is asked for. */
-static void dirty_split(const struct dirty_run *run, const struct vmmu_dirty_range *range)
+/*
+ * Locked, but not all the time: large pages of what is about to be cleared of word INDEX become
+ * small ones, if that is asked for. Without memory for it they are protected as they are.
+ */
+static void dirty_split(const struct dirty_run *run, uint64_t index, uint64_t wanted)
 {
-	uint64_t end = run->slot->base_gfn + run->slot->gfns, words = dirty_words(range->pages);
-	uint64_t gfn = run->slot->base_gfn + range->first;
+	const struct vmmu_geometry *geometry = run->vm->geometry;
+	uint64_t gfn = run->slot->base_gfn + index * DIRTY_WORD_PAGES, found, last;
+	struct slot_range part = {.slot = run->slot};
 
-	for (uint64_t i = 0; i < words; i++, gfn += DIRTY_WORD_PAGES) {
-		uint64_t wanted = range->bitmap[i];
-		struct slot_range part = {.slot = run->slot};
-
-		if (!wanted)
-			continue;
-		part.start = gfn + (unsigned)__builtin_ctzll(wanted);
-		part.end = min_u64(end, gfn + DIRTY_WORD_PAGES - (unsigned)__builtin_clzll(wanted));
-		if (vm_split_range(run->vm, &part))
-			return;
-	}
+	if (!run->vm->eager_split)
+		return;
+	found = wanted & memslot_dirty_peek(run->slot, index);
+	if (!found)
+		return;
+	part.start = gfn + (unsigned)__builtin_ctzll(found);
+	last = gfn + 63 - (unsigned)__builtin_clzll(found);
+	part.end = last + 1;
+	if ((run->vm->policies & VMMU_POLICY_SPLIT_BUT_LAST) &&
+	    is_aligned(last, BIT64(geometry->shift[2] - geometry->page_shift)))
+		part.end = last;
+	(void)vm_split_range(run->vm, &part);
 }
 
 static void dirty_clear(struct dirty_run *run, const struct vmmu_dirty_range *range)
@@ -103,10 +109,10 @@ static void dirty_clear(struct dirty_run *run, const struct vmmu_dirty_range *ra
 	uint64_t words = dirty_words(range->pages);
 
 	vm_lock(run->vm);
-	dirty_split(run, range);
 	for (uint64_t i = 0; i < words; i++) {
 		uint64_t index = range->first / DIRTY_WORD_PAGES + i;
 
+		dirty_split(run, index, range->bitmap[i]);
 		dirty_taken(run, index,
 			    memslot_dirty_take_some(run->slot, index, range->bitmap[i]));
 	}

@@ -44,6 +44,19 @@ static NEVER_INLINE bool dirty_note_leaf(struct vmmu_vm *vm, const struct entry_
 }
 
 /*
+ * The large leaf at REF was not protected when logging began: its next write is a fault, and no
+ * lockless one, which could not split it.
+ */
+static void dirty_forbid_leaf(struct vmmu_vm *vm, const struct entry_ref *ref)
+{
+	uint64_t pte = pte_load(ref->ptep);
+
+	group_break(&vm->tree, ref, 1);
+	if (fmt_mmu_writable(pte, ref->level) || (fmt_access(pte, ref->level) & VMMU_WRITE))
+		funnel_update(&vm->tree, ref, fmt_write_forbid);
+}
+
+/*
  * The next write to what the leaf at REF maps is seen: it is a fault, or hardware marks the entry.
  * A large page is protected in any case, and split by that write: which part it was is what the log
  * is about.
@@ -51,7 +64,9 @@ static NEVER_INLINE bool dirty_note_leaf(struct vmmu_vm *vm, const struct entry_
 static NEVER_INLINE void dirty_arm_leaf(struct vmmu_vm *vm, const struct entry_ref *ref,
 					struct memslot *slot)
 {
-	if (vm->dirty_source == VMMU_DIRTY_BY_FAULTS || ref->level > 1)
+	if (ref->level > 1 && vm->slots.is_initially_dirty)
+		dirty_forbid_leaf(vm, ref);
+	else if (vm->dirty_source == VMMU_DIRTY_BY_FAULTS || ref->level > 1)
 		zap_protect_leaf(vm, ref, slot);
 	if (vm->dirty_source != VMMU_DIRTY_BY_FAULTS)
 		dirty_forget_leaf(vm, ref, slot);

@@ -64,13 +64,12 @@ static NEVER_INLINE uint64_t fault_search_slot(struct vmmu_vcpu *vcpu, uint64_t 
 	return generation;
 }
 
-/* No slot: MMIO, but for who wants no such thing. */
+/* No slot: MMIO, but for who wants no such thing; ahead of any access, too. */
 static NEVER_INLINE int fault_without_slot(const struct vmmu_vm *vm, struct vmmu_fault *fault)
 {
-	if (fault_is_ahead(fault))
-		return VMMU_EMULATE;
 	if (fault_has(fault, VMMU_FAULT_PRIVATE))
-		return fault_exit(fault, VMMU_EXIT_MEMORY_FAULT);
+		return fault_is_ahead(fault) ? VMMU_EMULATE
+					     : fault_exit(fault, VMMU_EXIT_MEMORY_FAULT);
 	return vm->policies & VMMU_POLICY_NO_MMIO_ENTRIES ? VMMU_EMULATE : FAULT_GO_ON;
 }
 
@@ -380,8 +379,7 @@ static ALWAYS_INLINE int fault_map_at(struct fault_state *s, unsigned goal, unsi
 		return VMMU_FIXED;
 	if (map_set_leaf(vm, vcpu, s->slot, &ref, leaf) == MAP_SAME)
 		return VMMU_SPURIOUS;
-	if (why != VMMU_RESOLVE_NO_FAULT)
-		fault_prefetch(vcpu, s->slot, &ref);
+	fault_prefetch(vcpu, s->slot, &ref);
 	return VMMU_FIXED;
 }
 
@@ -394,23 +392,32 @@ static NEVER_INLINE int fault_map_large(struct fault_state *s)
 }
 
 /*
- * Locked: is gfn mapped, with whatever rights? Then vmmu_prefault() leaves it alone: it may have
- * been used already, or be write-protected, or as large as it is, for a reason.
+ * Locked: is gfn mapped, with whatever rights, and no larger than it should be? Then
+ * vmmu_prefault() leaves it alone: it may have been used already, or be write-protected, or as
+ * small as it is, for a reason.
  */
-static NEVER_INLINE bool fault_is_mapped(const struct vmmu_vcpu *vcpu, struct vmmu_fault *fault)
+static NEVER_INLINE bool fault_is_mapped(const struct fault_state *s)
 {
-	struct walk_stop at = walk_entries(&vcpu->vm->tree, vcpu->entries, fault->gfn, 1);
+	const struct vmmu_vcpu *vcpu = s->vcpu;
+	struct walk_stop at = walk_entries(&vcpu->vm->tree, vcpu->entries, s->gfn, 1);
+	unsigned wanted, goal = fault_goal(s, &wanted);
 
-	if (fmt_classify(at.pte, at.level) != VMMU_ENTRY_LEAF)
+	if (fmt_classify(at.pte, at.level) != VMMU_ENTRY_LEAF || at.level > goal)
 		return false;
-	fault_report_leaf(fault, at.pte, at.level);
+	/* What hardware marks as dirty for a log is not to be lost. */
+	if ((s->vm->policies & VMMU_POLICY_PREFAULT_ANEW) &&
+	    s->vm->dirty_source == VMMU_DIRTY_BY_FAULTS)
+		return false;
+	/* Of tries for want of frames only the first comes here: others found nothing mapped. */
+	fault_tell(s->vm, vcpu, s->fault, goal, s->page->pfn);
+	fault_report_leaf(s->fault, at.pte, at.level);
 	return true;
 }
 
 /* Locked: map s->page for vmmu_prefault(). */
 static NEVER_INLINE int fault_map_ahead(struct fault_state *s)
 {
-	return fault_is_mapped(s->vcpu, s->fault) ? VMMU_SPURIOUS : fault_map_large(s);
+	return fault_is_mapped(s) ? VMMU_SPURIOUS : fault_map_large(s);
 }
 
 /* Locked: map s->page: nearly always a small one that the guest wants. */

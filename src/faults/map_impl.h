@@ -232,8 +232,8 @@ static NEVER_INLINE enum map_result map_replace(struct vmmu_vm *vm, struct vmmu_
 		group_break(&vm->tree, ref, 1);
 		old_pte = pte_load(ref->ptep);
 	}
-	/* Whatever else is there has made way before KVM's direct MMU looks. */
-	if (kind == VMMU_ENTRY_MMIO)
+	/* Tables have made way before KVM's direct MMU looks. */
+	if (kind == VMMU_ENTRY_MMIO || kind == VMMU_ENTRY_LEAF)
 		leaf = map_leaf_over(vm, old_pte, leaf, ref->level);
 	if (kind == VMMU_ENTRY_LEAF &&
 	    fmt_leaf_pfn(old_pte, ref->level) == fmt_leaf_pfn(leaf, ref->level)) {

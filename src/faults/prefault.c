@@ -94,7 +94,8 @@ static bool prefault_is_wide(const struct vmmu_vcpu *vcpu)
 {
 	const struct vmmu_vm *vm = vcpu->vm;
 
-	return !vcpu_is_direct(vcpu) && !vm->env.event && !(vm->policies & VM_POLICIES_ASKED);
+	return !vcpu_is_direct(vcpu) && !vm->env.event &&
+	       !(vm->policies & (VM_POLICIES_ASKED | VMMU_POLICY_PREFAULT_ANEW));
 }
 
 /* Map as many of the next pages as can be at once. 0: some, or a fault is to try the next page. */

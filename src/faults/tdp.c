@@ -208,7 +208,9 @@ void tdp_leave(struct vmmu_vcpu *vcpu)
 
 void tdp_invalidate_roots(struct vmmu_vm *vm)
 {
-	for (unsigned as = 0; as < vm->as_count; as++) {
+	_Static_assert(VMMU_ADDRESS_SPACES_MAX <= 2, "which is newer is known of two");
+	for (unsigned i = 1; i <= vm->as_count; i++) {
+		unsigned as = (vm->tdp_newest + i) % vm->as_count;
 		_Atomic(struct table *) *current = vm_root(vm, VMMU_ROOT_TDP, as);
 		struct table *root = atomic_load_explicit(current, memory_order_relaxed);
 

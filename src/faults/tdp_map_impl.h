@@ -360,7 +360,7 @@ static NEVER_INLINE int tdp_map_large(struct fault_state *s)
 
 static NEVER_INLINE int tdp_map_ahead(struct fault_state *s)
 {
-	return fault_is_mapped(s->vcpu, s->fault) ? VMMU_SPURIOUS : tdp_map_large(s);
+	return fault_is_mapped(s) ? VMMU_SPURIOUS : tdp_map_large(s);
 }
 
 /* As fault_map_page(). */

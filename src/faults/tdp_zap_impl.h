@@ -221,6 +221,7 @@ static struct table *engine_tdp_root_get(struct vmmu_vm *vm, unsigned as_id)
 
 	if (!root)
 		return NULL;
+	vm->tdp_newest = as_id;
 	atomic_store_explicit(&root->flags, TABLE_TDP, memory_order_relaxed);
 	if (!is_zeroed || fmt_make_absent(level))
 		map_fill_absent(&vm->tree, root);

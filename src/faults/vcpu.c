@@ -211,6 +211,17 @@ static struct table *vcpu_take_previous(struct vmmu_vcpu *vcpu)
 	return NULL;
 }
 
+/* VCPU found ROOT there. Of direct roots alone, as it is with KVM. */
+static void vcpu_tell_root(const struct vmmu_vcpu *vcpu, const struct table *root)
+{
+	struct vmmu_vm *vm = vcpu->vm;
+
+	if (vcpu->root_mode == VMMU_ROOT_DIRECT)
+		vm_event(vm, .kind = VMMU_EVENT_TABLE_GET, .vcpu_id = vcpu->id,
+			 .as_id = root->as_id, .level = root->level,
+			 .hpa = tree_table_hpa(&vm->tree, root));
+}
+
 /*
  * Back to a root that was kept no flush is due: flushes name an address space, not a root, and went
  * to all vCPUs meanwhile wherever they were. A root new to this vCPU may stand in a frame of which
@@ -226,13 +237,16 @@ int vcpu_load_root(struct vmmu_vcpu *vcpu)
 	vcpu_put_obsolete(vcpu);
 	root = vcpu_take_previous(vcpu);
 	if (root) {
+		vcpu_tell_root(vcpu, root);
 		vcpu_leave_root(vcpu);
 		vcpu_stand_on(vcpu, root);
 		vcpu->mmio.is_set = false;
 		return 0;
 	}
 	root = atomic_load_explicit(vcpu->current, memory_order_relaxed);
-	if (!root) {
+	if (root) {
+		vcpu_tell_root(vcpu, root);
+	} else {
 		if (!quota_make_room(vm))
 			return -ENOSPC;
 		root = vcpu->root_mode == VMMU_ROOT_TDP ? vm->engine->tdp_root_get(vm, vcpu->as_id)

@@ -90,7 +90,9 @@ struct vmmu_vm {
 	struct tree tree;
 	bool is_taking_dirt; /* dirty bits that go just now were reported, or need not be */
 	struct list vcpus;
-	struct table *dying;    /* invalid tdp roots that still map something, by hash_next */
+	/* invalid tdp roots that still map something, by hash_next; those that came last first */
+	struct table *dying;
+	unsigned tdp_newest;    /* address space of the tdp root that came last */
 	uint64_t tables_max;    /* quota in force; UINT64_MAX: none */
 	bool is_tables_max_set; /* asked for; else it follows slot_gfns */
 	uint64_t slot_gfns;     /* smallest pages in all slots */

@@ -4,7 +4,8 @@
  *
  * Ranges of gfns are disjoint, so order by start is order by end too. Ranges of hvas may overlap
  * (aliases): there hva_reach[i], the largest end so far, rises along the array even where ends do
- * not, and tells where a search by end must begin.
+ * not, and tells where a search by end must begin. Slots that begin at one hva stand in the order
+ * in which they were set last, which is the order in which KVM takes them.
  */
 #include <errno.h>
 #include <string.h>
@@ -64,6 +65,12 @@ static size_t hva_lower_bound(const struct slot_set *set, uint64_t hva)
 			low = mid + 1;
 	}
 	return low;
+}
+
+/* The same with an hva above HVA, which is a page's. */
+static size_t hva_upper_bound(const struct slot_set *set, uint64_t hva)
+{
+	return hva_lower_bound(set, hva + 1);
 }
 
 /* Index in by_hva of the first slot that can end after HVA: all before it end at or below. */
@@ -215,7 +222,7 @@ static void slot_set_insert(struct slot_set *set, const struct slots *slots,
 			    struct memslot *new_slot)
 {
 	size_t gfn_index = slot_set_first(set, new_slot->base_gfn);
-	size_t hva_index = hva_lower_bound(set, new_slot->hva);
+	size_t hva_index = hva_upper_bound(set, new_slot->hva);
 	size_t hva_behind = set->count - hva_index;
 
 	memmove(&set->by_gfn[gfn_index + 1], &set->by_gfn[gfn_index],
@@ -230,13 +237,29 @@ static void slot_set_insert(struct slot_set *set, const struct slots *slots,
 	hva_reach_update(set, slots, hva_index);
 }
 
+/* NEW_SLOT in the place of OLD, at the same hvas: behind all others that begin there. */
+static void slot_set_replace_hva(struct slot_set *set, const struct slots *slots,
+				 const struct memslot *old, struct memslot *new_slot)
+{
+	size_t index = hva_index_of(set, old), end = hva_upper_bound(set, old->hva);
+	uint64_t reach = index ? set->hva_reach[index - 1] : 0;
+
+	memmove(&set->by_hva[index], &set->by_hva[index + 1],
+		(end - 1 - index) * sizeof(*set->by_hva));
+	set->by_hva[end - 1] = new_slot;
+	for (; index < end; index++) {
+		reach = max_u64(reach, hva_end(set->by_hva[index], slots));
+		set->hva_reach[index] = reach;
+	}
+}
+
 void slot_set_change(struct slot_set *set, const struct slots *slots, const struct memslot *old,
 		     struct memslot *new_slot)
 {
 	if (old && new_slot && old->base_gfn == new_slot->base_gfn) {
 		/* Same place in gfns and, since neither ever changes, in hvas. */
 		set->by_gfn[slot_set_first(set, old->base_gfn)] = new_slot;
-		set->by_hva[hva_index_of(set, old)] = new_slot;
+		slot_set_replace_hva(set, slots, old, new_slot);
 		return;
 	}
 	if (old)

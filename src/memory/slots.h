@@ -47,7 +47,7 @@ struct slot_set {
 	_Atomic uint64_t generation;
 	size_t count;
 	struct memslot **by_gfn; /* sorted by base_gfn */
-	struct memslot **by_hva; /* sorted by hva; ranges may overlap */
+	struct memslot **by_hva; /* by hva, then by when they were set; ranges may overlap */
 	/* Private to slot_set.c. */
 	uint64_t *hva_reach; /* [i]: largest end (bytes) among by_hva[0..i]; never falls along i */
 	size_t capacity;     /* slots that the three arrays have room for */

@@ -141,15 +141,24 @@ static void compare_reply(struct vmmu_compare *compare, struct compare_window *w
 		fact.value = accesses->reply;
 	}
 	compare_add(compare, &window->kernel, &fact);
-	fact.value = accesses->is_log              ? accesses->engine_reply
+	fact.value = accesses->is_call             ? accesses->engine_reply
 		     : accesses->has_engine_failed ? -1
 						   : 0;
 	compare_add(compare, &window->engine, &fact);
 }
 
-void compare_dirty(struct vmmu_compare *compare, int64_t count)
+void compare_called(struct vmmu_compare *compare, int64_t result)
 {
-	compare->accesses.engine_reply = count;
+	compare->accesses.engine_reply = result;
+}
+
+void compare_page(struct vmmu_compare *compare, const struct vmmu_dirty_page *page)
+{
+	struct compare_fact fact = {
+		.event = VMMU_COMPARE_PAGE, .address = page->page, .value = page->slot};
+
+	if (compare->window)
+		compare_add(compare, &compare->window->engine, &fact);
 }
 
 static void compare_begin_step(struct vmmu_compare *compare, struct compare_window *window,
@@ -165,6 +174,34 @@ static void compare_begin_step(struct vmmu_compare *compare, struct compare_wind
 	window->stop_count = 0;
 }
 
+static uint64_t compare_slot_word(const struct vmmu_slot *slot)
+{
+	return (uint64_t)slot->as_id << 16 | slot->id;
+}
+
+/* Calls whose result is compared. */
+static void compare_script_call(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
+{
+	struct compare_accesses *accesses = &compare->accesses;
+
+	switch (event->kind) {
+	case VMMU_TRACE_DIRTY_GET:
+	case VMMU_TRACE_DIRTY_CLEAR:
+		accesses->gpa = compare_slot_word(&event->slot);
+		break;
+	case VMMU_TRACE_PREFAULT:
+		accesses->gpa = event->gpa;
+		break;
+	case VMMU_TRACE_DIRTY_HARVEST:
+		break;
+	default:
+		return;
+	}
+	accesses->is_call = true;
+	accesses->is_log = event->kind == VMMU_TRACE_DIRTY_GET ||
+			   event->kind == VMMU_TRACE_DIRTY_HARVEST;
+}
+
 /* Accesses at addresses of the guest's own are known by their faults alone. */
 static void compare_script_line(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
 {
@@ -176,11 +213,12 @@ static void compare_script_line(struct vmmu_compare *compare, const struct vmmu_
 							      .gpa = event->gpa,
 							      .count = event->count,
 							      .stride = event->stride};
-	if (event->kind == VMMU_TRACE_DIRTY_GET)
-		compare->accesses = (struct compare_accesses){.gpa = event->slot.id,
-							      .is_log = true};
+	compare_script_call(compare, event);
 	compare->accesses.is_slot = event->kind == VMMU_TRACE_SLOT && event->slot.bytes;
-	compare->accesses.has_reply = event->has_reply;
+	/* What the host says of its own is no KVM's doing, nor are settings that go before all. */
+	compare->accesses.has_reply = event->has_reply && event->kind != VMMU_TRACE_RECLAIM &&
+				      event->kind != VMMU_TRACE_DIRTY_MANUAL &&
+				      event->kind != VMMU_TRACE_DIRTY_RING;
 	compare->accesses.reply = event->reply;
 }
 
@@ -206,6 +244,28 @@ static void compare_give_up(struct vmmu_compare *compare, struct compare_window 
 	accesses->done++;
 }
 
+/* A trace that does not know its vCPUs is replayed on the first. */
+static unsigned compare_vcpu(const struct vmmu_trace_event *event)
+{
+	return event->vcpu == UINT32_MAX ? 0 : event->vcpu & (COMPARE_VCPUS - 1);
+}
+
+unsigned compare_space(const struct vmmu_compare *compare, const struct vmmu_trace_event *event)
+{
+	unsigned vcpu = compare_vcpu(event);
+
+	return compare->smm[vcpu / 64] >> vcpu % 64 & 1;
+}
+
+static void compare_enter_smm(struct vmmu_compare *compare, const struct vmmu_trace_event *event)
+{
+	unsigned vcpu = compare_vcpu(event);
+
+	compare->smm[vcpu / 64] &= ~BIT64(vcpu % 64);
+	if (event->writable)
+		compare->smm[vcpu / 64] |= BIT64(vcpu % 64);
+}
+
 /* What has no place in the order of facts, but says how faults ended. */
 static void compare_follow(struct vmmu_compare *compare, struct compare_window *window,
 			   const struct vmmu_trace_event *event)
@@ -226,6 +286,9 @@ static void compare_follow(struct vmmu_compare *compare, struct compare_window *
 	case VMMU_TRACE_MMIO:
 		window->fault.has_mmio = true;
 		compare->accesses.is_emulated = true;
+		break;
+	case VMMU_TRACE_SMM:
+		compare_enter_smm(compare, event);
 		break;
 	case VMMU_TRACE_MAP_SET:
 		window->fault.has_set = true;
@@ -266,6 +329,7 @@ static enum vmmu_compare_event compare_event_of(const struct vmmu_trace_event *e
 		{VMMU_TRACE_MMIO_SET, VMMU_COMPARE_MMIO_SET},
 		{VMMU_TRACE_MMIO_CHECK, VMMU_COMPARE_MMIO_CHECK},
 		{VMMU_TRACE_ZAP_ALL, VMMU_COMPARE_ZAP_ALL},
+		{VMMU_TRACE_DIRTY_PAGE, VMMU_COMPARE_PAGE},
 	};
 
 	static const enum vmmu_compare_event probes[] = {
@@ -357,8 +421,12 @@ static void compare_judged(struct vmmu_compare *compare, struct compare_window *
 	case VMMU_TRACE_SPLIT:
 		fact.value = (int64_t)event->count;
 		break;
+	case VMMU_TRACE_DIRTY_PAGE:
+		fact.value = (int64_t)compare_slot_word(&event->slot);
+		break;
 	case VMMU_TRACE_MMIO_SET:
-		fact.access = event->access;
+		/* KVM 7 prints a bit of the generation with them. */
+		fact.access = event->access & VMMU_RWX;
 		break;
 	case VMMU_TRACE_MMIO_CHECK:
 		fact.current = event->count;

@@ -19,6 +19,7 @@
 #define VMMU_TRACING_COMPARE_H
 
 #include <vmmu/compare.h>
+#include <vmmu/dirty.h>
 #include <vmmu/event.h>
 #include <vmmu/trace.h>
 #include <vmmu/vm.h>
@@ -29,6 +30,8 @@
 #define COMPARE_FACTS_MAX (UINT64_C(1) << 22)
 /* Reasons there may be. */
 #define COMPARE_REASONS_MAX 16u
+/* vCPUs of which is known whether they are in SMM; a power of two. Others share. */
+#define COMPARE_VCPUS 1024u
 /* Table frames told apart, 4 KiB each: as many as a replay's VM has room for. */
 #define COMPARE_FRAMES (UINT64_C(1) << 18)
 /* What a replay's VM takes for the address of its first table frame: the library's default. */
@@ -55,7 +58,8 @@ enum compare_why {
 struct compare_fact {
 	enum vmmu_compare_event event;
 	unsigned as_id, level, access;
-	/* gfn; with FAST_FIX, OUTCOME and ACCESS a gpa in bytes, with DIRTY a slot's id */
+	/* gfn; with FAST_FIX, OUTCOME and ACCESS a gpa in bytes, with DIRTY a slot's word (enum
+	 * vmmu_trace_kind has it in two), with PAGE a page of the slot with word VALUE */
 	uint64_t address;
 	uint64_t pfn;
 	uint64_t old_pte, new_pte;
@@ -89,7 +93,8 @@ struct compare_accesses {
 	/* of the line: what the kit's VMM printed about it */
 	bool has_reply;
 	int64_t reply;
-	bool is_log; /* it reads the dirty log of slot gpa, and engine_reply is what came of it */
+	bool is_log;  /* it reads the dirty log of slot gpa, or all rings */
+	bool is_call; /* so it does, or it is another call: engine_reply is what came of it */
 	int64_t engine_reply;
 	bool is_slot; /* it sets a slot, which is not there before the call */
 };
@@ -138,6 +143,7 @@ struct vmmu_compare {
 	uint64_t script_threads, host_threads;
 	uint64_t fact_count; /* in the lists of all of them */
 	struct compare_accesses accesses;
+	uint64_t smm[COMPARE_VCPUS / 64]; /* [vcpu / 64]: a bit for each that is in SMM */
 	uint64_t *frames; /* [engine's table frame]: the kernel's hpa plus 1; 0: not known */
 	struct vmmu_compare_tally step;
 	struct vmmu_compare_tally classes[VMMU_COMPARE_EVENTS][VMMU_LEVELS_MAX + 1]
@@ -178,10 +184,17 @@ void compare_engine(struct vmmu_compare *compare, const struct vmmu_event *event
 void compare_release(struct vmmu_compare *compare, struct compare_window *window);
 /* The bits that hardware sets in a leaf that it uses for ACCESS; 0: none. */
 uint64_t compare_marks(const struct vmmu_compare *compare, unsigned access);
+/* The address space that the vCPU of EVENT sees. */
+unsigned compare_space(const struct vmmu_compare *compare, const struct vmmu_trace_event *event);
 /* The guest stopped by itself: what the engine's tables say to the access it came from. */
 void compare_stop(struct vmmu_compare *compare, const struct vmmu_trace_event *event);
-/* The engine read a dirty log for the script's line: COUNT pages; -1: it refused. */
-void compare_dirty(struct vmmu_compare *compare, int64_t count);
+/*
+ * What came of the call that the script's line is: pages of a dirty log or of all rings; -1: the
+ * engine refused.
+ */
+void compare_called(struct vmmu_compare *compare, int64_t result);
+/* PAGE was in one of the engine's dirty rings. */
+void compare_page(struct vmmu_compare *compare, const struct vmmu_dirty_page *page);
 /* The recording is over. -ENOMEM. */
 int compare_end(struct vmmu_compare *compare);
 

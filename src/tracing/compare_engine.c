@@ -10,6 +10,9 @@
 #include "tracing/compare.h"
 #include "tracing/profile.h"
 
+/* Where the kit's guest has the code that makes a script's accesses. */
+#define COMPARE_CODE_GPA UINT64_C(0x1000)
+
 static uint64_t engine_mask(const struct vmmu_bit_field *field)
 {
 	return field->count ? (BIT64(field->count) - 1) << field->first : 0;
@@ -393,12 +396,13 @@ static void engine_mark(const struct vmmu_compare *compare, const struct vmmu_wa
 		(void)vmmu_tables(compare->vm, engine_mark_frame, &mark);
 }
 
-static enum compare_why engine_why(const struct vmmu_compare *compare, uint64_t gpa,
-				   unsigned access)
+static enum compare_why engine_why(const struct vmmu_compare *compare,
+				   const struct vmmu_trace_event *event)
 {
+	unsigned space = compare_space(compare, event), access = event->fault.access;
 	struct vmmu_walk walk;
 
-	if (vmmu_walk(compare->vm, 0, gpa, &walk))
+	if (vmmu_walk(compare->vm, space, event->fault.gpa, &walk))
 		return COMPARE_ABSENT;
 	if (walk.entry.kind == VMMU_ENTRY_MMIO)
 		return COMPARE_MMIO;
@@ -421,7 +425,7 @@ void compare_fault(struct vmmu_compare *compare, const struct vmmu_trace_event *
 	if (!compare->has_script || !compare->window)
 		return;
 	compare_add(compare, &compare->window->kernel, &fact);
-	fact.value = engine_why(compare, fact.address, fact.access);
+	fact.value = engine_why(compare, event);
 	/* RISC-V reports all alike. */
 	if (compare->has_looks && !compare->has_probes && fact.value != COMPARE_GRANTED)
 		fact.value = COMPARE_ABSENT;
@@ -440,6 +444,7 @@ void compare_stop(struct vmmu_compare *compare, const struct vmmu_trace_event *e
 	/* Where no event tells of emulation it is one way to get through. */
 	bool is_through = compare->has_looks && !compare->has_probes &&
 			  accesses->has_engine_emulated;
+	unsigned space = compare_space(compare, event);
 	struct vmmu_walk walk;
 
 	compare->is_look_due = true;
@@ -448,7 +453,10 @@ void compare_stop(struct vmmu_compare *compare, const struct vmmu_trace_event *e
 	if (!is_known || !compare->window)
 		return;
 	compare_add(compare, &compare->window->kernel, &fact);
-	fact.value = !vmmu_walk(compare->vm, 0, fact.address, &walk) &&
+	if (!vmmu_walk(compare->vm, space, COMPARE_CODE_GPA, &walk) &&
+	    walk.entry.kind == VMMU_ENTRY_LEAF)
+		engine_mark(compare, &walk, VMMU_EXEC);
+	fact.value = !vmmu_walk(compare->vm, space, fact.address, &walk) &&
 		     walk.entry.kind == VMMU_ENTRY_LEAF && (walk.access & fact.access);
 	if (fact.value)
 		engine_mark(compare, &walk, fact.access);

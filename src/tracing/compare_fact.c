@@ -57,6 +57,7 @@ static const struct {
 	[VMMU_COMPARE_ACCESS] = {"access", FACT_ADDRESS | FACT_ACCESS | FACT_VALUE},
 	[VMMU_COMPARE_RESULT] = {"result", FACT_ADDRESS | FACT_VALUE},
 	[VMMU_COMPARE_DIRTY] = {"dirty", FACT_ADDRESS | FACT_VALUE},
+	[VMMU_COMPARE_PAGE] = {"page", FACT_ADDRESS | FACT_VALUE},
 };
 
 const char *vmmu_compare_event_name(enum vmmu_compare_event event)

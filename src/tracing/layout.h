@@ -37,7 +37,7 @@ struct layout_call {
 
 /* What the kit's VMM printed about a line of its script. */
 struct layout_reply {
-	char word[8]; /* the line's first */
+	char word[12]; /* the line's first */
 	int64_t value;
 };
 

@@ -11,6 +11,13 @@
 
 typedef bool script_read(struct parser *parser, const char *text, struct vmmu_trace_event *event);
 
+/* KVM's word for a slot: the address space is in the upper 16 bits. */
+static void script_id(uint64_t word, struct vmmu_trace_event *event)
+{
+	event->slot.as_id = (unsigned)(word >> 16);
+	event->slot.id = (unsigned)(word & 0xffff);
+}
+
 /*
  * "slot ID GPA SIZE FLAGS"; FLAGS says also how the kit is to back the slot: those bits are not the
  * slot's.
@@ -19,16 +26,25 @@ static bool script_slot(struct parser *parser, const char *text, struct vmmu_tra
 {
 	uint64_t v[4];
 
-	if (!form_match(text, "slot %x %x %x %x", v))
+	if (!form_match(text, "%w %x %x %x %x", v))
 		return false;
 	event->kind = VMMU_TRACE_SLOT;
-	event->slot.id = (unsigned)v[0];
+	script_id(v[0], event);
 	event->slot.gpa = v[1];
 	event->slot.bytes = v[2];
 	event->slot.flags = (unsigned)v[3] & (VMMU_SLOT_LOG_DIRTY | VMMU_SLOT_READ_ONLY);
 	event->count = v[3] & VMMU_TRACE_BACKED;
 	parser->has_slot_marks = true;
 	return true;
+}
+
+/* "alias ID GPA SIZE FLAGS SLOT OFFSET": the memory is another slot's. */
+static bool script_alias(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	bool is_slot = script_slot(parser, text, event);
+
+	event->count = 0;
+	return is_slot;
 }
 
 static bool script_del(struct parser *parser, const char *text, struct vmmu_trace_event *event)
@@ -38,7 +54,7 @@ static bool script_del(struct parser *parser, const char *text, struct vmmu_trac
 	if (!form_match(text, "del %x", v))
 		return false;
 	event->kind = VMMU_TRACE_SLOT;
-	event->slot.id = (unsigned)v[0];
+	script_id(v[0], event);
 	parser->has_slot_marks = true;
 	return true;
 }
@@ -77,7 +93,75 @@ static bool script_dirty(struct parser *parser, const char *text, struct vmmu_tr
 	if (!form_match(text, "dirty %x", v))
 		return false;
 	event->kind = VMMU_TRACE_DIRTY_GET;
-	event->slot.id = (unsigned)v[0];
+	script_id(v[0], event);
+	return true;
+}
+
+/* "clear SLOT FIRST PAGES WORD" */
+static bool script_clear(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[4];
+
+	(void)parser;
+	if (!form_match(text, "clear %x %x %x %x", v))
+		return false;
+	event->kind = VMMU_TRACE_DIRTY_CLEAR;
+	script_id(v[0], event);
+	event->gfn = v[1];
+	event->count = v[2];
+	event->stride = v[3];
+	return true;
+}
+
+/* "manual FLAGS" */
+static bool script_manual(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	(void)parser;
+	event->kind = VMMU_TRACE_DIRTY_MANUAL;
+	return form_match(text, "manual %x", &event->count);
+}
+
+/* "ring BYTES", "reclaim BYTES" */
+static bool script_bytes(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	(void)parser;
+	event->kind = text[1] == 'i' ? VMMU_TRACE_DIRTY_RING : VMMU_TRACE_RECLAIM;
+	return form_match(text, "%w %x", &event->bytes);
+}
+
+static bool script_harvest(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	(void)parser;
+	(void)text;
+	event->kind = VMMU_TRACE_DIRTY_HARVEST;
+	return true;
+}
+
+/* "page slot SLOT offset PAGE": an entry of a dirty ring */
+static bool script_page(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[2];
+
+	(void)parser;
+	if (!form_match(text, "page slot %x offset %x", v))
+		return false;
+	event->kind = VMMU_TRACE_DIRTY_PAGE;
+	script_id(v[0], event);
+	event->gfn = v[1];
+	return true;
+}
+
+/* "prefault GPA BYTES" */
+static bool script_prefault(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t v[2];
+
+	(void)parser;
+	if (!form_match(text, "prefault %x %x", v))
+		return false;
+	event->kind = VMMU_TRACE_PREFAULT;
+	event->gpa = v[0];
+	event->bytes = v[1];
 	return true;
 }
 
@@ -92,7 +176,7 @@ static bool script_host_call(struct parser *parser, const char *text,
 	if (!form_match(text, is_protect ? "%w %x %x %x %x" : "%w %x %x %x", v))
 		return false;
 	event->kind = is_protect ? VMMU_TRACE_PROTECT : VMMU_TRACE_DROP;
-	event->slot.id = (unsigned)v[0];
+	script_id(v[0], event);
 	event->gpa = v[1];
 	event->bytes = v[2];
 	event->writable = v[3];
@@ -146,6 +230,16 @@ static bool script_other(struct parser *parser, const char *text, struct vmmu_tr
 	return true;
 }
 
+/* "vcpu NUMBER": what comes from this thread is its doing. */
+static bool script_vcpu(struct parser *parser, const char *text, struct vmmu_trace_event *event)
+{
+	uint64_t number;
+
+	event->kind = VMMU_TRACE_SCRIPT;
+	return form_match(text, "vcpu %x", &number) && number < THREADS_NO_VCPU &&
+	       parse_vcpu(parser, event, number);
+}
+
 /* A line that runs the guest. */
 static bool script_run(struct parser *parser, const char *text, struct vmmu_trace_event *event)
 {
@@ -177,7 +271,17 @@ static const struct {
 	{"range", script_range},
 	{"slot", script_slot},
 	{"del", script_del},
+	{"alias", script_alias},
 	{"dirty", script_dirty},
+	{"clear", script_clear},
+	{"manual", script_manual},
+	{"ring", script_bytes},
+	{"harvest", script_harvest},
+	{"page", script_page},
+	{"prefault", script_prefault},
+	{"reclaim", script_bytes},
+	{"vcpu", script_vcpu},
+	{"smm", script_other},
 	{"dontneed", script_host_call},
 	{"protect", script_host_call},
 	{"mode", script_other},
@@ -216,6 +320,12 @@ bool parse_is_script_line(const struct vmmu_trace_event *event)
 	case VMMU_TRACE_SCRIPT:
 	case VMMU_TRACE_SLOT:
 	case VMMU_TRACE_DIRTY_GET:
+	case VMMU_TRACE_DIRTY_CLEAR:
+	case VMMU_TRACE_DIRTY_MANUAL:
+	case VMMU_TRACE_DIRTY_RING:
+	case VMMU_TRACE_DIRTY_HARVEST:
+	case VMMU_TRACE_PREFAULT:
+	case VMMU_TRACE_RECLAIM:
 	case VMMU_TRACE_DROP:
 	case VMMU_TRACE_PROTECT:
 		return true;

@@ -39,8 +39,9 @@ static const struct vmmu_bit_field role_7[] = {
 	(VMMU_RULE_FLUSH_ACCESSED | VMMU_RULE_FLUSH_DIRTY | VMMU_RULE_FLUSH_WRITE |      \
 	 VMMU_RULE_FLUSH_FORBID | VMMU_RULE_ACCESSED_ATOMIC | VMMU_RULE_ZAP_TO_RECOVER | \
 	 VMMU_RULE_FREEZE_ABSENT | VMMU_RULE_CLEAN_OVER_OTHERS | VMMU_RULE_EAGER_SPLIT)
-#define RULES_6_1 \
-	(RULES_6 | VMMU_RULE_FREEZE_COLLAPSED | VMMU_RULE_ALLOWED_LATE | VMMU_RULE_NX_ANY_TABLE)
+#define RULES_6_1                                                                                 \
+	(RULES_6 | VMMU_RULE_FREEZE_COLLAPSED | VMMU_RULE_ALLOWED_LATE | VMMU_RULE_NX_ANY_TABLE | \
+	 VMMU_RULE_SPLIT_BUT_LAST)
 #define RULES_6_12 (RULES_6 | VMMU_RULE_ZAP_BY_LEVEL | VMMU_RULE_SPLIT_AT_FAULTS)
 #define RULES_7                                                                          \
 	(VMMU_RULE_FLUSH_FORBID | VMMU_RULE_RECOVER_IN_PLACE | VMMU_RULE_LEAF_STAYS |    \
@@ -199,7 +200,7 @@ static const char *const rule_names[] = {
 	"tell-below-first", "allowed-late",        "eager-split",        "nx-any-table",
 	"exec-by-fetch",    "logged-read-only",    "no-mmio-entries",    "locked-fix",
 	"free-empty",       "protect-new",         "resize-by-faults",   "zap-slot-range",
-	"no-rmaps",         "step-whole",          "split-at-faults",
+	"no-rmaps",         "step-whole",          "split-at-faults",    [31] = "split-but-last",
 };
 
 const struct vmmu_profile *vmmu_profile_at(unsigned index)

@@ -223,6 +223,13 @@ void replay_backing_join(struct replay_backing *backing, uint64_t start)
 	(void)replay_spans_add(&backing->touched, first, end);
 }
 
+void replay_backing_reclaim(struct replay_backing *backing, uint64_t start, uint64_t end)
+{
+	replay_backing_drop(backing, start, end);
+	if (backing->is_allowed_late && start < end)
+		(void)replay_spans_add(&backing->unwritten, start, end);
+}
+
 static bool is_small_and_written(const struct replay_backing *backing, uint64_t hva)
 {
 	const struct replay_frame *known = frame_find(backing->pages, hva >> HOST_LG2);

@@ -73,6 +73,11 @@ void replay_backing_pool(struct replay_backing *backing, uint64_t start, uint64_
 void replay_backing_drop(struct replay_backing *backing, uint64_t start, uint64_t end);
 /* The host made one huge page, writable and there, of all the small ones at hvas from START on. */
 void replay_backing_join(struct replay_backing *backing, uint64_t start);
+/*
+ * The host took hvas [start, end) back, and kept what was in them: they come back as they were, and
+ * after a read, where is_allowed_late, read-only.
+ */
+void replay_backing_reclaim(struct replay_backing *backing, uint64_t start, uint64_t end);
 /* The host forbade, or allowed again, writing to hvas [start, end). */
 void replay_backing_forbid(struct replay_backing *backing, uint64_t start, uint64_t end);
 void replay_backing_allow(struct replay_backing *backing, uint64_t start, uint64_t end);

@@ -82,6 +82,8 @@ static void invalidate(struct replay_run *run, const struct vmmu_trace_event *ev
 	struct replay_invalidation invalidation = {.pid = event->pid, .range = event->hva};
 	bool is_met = replay_layout_meets(&run->layout, event->hva.start, event->hva.end);
 
+	if (is_met && run->is_reclaiming)
+		replay_backing_reclaim(&run->backing, event->hva.start, event->hva.end);
 	if (is_met)
 		run->report->invalidations++;
 	else

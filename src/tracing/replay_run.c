@@ -70,7 +70,7 @@ static unsigned address_spaces(const struct replay_run *run)
 static unsigned policies_of(const struct vmmu_replay_options *options)
 {
 	static const struct {
-		enum vmmu_profile_rule rule;
+		unsigned rule;
 		enum vmmu_policy policy;
 	} policies[] = {
 		{VMMU_RULE_FREEZE_ABSENT, VMMU_POLICY_FREEZE_ABSENT},
@@ -89,12 +89,15 @@ static unsigned policies_of(const struct vmmu_replay_options *options)
 		{VMMU_RULE_NO_RMAPS, VMMU_POLICY_REMAP_ABSENT},
 		{VMMU_RULE_STEP_WHOLE, VMMU_POLICY_STEP_WHOLE},
 		{VMMU_RULE_LEAF_STAYS, VMMU_POLICY_LEAF_STAYS},
+		{VMMU_RULE_SPLIT_BUT_LAST, VMMU_POLICY_SPLIT_BUT_LAST},
 	};
 	unsigned result = 0;
 
 	for (unsigned i = 0; i < ARRAY_COUNT(policies); i++)
 		if (replay_rules(options) & policies[i].rule)
 			result |= policies[i].policy;
+	if (options->compare && !(replay_rules(options) & VMMU_RULE_LEAF_STAYS))
+		result |= VMMU_POLICY_PREFAULT_ANEW;
 	return result;
 }
 
@@ -150,6 +153,8 @@ int replay_run_begin(struct replay_run *run, struct vmmu_trace *trace)
 		.eager_split = splits_early(run->options),
 		.resize = resize_of(run->options),
 		.policies = policies_of(run->options),
+		.dirty_flags = run->scan->dirty_flags,
+		.dirty_ring_entries = run->scan->ring_entries,
 	};
 	int ret;
 
@@ -222,11 +227,7 @@ static uint64_t entry_pfn(const struct replay_run *run, const struct vmmu_trace_
 	return level == 1 ? leaf_pfn(run, event->new_pte) : VMMU_PFN_NONE;
 }
 
-/*
- * Frames that nothing but what is to be judged tells of. Nothing else is taken from there: a level
- * or right would make the comparison one with itself.
- */
-static void look_for_frames(struct replay_run *run)
+void replay_run_look_for_frames(struct replay_run *run)
 {
 	const struct vmmu_trace_event *event;
 
@@ -285,7 +286,7 @@ static void apply_fault(struct replay_run *run, const struct vmmu_trace_event *e
 	int outcome = -ENOMEM;
 
 	replay_host_look(run, event);
-	look_for_frames(run);
+	replay_run_look_for_frames(run);
 	replay_host_foresee(run, event);
 	run->fault = *event;
 	if (vcpu)
@@ -375,6 +376,9 @@ enum replay_reach replay_run_reach(struct replay_run *run, const struct vmmu_tra
 	case VMMU_TRACE_COLLAPSE:
 	case VMMU_TRACE_SLOT:
 	case VMMU_TRACE_DIRTY_GET:
+	case VMMU_TRACE_DIRTY_CLEAR:
+	case VMMU_TRACE_DIRTY_HARVEST:
+	case VMMU_TRACE_PREFAULT:
 	case VMMU_TRACE_HOST_PAGE:
 	case VMMU_TRACE_DROP:
 	case VMMU_TRACE_PROTECT:
@@ -406,6 +410,8 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 		return ret;
 	run->report->events++;
 	run->report->lines = max_u64(run->report->lines, event->line);
+	if (parse_is_script_line(event))
+		run->is_reclaiming = event->kind == VMMU_TRACE_RECLAIM;
 	if (run->parallel && replay_parallel_take(run, event))
 		return 0;
 	switch (event->kind) {
@@ -449,6 +455,6 @@ int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *even
 	case VMMU_TRACE_ZAP_ALL:
 		return apply_zap_all(run);
 	default:
-		return 0;
+		return replay_call_event(run, event);
 	}
 }

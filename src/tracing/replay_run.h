@@ -65,6 +65,7 @@ struct replay_run {
 	struct vmmu_vcpu *vcpus[REPLAY_VCPUS_MAX];
 	struct replay_queue queue;
 	struct replay_parallel *parallel; /* NULL: no threads */
+	bool is_reclaiming; /* what the host takes away now comes back as small pages */
 };
 
 /* What an event concerns. */
@@ -85,6 +86,12 @@ void replay_run_end(struct replay_run *run);
  * the report.
  */
 int replay_run_event(struct replay_run *run, const struct vmmu_trace_event *event);
+/*
+ * Learn frames that nothing but what is to be judged tells of, up to the next fault or line of a
+ * script. Nothing else is taken from there: a level or right would make the comparison one with
+ * itself.
+ */
+void replay_run_look_for_frames(struct replay_run *run);
 /* What EVENT, just taken from run->queue, concerns. */
 enum replay_reach replay_run_reach(struct replay_run *run, const struct vmmu_trace_event *event);
 /* The vCPU of EVENT, made when first needed; NULL: out of memory or the VM is poisoned. */
@@ -137,5 +144,8 @@ int replay_slot_event(struct replay_run *run, const struct vmmu_trace_event *eve
 int replay_slot_release(struct replay_run *run);
 int replay_slot_call(struct replay_run *run, const struct vmmu_slot *wanted);
 int replay_dirty_read(struct replay_run *run, const struct vmmu_trace_event *event);
+
+/* replay_calls.c: other calls of a script, and any event that is of no use. */
+int replay_call_event(struct replay_run *run, const struct vmmu_trace_event *event);
 
 #endif

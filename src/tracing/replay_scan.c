@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <string.h>
+#include <vmmu/dirty.h>
+#include <vmmu/vm.h>
 
 #include "base/bits.h"
 #include "base/mem.h"
 
 #define PAGE_LG2 12
+/* Of KVM's interface. */
+#define RING_ENTRY_BYTES 16
 /* A fault that no thread waits on: larger than any page number. */
 #define NO_PAGE UINT64_MAX
 
@@ -152,6 +156,23 @@ static void scan_entry(struct replay_scan *scan, const struct vmmu_trace_event *
 		scan->entry_level = event->level;
 }
 
+/* Only what KVM takes, and a VM can be made with. */
+static void scan_dirty_mode(struct replay_scan *scan, const struct vmmu_trace_event *event)
+{
+	uint64_t entries = event->bytes / RING_ENTRY_BYTES;
+
+	if (event->has_reply && event->reply)
+		return;
+	if (event->kind == VMMU_TRACE_DIRTY_MANUAL && event->count & VMMU_DIRTY_MANUAL)
+		scan->dirty_flags = event->count & (VMMU_DIRTY_MANUAL | VMMU_DIRTY_INITIALLY_SET);
+	if (event->kind == VMMU_TRACE_DIRTY_RING && !(entries & (entries - 1)) &&
+	    entries >= VMMU_DIRTY_RING_MIN && entries <= VMMU_DIRTY_RING_MAX)
+		scan->ring_entries = (uint32_t)entries;
+	/* There is no log that could be cleared beside rings. */
+	if (scan->ring_entries)
+		scan->dirty_flags = 0;
+}
+
 int replay_scan_event(struct replay_scan *scan, const struct vmmu_trace_event *event)
 {
 	scan->has_begun |= event->kind != VMMU_TRACE_SLOT;
@@ -194,6 +215,10 @@ int replay_scan_event(struct replay_scan *scan, const struct vmmu_trace_event *e
 		return scan_slot(scan, event);
 	case VMMU_TRACE_HOST_PAGE:
 		scan_host(scan, &event->host);
+		return 0;
+	case VMMU_TRACE_DIRTY_MANUAL:
+	case VMMU_TRACE_DIRTY_RING:
+		scan_dirty_mode(scan, event);
 		return 0;
 	default:
 		return 0;

@@ -44,6 +44,8 @@ struct replay_scan {
 	 */
 	bool is_paced;
 	unsigned address_spaces; /* 1 or 2 */
+	unsigned dirty_flags;    /* enum vmmu_dirty_flag that go together */
+	uint32_t ring_entries;   /* of each vCPU's dirty ring, as a VM can have; 0: no rings */
 	bool has_begun;          /* an event that is no slot call has come */
 	bool is_mixed;           /* a slot call without a time came after that */
 	uint64_t untimed_deletes, zaps;

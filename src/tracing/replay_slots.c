@@ -205,6 +205,6 @@ int replay_dirty_read(struct replay_run *run, const struct vmmu_trace_event *eve
 	else
 		run->report->dirty_pages += count;
 	if (run->options->compare)
-		compare_dirty(run->options->compare, ret ? -1 : (int64_t)count);
+		compare_called(run->options->compare, ret ? -1 : (int64_t)count);
 	return 0;
 }

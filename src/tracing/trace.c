@@ -371,6 +371,12 @@ static bool trace_is_replied(const struct vmmu_trace_event *event)
 {
 	switch (event->kind) {
 	case VMMU_TRACE_DIRTY_GET:
+	case VMMU_TRACE_DIRTY_CLEAR:
+	case VMMU_TRACE_DIRTY_MANUAL:
+	case VMMU_TRACE_DIRTY_RING:
+	case VMMU_TRACE_DIRTY_HARVEST:
+	case VMMU_TRACE_PREFAULT:
+	case VMMU_TRACE_RECLAIM:
 		return true;
 	case VMMU_TRACE_ACCESS:
 		return !scan_is_word(trace_mark_text(event->text), "range");

@@ -204,6 +204,29 @@ FORMAT_TEST(split, part_of_a_log_cleared__is_split_alone)
 	machine_destroy(machine);
 }
 
+/* The policy: a large page of which the first page is the last that is cleared stays whole. */
+FORMAT_TEST(split, split_but_last__first_page_cleared)
+{
+	struct machine_options options = {.dirty_flags = VMMU_DIRTY_MANUAL |
+							 VMMU_DIRTY_INITIALLY_SET,
+					  .policies = VMMU_POLICY_SPLIT_BUT_LAST};
+	struct machine *machine = machine_of_blocks(*index, 3, options);
+	uint64_t block = machine_pages(machine, 2), wanted = 1;
+	struct vmmu_dirty_range range = {.first = block, .pages = 64, .bitmap = &wanted};
+
+	start_log(machine, 3);
+	cr_assert_eq(machine_dirty_clear(machine, &range), 1);
+	machine_check_tlb(machine);
+	cr_assert_eq(machine_stats(machine).mapped[2], 3);
+	cr_assert_not(machine_walk(machine, 0, 2 * block).access & VMMU_WRITE);
+	cr_assert_not(machine_walk(machine, 0, 2 * block).entry.mmu_writable);
+	range.first = 0;
+	wanted = 3;
+	cr_assert_eq(machine_dirty_clear(machine, &range), 2);
+	cr_assert_eq(machine_stats(machine).mapped[2], 2);
+	machine_destroy(machine);
+}
+
 FORMAT_TEST(split, read_only_slot__stays_large)
 {
 	struct machine_options options = {.rest_level = 2, .eager_split = true};

@@ -48,6 +48,13 @@ compare() {
 	fi
 }
 
+# Can KERNEL ($2) do what script $1 asks for? "# kernel VERSION" at its head says since when.
+suits() {
+	local since
+	since=$(sed -n '1s/^# kernel \([0-9.]*[0-9]\).*/\1/p' "$1")
+	[ -z "$since" ] || printf '%s\n%s\n' "$since" "$2" | sort -CV
+}
+
 # Record all scripts on the kernel of release $1 under configuration $2, and compare.
 run() {
 	local release=$1 config=$2 kernel name failed=0
@@ -58,6 +65,7 @@ run() {
 	kernel=$(KVM_LIVE_RELEASE=$release "$here/kit/record.sh" --arch "$arch" "$config" "$dir" "${scripts[@]}") || return 2
 	kernel=${kernel#kernel }
 	for name in "${scripts[@]}"; do
+		suits "$name" "$kernel" || continue
 		compare "$dir" "$(basename "$name" .txt)" "$config" "${kernel%% *}" || failed=1
 	done
 	return $failed

@@ -226,8 +226,25 @@ Test(slot_set, aliased_hvas__give_every_slot)
 	set(1, 100, 10, 1000);
 	set(2, 200, 10, 1000);
 	set(3, 300, 10, 1005);
-	check_hva(1005 << 12, 1006 << 12, "2:205-206 1:105-106 3:300-301 ");
+	check_hva(1005 << 12, 1006 << 12, "1:105-106 2:205-206 3:300-301 ");
 	check_hva(1011 << 12, 1012 << 12, "3:306-307 ");
+}
+
+Test(slot_set, aliased_hvas__in_the_order_in_which_they_were_set)
+{
+	struct vmmu_slot slot = {.id = 1, .gpa = 100 << 12, .bytes = 20 << 12, .hva = 1000 << 12};
+
+	set(3, 300, 10, 1000);
+	set(1, 100, 20, 1000);
+	set(2, 200, 10, 1000);
+	check_hva(1005 << 12, 1006 << 12, "3:305-306 1:105-106 2:205-206 ");
+	/* Changed at the same place, it is the last; the others are found as before. */
+	slot.flags = VMMU_SLOT_LOG_DIRTY;
+	cr_assert_eq(slots_set(&slots, &slot), 0);
+	check_hva(1005 << 12, 1006 << 12, "3:305-306 2:205-206 1:105-106 ");
+	check_hva(1015 << 12, 1016 << 12, "1:115-116 ");
+	set(2, 0, 0, 0);
+	check_hva(1005 << 12, 1006 << 12, "3:305-306 1:105-106 ");
 }
 
 Test(slot_set, long_slot_before_short_ones__is_not_missed)

@@ -146,6 +146,41 @@ Test(compare, tdp_with_the_rule_for_huge_pages__as_kvm_6_1)
 	expect_agreement("x86-6.1/tdp-nx", "6.1", VMMU_ROOT_TDP, 65000);
 }
 
+/* Scripts about one thing each, some of which not all kernels can do. */
+static const char *const calls[] = {"manual-log", "manual-all-set", "alias", "vcpus", "rings",
+				    "smm",        "reclaim",        NULL};
+static const char *const newer_calls[] = {"manual-log", "manual-all-set", "alias",
+					  "vcpus",      "rings",          "smm",
+					  "reclaim",    "prefault",       NULL};
+static const char *const newer_tdp_calls[] = {"reclaim", "prefault", NULL};
+
+static void expect_calls(const char *config, const char *version, const char *const *scripts)
+{
+	enum vmmu_root_mode root = strstr(config, "/tdp") ? VMMU_ROOT_TDP : VMMU_ROOT_DIRECT;
+
+	for (; *scripts; scripts++)
+		cr_expect_geq(expect_one(config, *scripts, version, root), 100);
+}
+
+Test(compare, calls__as_kvm_6_1)
+{
+	expect_calls("x86-6.1/tdp", "6.1", calls);
+	expect_calls("x86-6.1/direct", "6.1", calls);
+}
+
+Test(compare, calls__as_kvm_6_12)
+{
+	expect_one("x86-6.12/tdp", "vcpus", "6.12", VMMU_ROOT_TDP);
+	expect_calls("x86-6.12/tdp", "6.12", newer_tdp_calls);
+	expect_calls("x86-6.12/direct", "6.12", newer_calls);
+}
+
+Test(compare, calls__as_kvm_7_2)
+{
+	expect_calls("x86-7.2/tdp", "7.2", newer_tdp_calls);
+	expect_calls("x86-7.2/direct", "7.2", newer_calls);
+}
+
 /* What is altered: all but one kind of judged event is in it. */
 static const struct recorded subject = {
 	.config = "x86-6.1/tdp", .name = "slots-and-dirty", .root = VMMU_ROOT_TDP};
@@ -206,6 +241,44 @@ Test(compare, value_altered__noticed)
 		*digit = was;
 	}
 	free(text);
+}
+
+/* The line that says WORD, altered at a digit behind KEY, or made a comment where KEY is NULL. */
+static void expect_change_noticed(const struct recorded *changed, const char *word, const char *key)
+{
+	char *text = compare_text_of(changed), *line = text_word(text, word);
+	struct compared compared;
+
+	cr_assert(line, "%s", word);
+	if (key)
+		text_alter(text_digit(line, key));
+	else
+		*line = '#';
+	compared = compare_run(changed, text, false);
+	cr_expect_not(compare_agrees(&compared), "%s was not noticed", word);
+	free(text);
+}
+
+Test(compare, calls_altered__noticed)
+{
+	static const struct recorded rings = {
+		.config = "x86-6.1/direct", .name = "rings", .root = VMMU_ROOT_DIRECT};
+	static const struct recorded cleared = {
+		.config = "x86-6.1/direct", .name = "manual-log", .root = VMMU_ROOT_DIRECT};
+	static const struct recorded prefault = {
+		.config = "x86-7.2/direct", .name = "prefault", .root = VMMU_ROOT_DIRECT};
+
+	/* pages of rings: another page, another slot, one less */
+	expect_change_noticed(&rings, ": page slot ", " offset ");
+	expect_change_noticed(&rings, ": page slot ", " slot ");
+	expect_change_noticed(&rings, ": page slot ", NULL);
+	/* calls that were made differently */
+	expect_change_noticed(&rings, ": harvest", NULL);
+	expect_change_noticed(&cleared, ": clear 1 400 40 5555555555555555", " 40 ");
+	expect_change_noticed(&cleared, ": clear 1 400 40 5555555555555555", " 400");
+	expect_change_noticed(&cleared, ": manual 1", NULL);
+	expect_change_noticed(&prefault, ": prefault 50000000 4000", NULL);
+	expect_change_noticed(&prefault, ": prefault 50000000 4000", " 5000000");
 }
 
 static const char *const judged[] = {

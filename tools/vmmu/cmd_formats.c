@@ -103,7 +103,7 @@ static void print_profile(const struct vmmu_profile_info *info)
 	       ", frozen 0x%" PRIx64 ", mmio-generation:%u\n%12s",
 	       "", info->host_writable, info->mmu_writable, info->absent, info->frozen,
 	       info->generation_low.count + info->generation_high.count, "");
-	for (unsigned i = 0; vmmu_profile_rule_name((enum vmmu_profile_rule)(1u << i)); i++)
+	for (unsigned i = 0; i < VMMU_RULES_MAX; i++)
 		if (info->rules >> i & 1)
 			printf(" %s", vmmu_profile_rule_name((enum vmmu_profile_rule)(1u << i)));
 	printf(" (%s)\n", info->source);
@@ -194,7 +194,7 @@ static struct json_object *json_profile(const struct vmmu_profile_info *info)
 	struct json_object *object = json_object_new_object();
 	struct json_object *rules = json_object_new_array();
 
-	for (unsigned i = 0; vmmu_profile_rule_name((enum vmmu_profile_rule)(1u << i)); i++)
+	for (unsigned i = 0; i < VMMU_RULES_MAX; i++)
 		if (info->rules >> i & 1)
 			json_object_array_add(rules, json_object_new_string(vmmu_profile_rule_name(
 							     (enum vmmu_profile_rule)(1u << i))));

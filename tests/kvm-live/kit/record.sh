@@ -31,7 +31,7 @@ esac
 
 # The emulated machine and the compiler for it.
 cache=${KVM_LIVE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvm-live}
-sources=("$here/vmm.c" "$here/vmm-$arch.c")
+sources=("$here/vmm.c" "$here/vcpus.c" "$here/calls.c" "$here/vmm-$arch.c")
 case $arch in
 x86)
 	cc=gcc
@@ -122,9 +122,9 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,dev,proc,sys,mod,out}
 cp "$(find "$cache/busybox" -path '*bin/busybox' | head -1)" "$root/bin/"
 cp "$here/init" "$root/init"
-$cc -O1 -static -o "$root/vmm" "${sources[@]}"
+$cc -O1 -static -pthread -o "$root/vmm" "${sources[@]}"
 for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci netfs fscache 9pnet 9pnet_virtio 9p \
-	irqbypass kvm ccp kvm-amd; do
+	zsmalloc lz4_compress zram irqbypass kvm ccp kvm-amd; do
 	find "$cache/image" -path '*/lib/modules/*' -name "$m.ko*" -exec cp {} "$root/mod/" \;
 done
 find "$root/mod" -name '*.xz' -exec xz -d {} +

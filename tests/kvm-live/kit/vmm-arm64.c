@@ -179,3 +179,9 @@ void arch_report_entries(void)
 	}
 	tables_report(root, &format);
 }
+
+void arch_set_smm(int is_in)
+{
+	(void)is_in;
+	die("no SMM here");
+}

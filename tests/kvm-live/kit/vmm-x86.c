@@ -115,6 +115,17 @@ int arch_set_mode(const char *mode, unsigned long root)
 	return 0;
 }
 
+void arch_set_smm(int is_in)
+{
+	struct kvm_vcpu_events events;
+
+	ioctl(vcpu, KVM_GET_VCPU_EVENTS, &events);
+	events.flags = KVM_VCPUEVENT_VALID_SMM;
+	events.smi.smm = is_in;
+	if (ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events))
+		die("SMM");
+}
+
 /* KVM's own tracepoints say every entry. */
 void arch_report_entries(void)
 {

@@ -14,15 +14,17 @@
 #include <unistd.h>
 
 enum {
-	MAX_SLOTS = 64,
+	MAX_IDS = 64,
+	MAX_SLOTS = 2 * MAX_IDS, /* of both address spaces */
 	CODE_SIZE = 1 << 20
 };
 
 int kvm, vm, vcpu;
 struct kvm_run *run;
+static FILE *script;
+/* By slot number. */
 static char *slot_hva[MAX_SLOTS];
 static unsigned long slot_gpa[MAX_SLOTS], slot_bytes[MAX_SLOTS];
-static int guest_paging; /* addresses in the script are virtual: the VMM does not know their gpa */
 
 void die(const char *what)
 {
@@ -72,27 +74,42 @@ void mark(const char *line)
 	}
 }
 
-static void set_slot(int id, unsigned long gpa, unsigned long bytes, int flags)
+/* A slot's number, from its id with the address space in the upper 16 bits, as KVM takes it. */
+static unsigned long slot_number(unsigned long id)
 {
+	unsigned long number = (id >> 16) * MAX_IDS + (id & 0xffff);
+
+	if (id >> 17 || (id & 0xffff) >= MAX_IDS) {
+		fprintf(stderr, "no slot can be 0x%lx\n", id);
+		exit(1);
+	}
+	return number;
+}
+
+static void set_slot(unsigned long id, unsigned long gpa, unsigned long bytes, int flags)
+{
+	unsigned long number = slot_number(id);
 	struct kvm_userspace_memory_region r = {
 		.slot = id,
 		.flags = flags,
 		.guest_phys_addr = gpa,
 		.memory_size = bytes,
-		.userspace_addr = (unsigned long)slot_hva[id],
+		.userspace_addr = (unsigned long)slot_hva[number],
 	};
 	int ret = ioctl(vm, KVM_SET_USER_MEMORY_REGION, &r);
 
-	slot_gpa[id] = gpa;
-	slot_bytes[id] = bytes;
-	printf("kvm_set_user_memory Slot#%d flags=0x%x gpa=0x%lx size=0x%lx ua=0x%lx ret=%d\n", id,
-	       flags, gpa, bytes, (unsigned long)slot_hva[id], ret);
+	slot_gpa[number] = gpa;
+	slot_bytes[number] = bytes;
+	printf("kvm_set_user_memory Slot#%lu flags=0x%x gpa=0x%lx size=0x%lx ua=0x%lx ret=%d\n", id,
+	       flags, gpa, bytes, (unsigned long)slot_hva[number], ret);
 }
 
-/* The host's address of a guest-physical one, or NULL where no slot is. */
+/* The host's address of what the vCPU sees at a guest-physical one, or NULL where no slot is. */
 static char *hva_of(unsigned long gpa)
 {
-	for (int i = MAX_SLOTS - 1; i >= 0; i--)
+	int first = vcpus_space() * MAX_IDS;
+
+	for (int i = first + MAX_IDS - 1; i >= first; i--)
 		if (slot_bytes[i] && gpa - slot_gpa[i] < slot_bytes[i])
 			return slot_hva[i] + (gpa - slot_gpa[i]);
 	return NULL;
@@ -125,7 +142,7 @@ static unsigned long long read_u64(const char *file, unsigned long index)
  * What the host has behind a page that was touched: its frame, whether the frame is part of a
  * huge page, the zero page.
  */
-static void report_host_page(unsigned long gpa)
+void report_host_page(unsigned long gpa)
 {
 	enum {
 		KPF_HUGE = 17,
@@ -135,7 +152,7 @@ static void report_host_page(unsigned long gpa)
 	char line[160], *hva = hva_of(gpa);
 	unsigned long long page, flags;
 
-	if (guest_paging || !hva)
+	if (vcpus_paging() || !hva)
 		return;
 	page = read_u64("/proc/self/pagemap", (unsigned long)hva / 4096);
 	flags = read_u64("/proc/kpageflags", page & ((1ULL << 55) - 1));
@@ -181,31 +198,31 @@ static int execute(unsigned long address)
 	return result;
 }
 
-static void dirty_log(int id)
-{
-	static unsigned char bitmap[1 << 16];
-	struct kvm_dirty_log log = {.slot = id, .dirty_bitmap = bitmap};
-	int count = 0, ret;
-
-	memset(bitmap, 0, sizeof(bitmap));
-	ret = ioctl(vm, KVM_GET_DIRTY_LOG, &log);
-	for (unsigned int i = 0; i < sizeof(bitmap); i++)
-		count += __builtin_popcount(bitmap[i]);
-	printf("dirty slot %d count %d ret %d\n", id, count, ret);
-}
-
 /*
  * slot ID GPA SIZE FLAGS: 1 dirty log, 2 read-only, 100 huge backing, 200 backed before use,
  * 400 hugetlb (hex everywhere)
  */
 static void do_slot(unsigned long id, unsigned long gpa, unsigned long bytes, unsigned long flags)
 {
-	if (!slot_hva[id]) {
-		slot_hva[id] = flags & 0x400 ? alloc_hugetlb(bytes)
-					     : alloc(bytes, !!(flags & 0x100));
+	char **hva = &slot_hva[slot_number(id)];
+
+	if (!*hva) {
+		*hva = flags & 0x400 ? alloc_hugetlb(bytes) : alloc(bytes, !!(flags & 0x100));
 		if (flags & 0x200)
-			arch_fill_stops(slot_hva[id], bytes);
+			arch_fill_stops(*hva, bytes);
 	}
+	set_slot(id, gpa, bytes, flags & 3);
+}
+
+/* alias ID GPA SIZE FLAGS SLOT OFFSET: a slot with the memory of another one. */
+static void do_alias(const char *line)
+{
+	unsigned long id, gpa, bytes, flags, other, offset;
+
+	if (sscanf(line, "%*s %lx %lx %lx %lx %lx %lx", &id, &gpa, &bytes, &flags, &other,
+		   &offset) < 6)
+		return;
+	slot_hva[slot_number(id)] = slot_hva[slot_number(other)] + offset;
 	set_slot(id, gpa, bytes, flags & 3);
 }
 
@@ -216,9 +233,15 @@ static void one_line(char *line)
 
 	if (sscanf(line, "%15s %lx %lx %lx %lx", op, &a, &b, &c, &d) < 1 || op[0] == '#')
 		return;
+	if (!strcmp(op, "vcpu")) {
+		vcpus_choose(a, line);
+		return;
+	}
 	mark(line);
 	if (!strcmp(op, "slot"))
 		do_slot(a, b, c, d);
+	else if (!strcmp(op, "alias"))
+		do_alias(line);
 	else if (!strcmp(op, "del"))
 		set_slot(a, b, 0, 0);
 	else if (!strcmp(op, "r"))
@@ -247,38 +270,66 @@ static void one_line(char *line)
 		}
 	else if (!strcmp(op, "mode") && sscanf(line, "%*s %15s %lx", mode, &a) >= 1 &&
 		 !arch_set_mode(mode, a))
-		guest_paging = strcmp(mode, "flat") != 0;
-	else if (!strcmp(op, "dirty"))
-		dirty_log(a);
+		vcpus_set_paging(strcmp(mode, "flat") != 0);
 	else if (!strcmp(op, "dontneed")) /* dontneed SLOT OFFSET BYTES */
-		madvise(slot_hva[a] + b, c, MADV_DONTNEED);
+		madvise(slot_hva[slot_number(a)] + b, c, MADV_DONTNEED);
 	else if (!strcmp(op, "protect")) /* protect SLOT OFFSET BYTES WRITABLE */
-		mprotect(slot_hva[a] + b, c, d ? PROT_READ | PROT_WRITE : PROT_READ);
-	else
+		mprotect(slot_hva[slot_number(a)] + b, c, d ? PROT_READ | PROT_WRITE : PROT_READ);
+	else if (!strcmp(op, "smm")) /* smm ENTER */
+		vcpus_set_space(a);
+	else if (!calls_line(op, a, b, c, d))
 		printf("not understood: %s", line);
 	arch_report_entries(); /* what a call from the host changed */
 }
 
-int main(int argc, char **argv)
+/*
+ * The script's next line, in the thread of the vCPU that is to make accesses; the end of the script
+ * is the end of all threads.
+ */
+void run_line(void)
 {
 	char line[256];
-	FILE *script = argc > 1 ? fopen(argv[1], "r") : stdin;
 
+	if (!fgets(line, sizeof(line), script)) {
+		puts("done");
+		exit(0);
+	}
+	one_line(line);
+}
+
+/* Lines at the script's start that must come before the first vCPU. */
+static void run_first_lines(void)
+{
+	char line[256], op[16];
+	unsigned long a;
+	long at = ftell(script);
+
+	while (fgets(line, sizeof(line), script)) {
+		if (sscanf(line, "%15s %lx", op, &a) == 2 && calls_is_first(op)) {
+			mark(line);
+			calls_line(op, a, 0, 0, 0);
+		} else if (*line != '#') {
+			fseek(script, at, SEEK_SET);
+			return;
+		}
+		at = ftell(script);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	script = argc > 1 ? fopen(argv[1], "r") : NULL;
 	setbuf(stdout, 0);
 	kvm = open("/dev/kvm", O_RDWR);
 	if (kvm < 0 || !script)
 		die("open");
 	vm = ioctl(kvm, KVM_CREATE_VM, 0);
 	arch_init_vm();
-	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	run = mmap(0, ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE, MAP_SHARED,
-		   vcpu, 0);
+	run_first_lines();
+	vcpus_begin();
 	slot_hva[0] = alloc(CODE_SIZE, 0);
 	arch_init_code(slot_hva[0]);
 	set_slot(0, 0, CODE_SIZE, 0);
 	arch_init_vcpu();
-	while (fgets(line, sizeof(line), script))
-		one_line(line);
-	puts("done");
-	return 0;
+	vcpus_run();
 }

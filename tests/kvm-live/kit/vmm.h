@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the scripted VMM share: vmm.c reads the script, vmm-ARCH.c knows registers
- * and guest code, tables.c (not on x86) reads the second-stage tables back.
+ * What the parts of the scripted VMM share: vmm.c reads the script, vcpus.c has the vCPUs, each in
+ * a thread, calls.c makes what calls KVM has besides, vmm-ARCH.c knows registers and guest code,
+ * tables.c (not on x86) reads the second-stage tables back.
  */
 #ifndef VMM_H
 #define VMM_H
@@ -26,11 +27,36 @@ enum piece {
 	PIECES
 };
 
+/* vcpu and its run: of the vCPU that makes the next accesses. */
 extern int kvm, vm, vcpu;
 extern struct kvm_run *run;
 
 void die(const char *what);
 void mark(const char *line);
+/* Say what the host has behind a page that the current vCPU sees. */
+void report_host_page(unsigned long gpa);
+/* Read and run the script's next line, in the thread of the current vCPU. */
+void run_line(void);
+
+/* vcpus.c */
+/* Make the first vCPU; run the script, which ends the process. */
+void vcpus_begin(void);
+_Noreturn void vcpus_run(void);
+/* LINE says that vCPU NUMBER is current from now on. */
+void vcpus_choose(unsigned long number, const char *line);
+/* Of the current vCPU: are its addresses virtual, so that their gpa is not known? */
+int vcpus_paging(void);
+void vcpus_set_paging(int paging);
+/* The address space that it sees: 1 in SMM. */
+int vcpus_space(void);
+void vcpus_set_space(int space);
+/* vCPU NUMBER's file, or -1. */
+int vcpus_file(unsigned long number);
+
+/* calls.c: a line that is none of vmm.c's, with its numbers; 0: not of here either. */
+int calls_line(const char *op, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+/* Is OP for the script's start, before the first vCPU? */
+int calls_is_first(const char *op);
 
 /* What the architecture needs: after the VM, after the vCPU, after slot 0 has memory. */
 void arch_init_vm(void);
@@ -51,6 +77,9 @@ enum {
 	GUEST_EXCEPTION = -2
 };
 int arch_exit(int *result);
+
+/* Enter or leave SMM. */
+void arch_set_smm(int is_in);
 
 /* The guest's own paging: 0, or -1 where the architecture has no such mode. */
 int arch_set_mode(const char *mode, unsigned long root);
