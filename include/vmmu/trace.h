@@ -50,9 +50,9 @@ enum vmmu_trace_kind {
 	VMMU_TRACE_DIRTY_HARVEST, /* all rings are emptied, and reset */
 	VMMU_TRACE_PREFAULT,      /* KVM_PRE_FAULT_MEMORY: gpa, bytes */
 	VMMU_TRACE_RECLAIM,       /* the host looks for bytes that it can take back */
-	VMMU_TRACE_HOST_PAGE, /* what the host has behind a page: host */
-	VMMU_TRACE_DROP,      /* script "dontneed": slot.as_id, slot.id, gpa = offset, bytes */
-	VMMU_TRACE_PROTECT,   /* script "protect": as DROP, and writable */
+	VMMU_TRACE_HOST_PAGE,     /* what the host has behind a page: host */
+	VMMU_TRACE_DROP,          /* script "dontneed": slot.as_id, slot.id, gpa = offset, bytes */
+	VMMU_TRACE_PROTECT,       /* script "protect": as DROP, and writable */
 	/* script r, w, x, range: access, gpa (after a "mode" line a gva), count, stride */
 	VMMU_TRACE_ACCESS,
 	/* any other script line (mode, poke, ...); count 1: one that runs the guest */
@@ -97,7 +97,7 @@ enum vmmu_trace_kind {
 	 */
 	VMMU_TRACE_STAGE2,
 	VMMU_TRACE_DIRTY_PAGE, /* found in a ring: slot.as_id, slot.id, gfn = page of the slot */
-	VMMU_TRACE_OTHER, /* understood as an event, of no use here; counted by name */
+	VMMU_TRACE_OTHER,      /* understood as an event, of no use here; counted by name */
 	VMMU_TRACE_KINDS,
 };
 

@@ -140,7 +140,7 @@ struct vmmu_vcpu {
 	_Atomic bool must_reload; /* kicked: the root is obsolete */
 	/* a call is under way; catches calls on it from inside the page lookup */
 	_Atomic bool is_busy;
-	bool may_share; /* registered with the lock, of a VM of VMMU_MODE_RANGES */
+	bool may_share;  /* registered with the lock, of a VM of VMMU_MODE_RANGES */
 	unsigned asked;  /* by the fault under way, where a policy limits it; else 0 */
 	bool must_flush; /* a new root was loaded and the hardware does not know */
 	struct mmio_cache mmio;

@@ -291,47 +291,47 @@ FORMAT_TEST(policy, step_whole__large_pages_go_as_a_whole_or_not_at_all)
 }
 
 /* What is mapped already is written anew, as unused, by the policy alone. */
-	static int used_after_prefault(unsigned format_index, unsigned policies)
-	{
-		struct machine *machine = machine_with(format_index, policies, 0);
-		struct vmmu_hva_range range = {machine_hva(machine, 1), machine_hva(machine, 2)};
-		uint64_t done;
-		int used;
+static int used_after_prefault(unsigned format_index, unsigned policies)
+{
+	struct machine *machine = machine_with(format_index, policies, 0);
+	struct vmmu_hva_range range = {machine_hva(machine, 1), machine_hva(machine, 2)};
+	uint64_t done;
+	int used;
 
-		machine_touch(machine, 33, VMMU_WRITE);
-		cr_assert_eq(vmmu_test_age(machine->vm, &range), 1);
-		cr_assert_eq(vmmu_prefault(machine->vcpu[0].vcpu, machine_gpa(machine, 33),
-					   machine_gpa(machine, 1), &done),
-			     0);
-		cr_assert_eq(done, machine_gpa(machine, 1));
-		used = vmmu_test_age(machine->vm, &range);
-		machine_destroy(machine);
-		return used;
-	}
+	machine_touch(machine, 33, VMMU_WRITE);
+	cr_assert_eq(vmmu_test_age(machine->vm, &range), 1);
+	cr_assert_eq(vmmu_prefault(machine->vcpu[0].vcpu, machine_gpa(machine, 33),
+				   machine_gpa(machine, 1), &done),
+		     0);
+	cr_assert_eq(done, machine_gpa(machine, 1));
+	used = vmmu_test_age(machine->vm, &range);
+	machine_destroy(machine);
+	return used;
+}
 
-	FORMAT_TEST(policy, prefault_anew__what_was_used_is_not)
-	{
-		struct machine *machine = machine_with(*index, 0, 0);
-		bool can_tell = machine->info->caps & VMMU_CAP_HW_DIRTY;
+FORMAT_TEST(policy, prefault_anew__what_was_used_is_not)
+{
+	struct machine *machine = machine_with(*index, 0, 0);
+	bool can_tell = machine->info->caps & VMMU_CAP_HW_DIRTY;
 
-		machine_destroy(machine);
-		cr_assert_eq(used_after_prefault(*index, 0), 1);
-		if (can_tell)
-			cr_assert_eq(used_after_prefault(*index, VMMU_POLICY_PREFAULT_ANEW), 0);
-	}
+	machine_destroy(machine);
+	cr_assert_eq(used_after_prefault(*index, 0), 1);
+	if (can_tell)
+		cr_assert_eq(used_after_prefault(*index, VMMU_POLICY_PREFAULT_ANEW), 0);
+}
 
-	FORMAT_TEST(policy, unknown__refused)
-	{
-		struct machine *machine = machine_with(*index, 0, 0);
-		struct vmmu_vm_options options = {.size = sizeof(options),
-						  .format = machine->format,
-						  .env = &machine_env,
-						  .policies = VMMU_POLICIES + 1};
-		struct vmmu_vm *vm;
+FORMAT_TEST(policy, unknown__refused)
+{
+	struct machine *machine = machine_with(*index, 0, 0);
+	struct vmmu_vm_options options = {.size = sizeof(options),
+					  .format = machine->format,
+					  .env = &machine_env,
+					  .policies = VMMU_POLICIES + 1};
+	struct vmmu_vm *vm;
 
-		cr_assert_eq(vmmu_vm_create(&options, &vm), -EINVAL);
-		options.policies = 0;
-		options.resize = (enum vmmu_resize)(VMMU_RESIZE_BY_FAULTS + 1);
-		cr_assert_eq(vmmu_vm_create(&options, &vm), -EINVAL);
-		machine_destroy(machine);
-	}
+	cr_assert_eq(vmmu_vm_create(&options, &vm), -EINVAL);
+	options.policies = 0;
+	options.resize = (enum vmmu_resize)(VMMU_RESIZE_BY_FAULTS + 1);
+	cr_assert_eq(vmmu_vm_create(&options, &vm), -EINVAL);
+	machine_destroy(machine);
+}
