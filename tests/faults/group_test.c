@@ -4,6 +4,7 @@
  * hardware model, written from the manuals, says what a TLB may hold as one.
  */
 #include "faults/group_stand.h"
+#include "faults/vm.h"
 
 #define GROUP_TEST(name) GROUP_NAMED(faults_group, name)
 
@@ -128,6 +129,53 @@ GROUP_TEST(one_page_taken_away__others_stand_alone)
 	/* it comes back alone */
 	machine_touch(stand.machine, page(stand, 7), VMMU_WRITE);
 	expect_ranges(stand, 0, stand.group, 0);
+	stand_end(stand);
+}
+
+GROUP_TEST(part_of_one_and_all_of_the_next_taken_away__what_is_left_stands_alone)
+{
+	struct stand stand = stand_of(*index);
+
+	machine_touch(stand.machine, page(stand, 5), VMMU_WRITE);
+	machine_touch(stand.machine, page(stand, stand.group + 5), VMMU_WRITE);
+	cr_assert_eq(stats(stand).grouped, 2);
+	cr_assert_eq(machine_invalidate_begin(stand.machine, page(stand, 3), 2 * stand.group - 3),
+		     0);
+	cr_assert_eq(machine_invalidate_end(stand.machine, page(stand, 3), 2 * stand.group - 3), 0);
+	machine_check_tlb(stand.machine);
+	expect_ranges(stand, 0, 3, 0);
+	for (uint64_t i = 3; i < 2 * stand.group; i++)
+		cr_assert_eq(range_of(stand, page(stand, i)), -1);
+	cr_assert_eq(stats(stand).ungrouped, 1);
+	stand_end(stand);
+}
+
+static void count_strangers(void *ctx, const struct vmmu_finding *finding)
+{
+	unsigned *count = ctx;
+
+	*count += !strcmp(finding->invariant, "leaf-group");
+}
+
+/* All are members, and the frame of one is not the one that its place asks for. */
+GROUP_TEST(member_with_another_frame__is_found)
+{
+	struct stand stand = stand_of(*index);
+	struct vmmu_audit audit;
+	struct vmmu_walk walk;
+	_Atomic uint64_t *ptep;
+	unsigned count = 0;
+	uint64_t pte;
+
+	machine_touch(stand.machine, page(stand, 5), VMMU_WRITE);
+	walk = machine_walk(stand.machine, 0, page(stand, 7));
+	ptep = frame_ptr(&stand.machine->vm->tree.frames, walk.pte_hpa);
+	pte = atomic_load(ptep);
+	/* bit 30: of Arm's output address, of RISC-V's PPN */
+	atomic_store(ptep, pte ^ UINT64_C(1) << 30);
+	cr_assert_eq(vmmu_audit(stand.machine->vm, &audit, count_strangers, &count), 0);
+	cr_assert_geq(count, 1);
+	atomic_store(ptep, pte);
 	stand_end(stand);
 }
 
@@ -341,6 +389,21 @@ Test(faults_group, blocks__are_a_group)
 	expect_ranges(stand, 1234, 1, 0);
 	expect_ranges(stand, 5000, 1, 9);
 	cr_assert_eq(stats(stand).ungrouped, 1);
+	stand_end(stand);
+}
+
+/* Something is counted against one block of a group's: whoever will track writes does so. */
+Test(faults_group, block_that_may_not_be__others_alone)
+{
+	struct stand stand = blocks_with((struct machine_options){0});
+	struct memslot *slot = slots_by_id(&stand.machine->vm->slots, 0, 0);
+
+	memslot_lpage_add(slot, stand.machine->geometry, page(stand, 5000), 1);
+	cr_assert_eq(machine_touch(stand.machine, page(stand, 1234), VMMU_WRITE).fault.level, 2);
+	expect_ranges(stand, 1234, 1, 9);
+	cr_assert_eq(stats(stand).grouped, 0);
+	cr_assert_eq(machine_touch(stand.machine, page(stand, 5000), VMMU_WRITE).fault.level, 1);
+	memslot_lpage_add(slot, stand.machine->geometry, page(stand, 5000), -1);
 	stand_end(stand);
 }
 
