@@ -22,6 +22,7 @@ static inline struct table *tdp_table_make(struct vmmu_vcpu *vcpu, const struct 
 
 	atomic_store_explicit(&table->flags, (uint8_t)flags, memory_order_relaxed);
 	atomic_store_explicit(&table->parents, (uintptr_t)ref->ptep, memory_order_relaxed);
+	table->is_stocked = true;
 	*is_zeroed = tdp->stock_zeroed >> index & 1;
 	return table;
 }
@@ -38,6 +39,9 @@ static inline void tdp_table_give_back(struct vmmu_vcpu *vcpu, struct table *tab
 	atomic_store_explicit(&table->flags, 0, memory_order_relaxed);
 	atomic_store_explicit(&table->parents, 0, memory_order_relaxed);
 	table->level = 0;
+	table->is_stocked = false;
+	table->used = 0;
+	table->has_volatile = false;
 	tdp->stock_zeroed = is_zeroed ? tdp->stock_zeroed | bit : tdp->stock_zeroed & ~bit;
 	tdp->stock[tdp->stock_count++] = tree_entries(&vcpu->vm->tree, table);
 }

@@ -40,6 +40,7 @@ struct table {
 	_Atomic uint8_t flags; /* enum table_flag */
 	uint32_t used;         /* entries that are not absent */
 	bool is_hashed;
+	bool is_stocked;   /* its frame came from a stock: see tree_frame_lg2() */
 	bool has_volatile; /* an entry may be volatile; never false when one is */
 };
 

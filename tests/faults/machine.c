@@ -5,36 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/sanitize.h"
 #include "faults/harness.h"
 
 #define FINDINGS_SHOWN 4
 
-/* Differs from another format in the number of levels, or in bits, but in none of our code. */
-static bool is_like_another(const struct vmmu_format_info *info)
+/* Of the formats that have groups, which group_test.c is about, one of each engine. */
+static bool is_worth_a_run(unsigned index)
 {
-	static const char *const names[] = {
-		"ept5",         "npt5",         "sv48x4",          "sv57x4",
-		"arm-s2-4k-40", "arm-s2-4k-43", "arm-s2-16k-lpa2", "arm-s2-64k-lpa",
-		"ept4-mbe"};
+	const struct vmmu_format_info *info = vmmu_format_info(outside_at(index));
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(info->name, names[i]))
-			return true;
-	return false;
-}
-
-/*
- * Of the formats that have groups, which group_test.c is about, one of each engine. Sanitizers,
- * which look at how the code behaves and not at what it computes, need one of each family; each
- * test's process costs them ten times as much. ./dev mutate asks for the same at first.
- */
-static bool is_worth_a_run(const struct vmmu_format_info *info)
-{
-	if ((BASE_HAS_ASAN || getenv("VMMU_ONE_OF_EACH")) && is_like_another(info))
-		return false;
-	return !info->geometry->group_lg2[1] || !strcmp(info->name, "arm-s2-4k-cont") ||
-	       !strcmp(info->name, "sv39x4-napot");
+	return outside_is_worth_a_run(index) &&
+	       (!info->geometry->group_lg2[1] || !strcmp(info->name, "arm-s2-4k-cont") ||
+		!strcmp(info->name, "sv39x4-napot"));
 }
 
 struct criterion_test_params machine_formats(void)
@@ -43,7 +25,7 @@ struct criterion_test_params machine_formats(void)
 	unsigned count = 0;
 
 	for (unsigned i = 0; count < 32 && outside_at(i); i++)
-		if (is_worth_a_run(vmmu_format_info(outside_at(i))))
+		if (is_worth_a_run(i))
 			indexes[count++] = i;
 	return cr_make_param_array(unsigned, indexes, count);
 }
