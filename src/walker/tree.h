@@ -101,8 +101,8 @@ static inline unsigned tree_table_lg2(const struct tree *tree, unsigned level)
 }
 
 /*
- * lg2 bytes of the frame that TABLE has. Those of tdp roots, and of shared updates, come from stocks
- * of one size of frame, large enough for every level but a root's.
+ * lg2 bytes of the frame that TABLE has. Those of tdp roots, and of shared updates, come from
+ * stocks of one size of frame, large enough for every level but a root's.
  */
 static inline unsigned tree_frame_lg2(const struct tree *tree, const struct table *table)
 {

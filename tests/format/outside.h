@@ -21,9 +21,9 @@
  */
 const struct vmmu_format *outside_at(unsigned index);
 /*
- * Is it among those that a test of all formats takes? Sanitizers, which look at how the code behaves
- * and not at what it computes, need one of each family; each test's process costs them ten times as
- * much. ./dev mutate asks for the same at first (VMMU_ONE_OF_EACH).
+ * Is it among those that a test of all formats takes? Sanitizers, which look at how the code
+ * behaves and not at what it computes, need one of each family; each test's process costs them ten
+ * times as much. ./dev mutate asks for the same at first (VMMU_ONE_OF_EACH).
  */
 bool outside_is_worth_a_run(unsigned index);
 /* The index that outside_at() has for the format called NAME; there must be one. */
